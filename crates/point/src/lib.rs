@@ -1,0 +1,1 @@
+//! Points, their limits per category, and their codecs.

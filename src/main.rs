@@ -1,0 +1,2 @@
+//! The kafkamq binary.
+fn main() {}
