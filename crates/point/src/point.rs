@@ -1,0 +1,172 @@
+//! The point itself: an ordered list of keys, each a tag or a field, never both.
+
+use crate::{Category, Text, Value};
+
+/// One key of a point with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key, unique within its point.
+    pub key: Text,
+    /// The value; [`Value::Str`] when `tag` is set.
+    pub value: Value,
+    /// Whether the key is a tag.
+    pub tag: bool,
+}
+
+/// A measurement with tags, fields, a time and a category.
+///
+/// Entries keep the order in which they were added. Points are small (a handful to some dozens of
+/// keys), so look-ups are linear scans over one contiguous allocation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    name: Text,
+    category: Category,
+    time_ns: i64,
+    entries: Vec<Entry>,
+}
+
+impl Point {
+    /// A point without keys. `time_ns` counts nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn new(name: impl Into<Text>, category: Category, time_ns: i64) -> Self {
+        Self {
+            name: name.into(),
+            category,
+            time_ns,
+            entries: Vec::with_capacity(16),
+        }
+    }
+
+    /// The measurement.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Replaces the measurement.
+    pub fn set_name(&mut self, name: impl Into<Text>) {
+        self.name = name.into();
+    }
+
+    /// The category.
+    #[must_use]
+    pub const fn category(&self) -> Category {
+        self.category
+    }
+
+    /// Moves the point to another category; construction rules are not applied again.
+    pub const fn set_category(&mut self, category: Category) {
+        self.category = category;
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    #[must_use]
+    pub const fn time_ns(&self) -> i64 {
+        self.time_ns
+    }
+
+    /// Replaces the time, in nanoseconds since the Unix epoch.
+    pub const fn set_time_ns(&mut self, time_ns: i64) {
+        self.time_ns = time_ns;
+    }
+
+    /// All keys in the order they were added.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entries for bulk changes; the caller keeps keys unique.
+    pub const fn entries_mut(&mut self) -> &mut Vec<Entry> {
+        &mut self.entries
+    }
+
+    /// The tags in the order they were added.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.tag)
+            .filter_map(|entry| Some((entry.key.as_str(), entry.value.as_str()?)))
+    }
+
+    /// The fields in the order they were added, those holding nil included.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.entries
+            .iter()
+            .filter(|entry| !entry.tag)
+            .map(|entry| (entry.key.as_str(), &entry.value))
+    }
+
+    /// The entry of a key, tag or field.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// The entry of a key for changes in place.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.key == key)
+    }
+
+    /// Makes `key` a tag with this text, whatever it was before.
+    pub fn set_tag(&mut self, key: impl Into<Text> + AsRef<str>, value: impl Into<Text>) {
+        self.put(key, Value::Str(value.into()), true);
+    }
+
+    /// Makes `key` a field with this value, whatever it was before.
+    pub fn set_field(&mut self, key: impl Into<Text> + AsRef<str>, value: impl Into<Value>) {
+        self.put(key, value.into(), false);
+    }
+
+    /// Removes a key and returns its entry; the order of the others stays.
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        let at = self.entries.iter().position(|entry| entry.key == key)?;
+        Some(self.entries.remove(at))
+    }
+
+    fn put(&mut self, key: impl Into<Text> + AsRef<str>, value: Value, tag: bool) {
+        match self.get_mut(key.as_ref()) {
+            Some(entry) => {
+                entry.value = value;
+                entry.tag = tag;
+            }
+            None => self.entries.push(Entry {
+                key: key.into(),
+                value,
+                tag,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_tag_or_a_field_never_both() {
+        let mut point = Point::new("cpu", Category::Metric, 1);
+        point.set_field("host", 1i64);
+        point.set_tag("host", "a");
+        assert_eq!(point.tags().collect::<Vec<_>>(), [("host", "a")]);
+        assert_eq!(point.fields().count(), 0);
+        point.set_field("host", 2.5);
+        assert_eq!(point.tags().count(), 0);
+        assert_eq!(
+            point.get("host").map(|entry| &entry.value),
+            Some(&Value::Float(2.5))
+        );
+    }
+
+    #[test]
+    fn removal_keeps_the_order_of_the_rest() {
+        let mut point = Point::new("cpu", Category::Metric, 1);
+        for key in ["a", "b", "c"] {
+            point.set_field(key, 1i64);
+        }
+        assert_eq!(point.remove("b").map(|entry| entry.key), Some("b".into()));
+        assert_eq!(point.remove("b"), None);
+        let keys: Vec<_> = point.fields().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["a", "c"]);
+    }
+}
