@@ -1,1 +1,4 @@
 //! kafkamq.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod settings;

@@ -1,0 +1,55 @@
+//! What the operator asked for: typed, validated, with every default filled in.
+//!
+//! This module owns the configuration keys, their defaults and the sentences that explain them, the
+//! layering of defaults, files and environment, and the diagnostics of everything that is wrong.
+//! It promises that a [`Settings`] value needs no further checks: addresses are parsed, secrets are
+//! read, security is resolved, no topic belongs to two routes. It starts nothing.
+
+mod delivery;
+mod input;
+mod output;
+mod route;
+mod secret;
+mod security;
+mod service;
+
+pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
+pub use input::{
+    Assignor, FlowSettings, InputSettings, Offset, Ordering, OutOfRange, SamplingKey, Subscription,
+    TopicRoute, ValuePolicy,
+};
+pub use output::{
+    BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OutputSettings,
+};
+pub use route::{
+    CustomRoute, CustomTopic, HandleContent, HeaderCheck, JaegerEncoding, JaegerRoute,
+    JaegerSource, OtelEncoding, OtelRoute, OtelSignal, PointTime, RemoteHandleRoute,
+    SkywalkingKind, SkywalkingRoute, SkywalkingTopic, SplitFailure, SplitFormat, SplitSettings,
+};
+pub use secret::Secret;
+pub use security::{ClientIdentity, ClusterSettings, OAuth, Protocol, Sasl, Security};
+pub use service::{
+    DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings, PipelineSettings,
+    RecorderEncoding, RecorderSettings, ScriptFailure, ServerSettings, ServerTls,
+};
+
+/// The whole configuration of one process, validated and resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// One consumer group member each, in the order of the files; may be empty (the service idles).
+    pub inputs: Vec<InputSettings>,
+    /// The HTTP server of the service itself.
+    pub server: ServerSettings,
+    /// Where points go; never empty. A point goes to every output whose categories hold its own.
+    pub outputs: Vec<OutputSettings>,
+    /// Scripts: where they are and how they run.
+    pub pipeline: PipelineSettings,
+    /// Where records go that cannot be processed or delivered.
+    pub dead_letter: DeadLetterSettings,
+    /// Copies of outgoing points in files, for looking at.
+    pub recorder: RecorderSettings,
+    /// Bounds of memory and batches.
+    pub limits: LimitSettings,
+    /// What the service says about itself.
+    pub log: LogSettings,
+}
