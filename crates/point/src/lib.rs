@@ -3,12 +3,18 @@
 //! This crate owns the data model that scripts change and outputs encode, the construction rules
 //! and limits of each category, and the codecs. It knows no Kafka, no HTTP and no scripts.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 mod category;
 mod point;
+mod rules;
+mod status;
 mod value;
 
 pub use category::{Category, UnknownCategory};
 pub use point::{Entry, Point};
+pub use rules::{DEFAULT_NAME, NEGATIVE_INFINITY, POSITIVE_INFINITY, Rules, Warning, WarningKind};
+pub use status::{normalise_point_status, normalise_status};
 pub use value::Value;
 
 /// The string type of points: up to 24 bytes live inline, longer text is one allocation.
