@@ -1,5 +1,36 @@
-//! The Pipeline script language: lexer, parser, checker, compiler, virtual machine and built-in functions.
-
+//! The Pipeline script language: lexer, parser, checker, compiler, virtual machine and built-in
+//! functions.
+//!
+//! A script is compiled once ([`Code`](diagnostic::Code)-tagged diagnostics on the way) and then
+//! run on many points, on many threads at once: a compiled script is immutable, and a run's own
+//! state lives in a [`RunState`] that each thread reuses.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![allow(dead_code, reason = "the compiler that calls all this lands next")]
 
+mod args;
+pub mod ast;
+mod context;
+pub mod diagnostic;
+mod engine;
+mod error;
+mod eval;
+pub mod functions;
+mod ir;
+mod json;
+mod keys;
+mod lexer;
+mod ops;
+pub mod printer;
+mod script;
+mod span;
+mod state;
 pub mod time;
+pub mod value;
+
+pub use args::Args;
+pub use context::Cx;
+pub use engine::{Clock, Engine, Limits, StatusPolicy, SystemClock, TypeMap};
+pub use error::RunError;
+pub use ir::{Key, Prepared};
+pub use span::{Position, Source, Span};
+pub use state::{AfterRun, Created, Finish, Instance, Outcome, RunState};

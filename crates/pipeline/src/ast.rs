@@ -1,0 +1,348 @@
+//! The syntax tree: what the parser builds, the printer prints and the checker walks.
+//!
+//! Operators of one precedence level form one flat [`Chain`], so a sum of ten thousand terms is as
+//! shallow as a sum of two and only real nesting costs depth.
+
+use kafkamq_point::Text;
+
+use crate::span::Span;
+
+/// A script: statements in order.
+#[derive(Debug, Clone, Default)]
+pub struct Script {
+    /// The statements of the outermost block.
+    pub statements: Vec<Statement>,
+}
+
+/// A statement with its place.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// What it is.
+    pub kind: StatementKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The kinds of statements.
+#[derive(Debug, Clone)]
+pub enum StatementKind {
+    /// An expression evaluated for its effects.
+    Expression(Expr),
+    /// `target op value`.
+    Assign(Assign),
+    /// `if` with all its `elif` branches and the optional `else` block.
+    If {
+        /// Condition and block of `if` and of each `elif`.
+        branches: Vec<(Expr, Vec<Statement>)>,
+        /// The `else` block.
+        otherwise: Option<Vec<Statement>>,
+    },
+    /// `for name in source { }`.
+    ForIn {
+        /// The loop variable, a name unless the script is wrong.
+        target: Expr,
+        /// What is walked.
+        source: Expr,
+        /// The body.
+        body: Vec<Statement>,
+    },
+    /// `for init; condition; step { }`.
+    For {
+        /// Runs once before the loop.
+        init: Option<Box<Statement>>,
+        /// Checked before each round; absent means true.
+        condition: Option<Expr>,
+        /// Runs after each round.
+        step: Option<Box<Statement>>,
+        /// The body.
+        body: Vec<Statement>,
+    },
+    /// `break`.
+    Break,
+    /// `continue`.
+    Continue,
+}
+
+/// An assignment.
+#[derive(Debug, Clone)]
+pub struct Assign {
+    /// What stands left of the operator; one name or index expression unless the script is wrong.
+    pub targets: Vec<Expr>,
+    /// `None` for `=`, the arithmetic operator for a compound assignment.
+    pub operator: Option<BinaryOp>,
+    /// Where the operator stands.
+    pub operator_span: Span,
+    /// What stands right of the operator.
+    pub values: Vec<Expr>,
+}
+
+/// An expression with its place.
+#[derive(Debug, Clone)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The kinds of expressions.
+#[derive(Debug, Clone)]
+pub enum ExprKind {
+    /// `nil` or `null`.
+    Nil,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer literal, its sign folded in.
+    Int(i64),
+    /// A float literal, its sign folded in.
+    Float(f64),
+    /// A string literal, escapes resolved.
+    Str(Text),
+    /// A variable or a key of the point.
+    Name(Text),
+    /// An attribute expression such as `a.b[0].c` or `.[0].c`.
+    Path(Vec<PathPart>),
+    /// `name[index]...`.
+    Index {
+        /// The name that is indexed.
+        base: Name,
+        /// The indexes, outermost last; each span includes the brackets.
+        indexes: Vec<Index>,
+    },
+    /// `[a, b]`.
+    List(Vec<Expr>),
+    /// `{"k": v}`.
+    Map(Vec<(Expr, Expr)>),
+    /// `(e)`.
+    Paren(Box<Expr>),
+    /// `name(arguments)`.
+    Call(Box<Call>),
+    /// `object[start:end:step]`.
+    Slice(Box<Slice>),
+    /// `!e`, `-e`, `+e`.
+    Unary(UnaryOp, Box<Expr>),
+    /// Operators of one precedence level, from left to right.
+    Chain(Box<Chain>),
+}
+
+/// An identifier with its place.
+#[derive(Debug, Clone)]
+pub struct Name {
+    /// The text, without backquotes.
+    pub text: Text,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// One `[e]` of an index expression.
+#[derive(Debug, Clone)]
+pub struct Index {
+    /// The expression between the brackets.
+    pub expr: Expr,
+    /// The brackets and what is between.
+    pub span: Span,
+}
+
+/// One dot-separated part of an attribute expression.
+#[derive(Debug, Clone)]
+pub struct PathPart {
+    /// The name; `None` for the leading `.` of `.[0]`.
+    pub name: Option<Name>,
+    /// The indexes that follow the name.
+    pub indexes: Vec<Index>,
+}
+
+/// A function call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The function's name.
+    pub name: Name,
+    /// The arguments as written.
+    pub arguments: Vec<Argument>,
+    /// The closing bracket's place.
+    pub close: Span,
+}
+
+/// An argument as written.
+#[derive(Debug, Clone)]
+pub struct Argument {
+    /// The name of a named argument.
+    pub name: Option<Name>,
+    /// The expression.
+    pub value: Expr,
+}
+
+/// A slice expression.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// What is sliced.
+    pub object: Expr,
+    /// The first bound.
+    pub start: Option<Expr>,
+    /// The second bound.
+    pub end: Option<Expr>,
+    /// The third bound.
+    pub step: Option<Expr>,
+    /// Where the opening bracket stands.
+    pub bracket: Span,
+}
+
+/// Operators of one precedence level applied from left to right.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    /// The leftmost operand.
+    pub first: Expr,
+    /// Each operator with its place and its right operand.
+    pub rest: Vec<(BinaryOp, Span, Expr)>,
+}
+
+/// A unary operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnaryOp {
+    /// `!`
+    Not,
+    /// `-`
+    Minus,
+    /// `+`
+    Plus,
+}
+
+impl UnaryOp {
+    /// The operator as written.
+    #[must_use]
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Not => "!",
+            Self::Minus => "-",
+            Self::Plus => "+",
+        }
+    }
+}
+
+/// A binary operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+    /// `%`
+    Remainder,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterEqual,
+    /// `in`
+    In,
+    /// `&&`
+    And,
+    /// `||`
+    Or,
+}
+
+impl BinaryOp {
+    /// The operator as written.
+    #[must_use]
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Remainder => "%",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+            Self::In => "in",
+            Self::And => "&&",
+            Self::Or => "||",
+        }
+    }
+}
+
+impl Expr {
+    /// The place errors point at: the first token, which for a slice is its bracket.
+    #[must_use]
+    pub fn start(&self) -> Span {
+        match &self.kind {
+            ExprKind::Slice(slice) => slice.bracket,
+            ExprKind::Chain(chain) => chain.first.start(),
+            ExprKind::Call(call) => call.name.span,
+            ExprKind::Index { base, .. } => base.span,
+            _ => self.span,
+        }
+    }
+
+    /// The text of a string literal.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.kind {
+            ExprKind::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text of a bare identifier.
+    #[must_use]
+    pub fn as_name(&self) -> Option<&str> {
+        match &self.kind {
+            ExprKind::Name(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value of an int or float literal.
+    #[must_use]
+    pub const fn as_number(&self) -> Option<f64> {
+        match &self.kind {
+            ExprKind::Int(number) => Some(*number as f64),
+            ExprKind::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list literal.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Expr]> {
+        match &self.kind {
+            ExprKind::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// What this is in words, for messages.
+    #[must_use]
+    pub const fn describe(&self) -> &'static str {
+        match &self.kind {
+            ExprKind::Nil => "nil",
+            ExprKind::Bool(_) => "a bool",
+            ExprKind::Int(_) => "an int",
+            ExprKind::Float(_) => "a float",
+            ExprKind::Str(_) => "a string",
+            ExprKind::Name(_) => "a name",
+            ExprKind::Path(_) => "an attribute expression",
+            ExprKind::Index { .. } => "an index expression",
+            ExprKind::List(_) => "a list",
+            ExprKind::Map(_) => "a map",
+            ExprKind::Paren(_) => "an expression in parentheses",
+            ExprKind::Call(_) => "a call",
+            ExprKind::Slice(_) => "a slice",
+            ExprKind::Unary(..) | ExprKind::Chain(_) => "an expression",
+        }
+    }
+}

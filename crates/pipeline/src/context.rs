@@ -1,0 +1,286 @@
+//! The run context: what expressions and functions can reach while a script runs.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use kafkamq_point::{Entry, Point, Text, Value as Field};
+
+use crate::diagnostic::Code;
+use crate::engine::Engine;
+use crate::error::RunError;
+use crate::ir::Key;
+use crate::script::Set;
+use crate::span::Span;
+use crate::state::{AfterRun, Created, Instance, RunState};
+use crate::value::{Value, push_float};
+
+/// The context of a running script: the point, the variables and the engine.
+#[derive(Debug)]
+pub struct Cx<'r> {
+    pub(crate) set: &'r Set,
+    /// The script being executed.
+    pub(crate) unit: usize,
+    /// The script the run began with; it owns caches, windows and buckets.
+    pub(crate) root: usize,
+    /// Where the variables of the current frame begin.
+    pub(crate) base: usize,
+    /// How many scripts called each other to get here.
+    pub(crate) use_depth: u32,
+    pub(crate) point: &'r mut Point,
+    pub(crate) state: &'r mut RunState,
+}
+
+impl Cx<'_> {
+    /// The surroundings: limits, clock, time zone, services.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.set.engine
+    }
+
+    /// State of the loaded script that outlives runs.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        static NONE: std::sync::LazyLock<Instance> = std::sync::LazyLock::new(Instance::default);
+        self.set
+            .units
+            .get(self.root)
+            .map_or(&*NONE, |unit| &unit.instance)
+    }
+
+    /// The point.
+    #[must_use]
+    pub fn point(&self) -> &Point {
+        self.point
+    }
+
+    /// The point, for changes that are not writes of keys (name, time). Write keys with
+    /// [`Cx::set`], which knows that tags stay tags.
+    pub fn point_mut(&mut self) -> &mut Point {
+        self.point
+    }
+
+    /// Reads a name: the innermost variable, else the point's key, else `None`.
+    #[must_use]
+    pub fn read(&self, key: &Key) -> Option<Value> {
+        match self.variable(key) {
+            Some(value) => Some(value.clone()),
+            None => self.point_value(&key.name),
+        }
+    }
+
+    /// The variable a name means, if one exists.
+    #[must_use]
+    pub fn variable(&self, key: &Key) -> Option<&Value> {
+        key.slots
+            .iter()
+            .find_map(|&slot| self.state.slots.get(self.base + slot as usize)?.as_ref())
+    }
+
+    /// The canonical text of what a name reads as; `None` when there is no such name. Borrowed
+    /// when it is text already.
+    #[must_use]
+    pub fn read_text(&self, key: &Key) -> Option<Cow<'_, str>> {
+        if let Some(value) = self.variable(key) {
+            return Some(value.text());
+        }
+        Some(match &self.point.get(&key.name)?.value {
+            Field::Str(text) => Cow::Borrowed(text.as_str()),
+            Field::Bytes(bytes) => String::from_utf8_lossy(bytes),
+            other => Cow::Owned(Value::from_field(other).text().into_owned()),
+        })
+    }
+
+    /// The text of what a name reads as, if that is a `str`.
+    #[must_use]
+    pub fn read_str(&self, key: &Key) -> Option<Cow<'_, str>> {
+        if let Some(value) = self.variable(key) {
+            return value.as_str().map(Cow::Borrowed);
+        }
+        match &self.point.get(&key.name)?.value {
+            Field::Str(text) => Some(Cow::Borrowed(text.as_str())),
+            Field::Bytes(bytes) => Some(String::from_utf8_lossy(bytes)),
+            Field::Array(_) => self.read_text(key),
+            _ => None,
+        }
+    }
+
+    /// The bytes of what a name reads as: raw ones if [`Cx::set_bytes`] stored such, else those of
+    /// its text.
+    #[must_use]
+    pub fn read_bytes(&self, key: &Key) -> Option<Cow<'_, [u8]>> {
+        if self.variable(key).is_none()
+            && let Some(Field::Bytes(bytes)) = self.point.get(&key.name).map(|entry| &entry.value)
+        {
+            return Some(Cow::Borrowed(bytes));
+        }
+        self.read_text(key).map(|text| match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        })
+    }
+
+    /// The point's key, tag or field, never a variable.
+    #[must_use]
+    pub fn point_value(&self, name: &str) -> Option<Value> {
+        self.point
+            .get(name)
+            .map(|entry| Value::from_field(&entry.value))
+    }
+
+    /// Writes a key of the point: a tag stays a tag and holds the value's text, anything else
+    /// becomes a field of the value's type (lists and maps as JSON text).
+    pub fn set(&mut self, name: &str, value: Value) {
+        match self.point.get_mut(name) {
+            Some(entry) => overwrite(entry, value),
+            None => self.point.entries_mut().push(Entry {
+                key: Text::from(name),
+                value: value.into_field(),
+                tag: false,
+            }),
+        }
+    }
+
+    /// [`Cx::set`] with the name of a key argument.
+    pub fn set_key(&mut self, key: &Key, value: Value) {
+        match self.point.get_mut(&key.name) {
+            Some(entry) => overwrite(entry, value),
+            None => self.point.entries_mut().push(Entry {
+                key: key.name.clone(),
+                value: value.into_field(),
+                tag: false,
+            }),
+        }
+    }
+
+    /// Writes a key with text that may not be UTF-8. Until the run ends [`Cx::read_bytes`] gives
+    /// the exact bytes; everyone else, and the finished point, sees U+FFFD in their place.
+    pub fn set_bytes(&mut self, name: &str, bytes: Vec<u8>) {
+        let bytes = match String::from_utf8(bytes) {
+            Ok(text) => return self.set(name, Value::from(text)),
+            Err(error) => error.into_bytes(),
+        };
+        let is_tag = self.point.get(name).is_some_and(|entry| entry.tag);
+        if is_tag {
+            self.set(name, Value::str(String::from_utf8_lossy(&bytes)));
+        } else {
+            self.point
+                .set_field(name, Field::Bytes(bytes.into_boxed_slice()));
+            self.state.raw_bytes = true;
+        }
+    }
+
+    /// Makes a key a tag that holds the value's text; a field of that name is replaced.
+    pub fn set_tag(&mut self, name: &str, value: Value) {
+        self.point.set_tag(name, value.into_text());
+    }
+
+    /// Removes a key from the point.
+    pub fn remove(&mut self, name: &str) -> Option<Entry> {
+        self.point.remove(name)
+    }
+
+    /// Marks the point as dropped; the script goes on.
+    pub fn drop_point(&mut self) {
+        self.state.marks.dropped = true;
+    }
+
+    /// Ends the current script after the statement that runs.
+    pub fn exit(&mut self) {
+        self.state.marks.exited = true;
+    }
+
+    /// Switches the normalisation of `status` after the run.
+    pub fn set_status_mapping(&mut self, on: bool) {
+        self.state.marks.status_mapping = on;
+    }
+
+    /// Hands out a further point, emitted besides the one the script runs on.
+    pub fn emit(&mut self, created: Created) {
+        self.state.created.push(created);
+    }
+
+    /// Something a function keeps until the end of this run, such as a registration made by an
+    /// earlier call.
+    #[must_use]
+    pub fn local<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.state.locals.get_shared()
+    }
+
+    /// Keeps something until the end of this run, replacing what was kept under the same type.
+    pub fn set_local<T: Any + Send + Sync>(&mut self, value: T) {
+        self.state.locals.insert(Arc::new(value));
+        self.state.locals_used = true;
+    }
+
+    /// Leaves work for the end of the run; skipped when the run fails.
+    pub fn after_run(&mut self, work: AfterRun) {
+        self.state.after.push(work);
+    }
+
+    /// Takes bytes from the run's memory budget. The results of functions are charged by the
+    /// engine; call this for large intermediate values.
+    ///
+    /// # Errors
+    /// A run error at `span` when the budget is used up.
+    pub fn charge(&mut self, bytes: usize, span: Span) -> Result<(), RunError> {
+        match self.state.memory_left.checked_sub(bytes as u64) {
+            Some(left) => {
+                self.state.memory_left = left;
+                Ok(())
+            }
+            None => {
+                self.state.memory_left = 0;
+                Err(RunError::new(
+                    Code::OverBudget,
+                    span,
+                    "the script used up its memory budget",
+                ))
+            }
+        }
+    }
+
+    /// Takes steps from the run's budget, for functions that do a loop's worth of work.
+    ///
+    /// # Errors
+    /// A run error at `span` when the budget is used up.
+    pub fn step(&mut self, steps: u64, span: Span) -> Result<(), RunError> {
+        match self.state.steps_left.checked_sub(steps) {
+            Some(left) => {
+                self.state.steps_left = left;
+                Ok(())
+            }
+            None => {
+                self.state.steps_left = 0;
+                Err(RunError::new(
+                    Code::OverBudget,
+                    span,
+                    "the script used up its budget of steps",
+                )
+                .with_help("a loop may never end"))
+            }
+        }
+    }
+}
+
+/// Replaces the value of an existing key by the write rule: a tag stays a tag.
+fn overwrite(entry: &mut Entry, value: Value) {
+    entry.value = if entry.tag {
+        Field::Str(tag_text(value))
+    } else {
+        value.into_field()
+    };
+}
+
+/// The canonical text of a value for a tag.
+fn tag_text(value: Value) -> Text {
+    match value {
+        Value::Str(text) => text,
+        Value::Float(number) => {
+            let mut out = String::new();
+            push_float(&mut out, number);
+            out.into()
+        }
+        other => other.into_text(),
+    }
+}

@@ -1,0 +1,61 @@
+//! The functions of the language: one file each, one list of them all.
+//!
+//! A file `functions/NAME.rs` holds everything about a function: its [`FunctionSpec`] (signature,
+//! documentation, examples that are executed as tests), the check hook that compiles literals once
+//! per call site, the code, and its tests. Adding a function means writing that file and adding a
+//! line to the list below.
+
+mod contract;
+
+pub use contract::{
+    CallAst, CallFn, CheckCx, CheckError, CheckFn, Default, Example, FunctionCategory,
+    FunctionSpec, Param, ParamKind, prepare,
+};
+
+/// Declares the modules of the functions and the list of their specifications.
+macro_rules! functions {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+
+        /// Every function, sorted by name.
+        pub const ALL: &[&FunctionSpec] = &[$(&$name::SPEC),*];
+    };
+}
+
+functions! {
+    add_key,
+    drop_key,
+    get_key,
+    kv_split,
+    pt_kvs_set,
+}
+
+/// The function of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static FunctionSpec> {
+    ALL.binary_search_by(|spec| spec.name.cmp(name))
+        .ok()
+        .and_then(|at| ALL.get(at).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_and_complete_in_words() {
+        assert!(ALL.is_sorted_by(|a, b| a.name < b.name));
+        for spec in ALL {
+            assert!(
+                !spec.summary.is_empty() && !spec.summary.ends_with('.'),
+                "{}",
+                spec.name
+            );
+            assert!(!spec.examples.is_empty(), "{} has no example", spec.name);
+            for (at, param) in spec.params.iter().enumerate() {
+                assert!(!param.doc.is_empty(), "{}: {}", spec.name, param.name);
+                assert!(!param.rest || at + 1 == spec.params.len(), "{}", spec.name);
+            }
+        }
+    }
+}

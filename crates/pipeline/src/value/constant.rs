@@ -1,0 +1,138 @@
+//! Values without shared state: literals, defaults, and what outlives a run.
+
+use std::sync::Arc;
+
+use kafkamq_point::Text;
+
+use super::{List, Map, Types, Value};
+
+/// An immutable value that threads may share, such as a literal or a cached result.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Constant {
+    /// `nil`.
+    #[default]
+    Nil,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A signed 64-bit integer.
+    Int(i64),
+    /// A 64-bit float.
+    Float(f64),
+    /// UTF-8 text.
+    Str(Text),
+    /// A list.
+    List(Arc<[Constant]>),
+    /// A map, in insertion order.
+    Map(Arc<[(Text, Constant)]>),
+}
+
+impl Constant {
+    /// A fresh script value; lists and maps are built anew each time.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        match self {
+            Self::Nil => Value::Nil,
+            Self::Bool(truth) => Value::Bool(*truth),
+            Self::Int(number) => Value::Int(*number),
+            Self::Float(number) => Value::Float(*number),
+            Self::Str(text) => Value::Str(text.clone()),
+            Self::List(items) => Value::List(List::new(items.iter().map(Self::value).collect())),
+            Self::Map(pairs) => {
+                let map = Map::new();
+                for (key, value) in pairs.iter() {
+                    map.insert(key.clone(), value.value());
+                }
+                Value::Map(map)
+            }
+        }
+    }
+
+    /// A deep copy of a script value. Nesting beyond [`Value::MAX_DEPTH`] and references back to
+    /// an enclosing container become `nil`.
+    #[must_use]
+    pub fn of(value: &Value) -> Self {
+        let mut nodes = 4_000_000;
+        Self::copy(value, 0, &mut nodes)
+    }
+
+    fn copy(value: &Value, depth: usize, nodes: &mut usize) -> Self {
+        if depth > Value::MAX_DEPTH || *nodes == 0 {
+            return Self::Nil;
+        }
+        *nodes -= 1;
+        match value {
+            Value::Nil => Self::Nil,
+            Value::Bool(truth) => Self::Bool(*truth),
+            Value::Int(number) => Self::Int(*number),
+            Value::Float(number) => Self::Float(*number),
+            Value::Str(text) => Self::Str(text.clone()),
+            Value::List(list) => list.with(|items| {
+                Self::List(
+                    items
+                        .iter()
+                        .map(|item| Self::copy(item, depth + 1, nodes))
+                        .collect(),
+                )
+            }),
+            Value::Map(map) => map.with(|entries| {
+                Self::Map(
+                    entries
+                        .iter()
+                        .map(|(key, value)| (key.clone(), Self::copy(value, depth + 1, nodes)))
+                        .collect(),
+                )
+            }),
+        }
+    }
+
+    /// The set that holds exactly this constant's type.
+    #[must_use]
+    pub const fn types(&self) -> Types {
+        match self {
+            Self::Nil => Types::NIL,
+            Self::Bool(_) => Types::BOOL,
+            Self::Int(_) => Types::INT,
+            Self::Float(_) => Types::FLOAT,
+            Self::Str(_) => Types::STR,
+            Self::List(_) => Types::LIST,
+            Self::Map(_) => Types::MAP,
+        }
+    }
+
+    /// The text of a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number of an int.
+    #[must_use]
+    pub const fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The truth value of a bool.
+    #[must_use]
+    pub const fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(truth) => Some(*truth),
+            _ => None,
+        }
+    }
+
+    /// An int or a float as a float.
+    #[must_use]
+    pub const fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Int(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The shared map. Entries keep insertion order; small maps are scanned, large ones indexed.
+
+use std::cell::RefCell;
+use std::hash::BuildHasher;
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use kafkamq_point::Text;
+
+use super::Value;
+
+/// Up to this many entries a scan beats hashing the key.
+const SCAN_LIMIT: usize = 16;
+
+/// A map shared by everyone who holds it; cloning shares, it does not copy.
+#[derive(Debug, Clone, Default)]
+pub struct Map(Rc<Body>);
+
+#[derive(Debug, Default)]
+struct Body(RefCell<Entries>);
+
+/// The entries of a map, in insertion order.
+#[derive(Debug, Default)]
+pub struct Entries {
+    pairs: Vec<(Text, Value)>,
+    index: Option<HashTable<usize>>,
+}
+
+fn hash(key: &str) -> u64 {
+    FixedState::default().hash_one(key)
+}
+
+impl Entries {
+    fn position(&self, key: &str) -> Option<usize> {
+        match &self.index {
+            None => self.pairs.iter().position(|(name, _)| name == key),
+            Some(index) => index
+                .find(hash(key), |&at| {
+                    self.pairs.get(at).is_some_and(|(name, _)| name == key)
+                })
+                .copied(),
+        }
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.position(key)
+            .and_then(|at| self.pairs.get(at))
+            .map(|(_, value)| value)
+    }
+
+    /// All entries in insertion order.
+    pub fn iter(&self) -> std::slice::Iter<'_, (Text, Value)> {
+        self.pairs.iter()
+    }
+
+    /// All entries, sorted by key bytes.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&(Text, Value)> {
+        let mut pairs: Vec<_> = self.pairs.iter().collect();
+        pairs.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+        pairs
+    }
+
+    fn insert(&mut self, key: Text, value: Value) -> Option<Value> {
+        if let Some(at) = self.position(&key) {
+            return self
+                .pairs
+                .get_mut(at)
+                .map(|(_, place)| std::mem::replace(place, value));
+        }
+        self.pairs.push((key, value));
+        self.index_last();
+        None
+    }
+
+    /// Brings the index up to date with the entry pushed last.
+    fn index_last(&mut self) {
+        if self.pairs.len() <= SCAN_LIMIT {
+            return;
+        }
+        match &mut self.index {
+            None => self.rebuild(),
+            Some(index) => {
+                let at = self.pairs.len() - 1;
+                let pairs = &self.pairs;
+                if let Some((key, _)) = pairs.get(at) {
+                    index.insert_unique(hash(key), at, |&at| {
+                        pairs.get(at).map_or(0, |(key, _)| hash(key))
+                    });
+                }
+            }
+        }
+    }
+
+    fn rebuild(&mut self) {
+        if self.pairs.len() <= SCAN_LIMIT {
+            self.index = None;
+            return;
+        }
+        let pairs = &self.pairs;
+        let mut index = HashTable::with_capacity(pairs.len() * 2);
+        for (at, (key, _)) in pairs.iter().enumerate() {
+            index.insert_unique(hash(key), at, |&at: &usize| {
+                pairs.get(at).map_or(0, |(key, _)| hash(key))
+            });
+        }
+        self.index = Some(index);
+    }
+}
+
+impl Map {
+    /// An empty map.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty map with room for this many entries.
+    #[must_use]
+    pub fn with_capacity(entries: usize) -> Self {
+        Self(Rc::new(Body(RefCell::new(Entries {
+            pairs: Vec::with_capacity(entries),
+            index: None,
+        }))))
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.0.borrow().pairs.len()
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.0.borrow().pairs.is_empty()
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Value> {
+        self.0.0.borrow().get(key).cloned()
+    }
+
+    /// Whether the key exists.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.0.borrow().position(key).is_some()
+    }
+
+    /// Sets a key; an existing one keeps its place.
+    pub fn insert(&self, key: impl Into<Text>, value: Value) {
+        let old = self.0.0.borrow_mut().insert(key.into(), value);
+        drop(old);
+    }
+
+    /// Removes a key and returns its value.
+    pub fn remove(&self, key: &str) -> Option<Value> {
+        let mut entries = self.0.0.borrow_mut();
+        let at = entries.position(key)?;
+        let (_, value) = entries.pairs.remove(at);
+        entries.rebuild();
+        Some(value)
+    }
+
+    /// The keys in insertion order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Text> {
+        self.with(|entries| entries.iter().map(|(key, _)| key.clone()).collect())
+    }
+
+    /// Looks at the entries in place; the map must not be changed meanwhile.
+    pub fn with<R>(&self, look: impl FnOnce(&Entries) -> R) -> R {
+        look(&self.0.0.borrow())
+    }
+
+    /// Whether both are the same map.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Removes all entries.
+    pub fn clear(&self) {
+        let entries = std::mem::take(&mut *self.0.0.borrow_mut());
+        drop(entries);
+    }
+
+    pub(super) fn address(&self) -> usize {
+        Rc::as_ptr(&self.0).addr()
+    }
+
+    pub(super) fn is_sole(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
+    }
+
+    pub(super) fn drain_into(&self, out: &mut Vec<Value>) {
+        let mut entries = self.0.0.borrow_mut();
+        entries.index = None;
+        out.extend(entries.pairs.drain(..).map(|(_, value)| value));
+    }
+}
+
+impl FromIterator<(Text, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (Text, Value)>>(pairs: I) -> Self {
+        let pairs = pairs.into_iter();
+        let map = Self::with_capacity(pairs.size_hint().0);
+        for (key, value) in pairs {
+            map.insert(key, value);
+        }
+        map
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let entries = self.0.get_mut();
+        if entries.pairs.iter().any(|(_, value)| value.is_container()) {
+            let mut values = entries.pairs.drain(..).map(|(_, value)| value).collect();
+            super::list::unravel(&mut values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_maps_find_replace_and_remove() {
+        let map = Map::new();
+        for at in 0..200i64 {
+            map.insert(format!("key{at}"), Value::Int(at));
+        }
+        map.insert("key7", Value::Int(-7));
+        assert_eq!(map.len(), 200);
+        assert_eq!(map.get("key7").and_then(|v| v.as_int()), Some(-7));
+        for at in 0..195 {
+            assert!(map.remove(&format!("key{at}")).is_some());
+        }
+        assert_eq!(
+            map.keys(),
+            ["key195", "key196", "key197", "key198", "key199"]
+        );
+        assert!(!map.contains("key3") && map.contains("key199"));
+    }
+}
