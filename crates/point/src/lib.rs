@@ -6,6 +6,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod category;
+pub mod codec;
+pub mod number;
 mod point;
 mod rules;
 mod status;

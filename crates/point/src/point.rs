@@ -1,5 +1,7 @@
 //! The point itself: an ordered list of keys, each a tag or a field, never both.
 
+use std::collections::HashSet;
+
 use crate::{Category, Text, Value};
 
 /// One key of a point with its value.
@@ -34,6 +36,23 @@ impl Point {
             category,
             time_ns,
             entries: Vec::with_capacity(16),
+        }
+    }
+
+    /// A point from entries in any order; of several with the same key the last one stays.
+    #[must_use]
+    pub fn from_entries(
+        name: impl Into<Text>,
+        category: Category,
+        time_ns: i64,
+        mut entries: Vec<Entry>,
+    ) -> Self {
+        keep_last(&mut entries);
+        Self {
+            name: name.into(),
+            category,
+            time_ns,
+            entries,
         }
     }
 
@@ -139,6 +158,35 @@ impl Point {
     }
 }
 
+/// Removes every entry whose key occurs again later.
+fn keep_last(entries: &mut Vec<Entry>) {
+    // Comparing all pairs is cheapest for the usual point, but a body may hold any number of keys.
+    const PAIRS: usize = 24;
+    let doomed: Vec<bool> = if entries.len() <= PAIRS {
+        let repeats = |(at, entry): (usize, &Entry)| {
+            entries
+                .iter()
+                .skip(at + 1)
+                .any(|later| later.key == entry.key)
+        };
+        if !entries.iter().enumerate().any(repeats) {
+            return;
+        }
+        entries.iter().enumerate().map(repeats).collect()
+    } else {
+        let mut seen = HashSet::with_capacity(entries.len());
+        let mut doomed: Vec<bool> = entries
+            .iter()
+            .rev()
+            .map(|entry| !seen.insert(entry.key.as_str()))
+            .collect();
+        doomed.reverse();
+        doomed
+    };
+    let mut doomed = doomed.into_iter();
+    entries.retain(|_| !doomed.next().unwrap_or(false));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +204,29 @@ mod tests {
             point.get("host").map(|entry| &entry.value),
             Some(&Value::Float(2.5))
         );
+    }
+
+    #[test]
+    fn of_repeated_keys_the_last_one_stays() {
+        for count in [3, 30] {
+            let mut entries: Vec<Entry> = (0..count)
+                .flat_map(|n| {
+                    [n, count].map(|value| Entry {
+                        key: format!("k{n}").into(),
+                        value: Value::Int(value),
+                        tag: false,
+                    })
+                })
+                .collect();
+            entries.rotate_left(1);
+            let point = Point::from_entries("m", Category::Metric, 1, entries);
+            assert_eq!(
+                point.entries().len(),
+                30.min(usize::try_from(count).unwrap())
+            );
+            assert_eq!(point.get("k0").unwrap().value, Value::Int(0));
+            assert_eq!(point.get("k1").unwrap().value, Value::Int(count));
+        }
     }
 
     #[test]

@@ -39,6 +39,18 @@ impl Value {
     pub const fn is_nil(&self) -> bool {
         matches!(self, Self::Nil)
     }
+
+    /// Whether all of `values` are scalars of one type, as arrays on the wire have to be. True for none.
+    #[must_use]
+    pub fn is_uniform(values: &[Self]) -> bool {
+        let Some(first) = values.first() else {
+            return true;
+        };
+        !matches!(first, Self::Nil | Self::Array(_))
+            && values
+                .iter()
+                .all(|value| std::mem::discriminant(value) == std::mem::discriminant(first))
+    }
 }
 
 impl From<i64> for Value {
