@@ -1,0 +1,20 @@
+//! Delivery over HTTP, in parts that know neither actors nor Kafka.
+//!
+//! A destination is served by five parts that meet only in the actor that owns them:
+//!
+//! * [`endpoint`]: where a request goes and how its body is framed; secrets never leave it in text.
+//! * [`lanes`]: which work goes into the next request, so that order per lane holds and nothing is lost or sent twice.
+//! * [`http`]: sends one request and brings back an [`answer`], or the layer that failed.
+//! * [`status`]: what an answer means for the records of the request.
+//! * [`health`]: whether the destination may be talked to now; back-off, probes and alarms.
+//!
+//! What no destination accepts ends in the [`dead_letter`] store, byte for byte.
+//!
+//! Everything here is told the time. Only [`http`] does network input and output, only
+//! [`dead_letter`] touches files.
+
+pub mod answer;
+pub mod endpoint;
+pub mod health;
+pub mod lanes;
+pub mod status;

@@ -1,0 +1,633 @@
+//! Where requests go: URL, headers, framing of the body, and the rules its answers are read by.
+//!
+//! An [`Endpoint`] is checked once, when it is built, and immutable after. Work for the same
+//! endpoint shares one `Arc`, which is how the scheduler knows what may travel in one request.
+//! The promise: nothing secret (credentials in the URL, tokens in path, query or headers) shows in
+//! `Display`, `Debug` or an error.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::status::Policy;
+
+/// What stands where a secret was.
+const MASK: &str = "***";
+
+/// Longest header value that is sent; more is cut.
+const MAX_HEADER_VALUE_BYTES: usize = 8 * 1024;
+
+/// Bytes around and between the items of a request body.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Framing {
+    /// Before the first item.
+    pub prefix: Bytes,
+    /// Between two items.
+    pub separator: Bytes,
+    /// After the last item.
+    pub suffix: Bytes,
+}
+
+impl Framing {
+    /// Items back to back.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One item a line, no newline after the last.
+    #[must_use]
+    pub fn lines() -> Self {
+        Self {
+            separator: Bytes::from_static(b"\n"),
+            ..Self::default()
+        }
+    }
+
+    /// A JSON array whose elements are the items.
+    #[must_use]
+    pub fn json_array() -> Self {
+        Self {
+            prefix: Bytes::from_static(b"["),
+            separator: Bytes::from_static(b","),
+            suffix: Bytes::from_static(b"]"),
+        }
+    }
+}
+
+/// Content coding of request bodies.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Compression {
+    /// Sent as it is.
+    #[default]
+    None,
+    /// gzip, fastest level that still pays.
+    Gzip,
+    /// Zstandard, level 1.
+    Zstd,
+}
+
+impl Compression {
+    /// The `Content-Encoding` token, if any.
+    #[must_use]
+    pub fn content_encoding(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+        }
+    }
+}
+
+/// What an [`Endpoint`] is built from.
+#[derive(Clone, Default)]
+pub struct EndpointOptions {
+    /// Absolute `http` or `https` URL. User and password in it become an `Authorization` header.
+    pub url: String,
+    /// Extra headers in order; a later one of the same name is added, not replaced.
+    pub headers: Vec<(String, String)>,
+    /// `Content-Type` of requests.
+    pub content_type: Option<String>,
+    /// How items make up a body.
+    pub framing: Framing,
+    /// How bodies are compressed.
+    pub compression: Compression,
+    /// How answers are read.
+    pub policy: Policy,
+    /// Name of the header that carries the idempotency key; none is sent without it.
+    pub idempotency_header: Option<String>,
+}
+
+/// Why an endpoint cannot be built. Holds no secret.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum EndpointError {
+    /// Not a URL at all.
+    #[error("`{url}` is not a URL: {reason}")]
+    Url {
+        /// The URL with secrets masked.
+        url: String,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A URL without `http://` or `https://`.
+    #[error("`{url}` needs a scheme: http:// or https:// in front")]
+    Scheme {
+        /// The URL with secrets masked.
+        url: String,
+    },
+    /// A header name that HTTP does not allow.
+    #[error("`{name}` is not a valid header name")]
+    HeaderName {
+        /// The name.
+        name: String,
+    },
+    /// A header that belongs to the transport.
+    #[error("header `{name}` is set by the client and cannot be configured")]
+    ReservedHeader {
+        /// The name.
+        name: String,
+    },
+}
+
+/// A destination address with everything needed to form a request to it.
+#[derive(Clone)]
+pub struct Endpoint {
+    uri: Uri,
+    shown: String,
+    headers: HeaderMap,
+    framing: Framing,
+    compression: Compression,
+    policy: Policy,
+    idempotency_header: Option<HeaderName>,
+}
+
+impl Endpoint {
+    /// Checks `options` and builds the endpoint.
+    ///
+    /// # Errors
+    /// If the URL is not an absolute `http(s)` URL, or a header name is invalid or reserved.
+    pub fn try_new(options: EndpointOptions) -> Result<Self, EndpointError> {
+        let mut url = parse_url(&options.url)?;
+        let mut headers = HeaderMap::new();
+        if let Some(content_type) = &options.content_type {
+            headers.insert(CONTENT_TYPE, header_value(content_type.as_bytes()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            headers.insert(AUTHORIZATION, basic_authorization(&url));
+        }
+        let shown = mask_url(&url);
+        let stripped = url.set_username("").and_then(|()| url.set_password(None));
+        url.set_fragment(None);
+        let uri = stripped
+            .map_err(|()| "user and password cannot be taken out".to_owned())
+            .and_then(|()| {
+                url.as_str()
+                    .parse::<Uri>()
+                    .map_err(|error| error.to_string())
+            })
+            .map_err(|reason| EndpointError::Url {
+                url: shown.clone(),
+                reason,
+            })?;
+        for (name, value) in &options.headers {
+            let name = header_name(name)?;
+            let mut value = header_value(value.as_bytes());
+            value.set_sensitive(is_secret_name(name.as_str()));
+            headers.append(name, value);
+        }
+        let idempotency_header = options
+            .idempotency_header
+            .as_deref()
+            .map(header_name)
+            .transpose()?;
+        Ok(Self {
+            uri,
+            shown,
+            headers,
+            framing: options.framing,
+            compression: options.compression,
+            policy: options.policy,
+            idempotency_header,
+        })
+    }
+
+    /// Request URI, secrets included. Not for display.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Headers every request carries, secrets included (those are marked sensitive).
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// How items make up a body.
+    #[must_use]
+    pub fn framing(&self) -> &Framing {
+        &self.framing
+    }
+
+    /// How bodies are compressed.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// How answers are read.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Header that carries the idempotency key, if the endpoint wants one.
+    #[must_use]
+    pub fn idempotency_header(&self) -> Option<&HeaderName> {
+        self.idempotency_header.as_ref()
+    }
+
+    /// Bytes of a body of `items` items whose bodies sum up to `item_bytes`, before compression.
+    #[must_use]
+    pub fn body_bytes(&self, items: usize, item_bytes: usize) -> usize {
+        let Framing {
+            prefix,
+            separator,
+            suffix,
+        } = &self.framing;
+        prefix.len() + suffix.len() + separator.len() * items.saturating_sub(1) + item_bytes
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("url", &self.shown)
+            .field("headers", &MaskedHeaders(&self.headers))
+            .field("compression", &self.compression)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EndpointOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointOptions")
+            .field("url", &mask_text(&self.url))
+            .finish_non_exhaustive()
+    }
+}
+
+struct MaskedHeaders<'a>(&'a HeaderMap);
+
+impl fmt::Debug for MaskedHeaders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| {
+            let secret = value.is_sensitive() || is_secret_name(name.as_str());
+            (
+                name,
+                if secret {
+                    MASK
+                } else {
+                    value.to_str().unwrap_or("(bytes)")
+                },
+            )
+        });
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+/// Turns any bytes into one header value: control characters become spaces, blanks at the ends go,
+/// and what exceeds 8 KiB is cut, so that no value can start a header of its own.
+#[must_use]
+pub fn header_value(bytes: &[u8]) -> HeaderValue {
+    let cut = bytes.get(..MAX_HEADER_VALUE_BYTES).unwrap_or(bytes);
+    let clean: Vec<u8> = cut
+        .iter()
+        .map(|&byte| {
+            if byte < 0x20 || byte == 0x7f {
+                b' '
+            } else {
+                byte
+            }
+        })
+        .collect();
+    HeaderValue::from_bytes(clean.trim_ascii()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A stretch of one partition, for [`idempotency_key`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OffsetRange<'a> {
+    /// Topic name.
+    pub topic: &'a str,
+    /// Partition number.
+    pub partition: i32,
+    /// First offset in the request.
+    pub first: i64,
+    /// Last offset in the request, included.
+    pub last: i64,
+}
+
+/// A key that is the same whenever the same bytes of the same offsets are sent again, also by
+/// another process after a restart, and different otherwise.
+///
+/// The content counts, since one record can be cut into items that travel in several requests.
+/// A key of one range is readable: `topic/partition/first-last/digest`.
+pub fn idempotency_key<'a>(
+    ranges: impl IntoIterator<Item = OffsetRange<'a>>,
+    bodies: impl IntoIterator<Item = &'a [u8]>,
+) -> HeaderValue {
+    let mut digest = Sha256::new();
+    let mut only = None;
+    let mut count = 0_usize;
+    for range in ranges {
+        digest.update((range.topic.len() as u64).to_be_bytes());
+        digest.update(range.topic.as_bytes());
+        digest.update(range.partition.to_be_bytes());
+        digest.update(range.first.to_be_bytes());
+        digest.update(range.last.to_be_bytes());
+        only = Some(range);
+        count += 1;
+    }
+    digest.update((count as u64).to_be_bytes());
+    for body in bodies {
+        digest.update((body.len() as u64).to_be_bytes());
+        digest.update(body);
+    }
+    let mut hex = String::with_capacity(32);
+    for byte in digest.finalize().iter().take(16) {
+        for nibble in [byte >> 4, byte & 0xf] {
+            hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+    }
+    match only {
+        Some(OffsetRange {
+            topic,
+            partition,
+            first,
+            last,
+        }) if count == 1 => {
+            header_value(format!("{topic}/{partition}/{first}-{last}/{hex}").as_bytes())
+        }
+        _ => header_value(hex.as_bytes()),
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, EndpointError> {
+    let text = text.trim();
+    let url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => EndpointError::Scheme {
+            url: mask_text(text),
+        },
+        other => EndpointError::Url {
+            url: mask_text(text),
+            reason: other.to_string(),
+        },
+    })?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(EndpointError::Scheme {
+            url: mask_text(text),
+        }),
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, EndpointError> {
+    let parsed: HeaderName = name.trim().parse().map_err(|_| EndpointError::HeaderName {
+        name: name.to_owned(),
+    })?;
+    match parsed.as_str() {
+        "content-length" | "transfer-encoding" | "connection" | "upgrade" | "te" | "trailer"
+        | "content-encoding" | "accept-encoding" | "expect" => Err(EndpointError::ReservedHeader {
+            name: name.to_owned(),
+        }),
+        _ => Ok(parsed),
+    }
+}
+
+fn basic_authorization(url: &Url) -> HeaderValue {
+    let mut pair = percent_decode(url.username());
+    pair.push(b':');
+    pair.extend(percent_decode(url.password().unwrap_or_default()));
+    let encoded = base64_simd::STANDARD.encode_to_string(pair);
+    let mut value = header_value(format!("Basic {encoded}").as_bytes());
+    value.set_sensitive(true);
+    value
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first == b'%'
+            && let [high, low, after @ ..] = tail
+            && let (Some(high), Some(low)) = (
+                char::from(*high).to_digit(16),
+                char::from(*low).to_digit(16),
+            )
+        {
+            out.push((high * 16 + low) as u8);
+            rest = after;
+        } else {
+            out.push(*first);
+        }
+    }
+    out
+}
+
+/// True for a header or query parameter whose value is taken for a secret.
+fn is_secret_name(name: &str) -> bool {
+    const PARTS: [&str; 8] = [
+        "token", "secret", "password", "passwd", "auth", "key", "cookie", "sign",
+    ];
+    let name = name.to_ascii_lowercase();
+    // InfluxDB's own name for the password; a key that only names the request is no secret.
+    name == "p" || (name != "idempotency-key" && PARTS.iter().any(|part| name.contains(part)))
+}
+
+/// True for the token forms of the DataFlux centre wherever they stand.
+fn is_secret_word(word: &str) -> bool {
+    ["tkn_", "token_", "tokn_"]
+        .iter()
+        .any(|prefix| word.starts_with(prefix))
+}
+
+fn mask_url(url: &Url) -> String {
+    let mut out = format!("{}://", url.scheme());
+    if !url.username().is_empty() || url.password().is_some() {
+        out.push_str(MASK);
+        out.push('@');
+    }
+    out.push_str(url.host_str().unwrap_or_default());
+    if let Some(port) = url.port() {
+        out.push_str(&format!(":{port}"));
+    }
+    let segments = url.path().split('/');
+    let masked: Vec<&str> = segments
+        .map(|word| if is_secret_word(word) { MASK } else { word })
+        .collect();
+    out.push_str(&masked.join("/"));
+    if let Some(query) = url.query() {
+        let pairs: Vec<String> = query.split('&').map(mask_pair).collect();
+        out.push('?');
+        out.push_str(&pairs.join("&"));
+    }
+    out
+}
+
+fn mask_pair(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, value)) if is_secret_name(name) || is_secret_word(value) => {
+            format!("{name}={MASK}")
+        }
+        None if is_secret_word(pair) => MASK.to_owned(),
+        _ => pair.to_owned(),
+    }
+}
+
+/// Masks text that is no valid URL: whatever precedes an `@` and follows a `?` goes.
+fn mask_text(text: &str) -> String {
+    if let Ok(url) = Url::parse(text)
+        && url.has_host()
+    {
+        return mask_url(&url);
+    }
+    let visible = text.split('?').next().unwrap_or_default();
+    let host = visible.rsplit('@').next().unwrap_or_default();
+    let masked = |whole: &str| {
+        if host.len() < whole.len() {
+            format!("{MASK}@{host}")
+        } else {
+            host.to_owned()
+        }
+    };
+    let mut out = masked(visible);
+    if visible.len() < text.len() {
+        out.push('?');
+        out.push_str(MASK);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint::try_new(EndpointOptions {
+            url: url.to_owned(),
+            ..Default::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn secrets_are_sent_but_not_shown() {
+        let endpoint = Endpoint::try_new(EndpointOptions {
+            url: "https://me:pa%20ss@gate.example:9528/v1/write/logging?token=tkn_abc&precision=ns"
+                .to_owned(),
+            headers: vec![
+                ("X-Api-Key".to_owned(), "k-secret".to_owned()),
+                ("X-Tenant".to_owned(), "blue".to_owned()),
+            ],
+            ..Default::default()
+        })
+        .unwrap();
+        assert_eq!(
+            endpoint.uri().to_string(),
+            "https://gate.example:9528/v1/write/logging?token=tkn_abc&precision=ns"
+        );
+        assert_eq!(endpoint.headers()[AUTHORIZATION], "Basic bWU6cGEgc3M=");
+        assert_eq!(
+            endpoint.to_string(),
+            "https://***@gate.example:9528/v1/write/logging?token=***&precision=ns"
+        );
+        let debug = format!("{endpoint:?}");
+        for secret in ["tkn_abc", "k-secret", "bWU6", "pa%20ss"] {
+            assert!(!debug.contains(secret), "{secret} in {debug}");
+        }
+        assert!(debug.contains("blue"), "{debug}");
+    }
+
+    #[test]
+    fn tokens_in_a_path_are_masked() {
+        let endpoint = endpoint("http://h/in/tokn_0123/x?tkn_9");
+        assert_eq!(endpoint.to_string(), "http://h/in/***/x?***");
+    }
+
+    #[test]
+    fn errors_name_the_fault_without_the_secret() {
+        let error = |url: &str| {
+            Endpoint::try_new(EndpointOptions {
+                url: url.to_owned(),
+                ..Default::default()
+            })
+            .unwrap_err()
+            .to_string()
+        };
+        assert_eq!(
+            error("127.0.0.1:9529/x?token=tkn_1"),
+            "`127.0.0.1:9529/x?***` needs a scheme: http:// or https:// in front"
+        );
+        assert_eq!(
+            error("localhost:9529"),
+            "`localhost:9529` needs a scheme: http:// or https:// in front"
+        );
+        assert_eq!(
+            error("http://u:p@h:99999/"),
+            "`***@h:99999/` is not a URL: invalid port number"
+        );
+    }
+
+    #[test]
+    fn header_values_cannot_start_a_header() {
+        assert_eq!(header_value(b"a\r\nX-Evil: 1\n"), "a  X-Evil: 1");
+        assert_eq!(header_value(&[0xc3, 0xa9]).as_bytes(), &[0xc3, 0xa9]);
+        assert_eq!(
+            header_value(&vec![b'x'; 9000]).len(),
+            MAX_HEADER_VALUE_BYTES
+        );
+    }
+
+    #[test]
+    fn names_that_break_framing_are_refused() {
+        let with = |name: &str| {
+            Endpoint::try_new(EndpointOptions {
+                url: "http://h/".to_owned(),
+                headers: vec![(name.to_owned(), "1".to_owned())],
+                ..Default::default()
+            })
+            .unwrap_err()
+        };
+        assert!(matches!(
+            with("Content-Length"),
+            EndpointError::ReservedHeader { .. }
+        ));
+        assert!(matches!(with("a b"), EndpointError::HeaderName { .. }));
+    }
+
+    #[test]
+    fn body_size_counts_the_framing() {
+        let mut endpoint = endpoint("http://h/");
+        endpoint.framing = Framing::json_array();
+        assert_eq!(endpoint.body_bytes(3, 30), "[".len() + 30 + 2 + "]".len());
+        assert_eq!(endpoint.body_bytes(0, 0), 2);
+    }
+
+    #[test]
+    fn idempotency_keys_tell_content_and_offsets_apart() {
+        let range = OffsetRange {
+            topic: "t.x",
+            partition: 3,
+            first: 10,
+            last: 12,
+        };
+        let key = |range, bodies: &[&'static [u8]]| {
+            idempotency_key([range], bodies.iter().copied())
+                .to_str()
+                .unwrap()
+                .to_owned()
+        };
+        let first = key(range, &[b"ab", b"c"]);
+        assert!(first.starts_with("t.x/3/10-12/"), "{first}");
+        assert_eq!(first, key(range, &[b"ab", b"c"]));
+        assert_ne!(first, key(range, &[b"a", b"bc"]));
+        assert_ne!(
+            first,
+            key(OffsetRange { last: 13, ..range }, &[b"ab", b"c"])
+        );
+        let two = idempotency_key([range, range], [b"x".as_slice()]);
+        assert_eq!(two.len(), 32);
+    }
+}

@@ -1,0 +1,706 @@
+//! Which work goes into the next request to a destination.
+//!
+//! Work arrives as [`Parcel`]s: items of one lane for one endpoint, with something attached that
+//! the owner wants back when all of them are settled. [`Lanes`] forms [`Request`]s from them and
+//! promises, whatever the order of calls:
+//!
+//! * at most one request of a lane is in flight, and the items of a lane are sent and settled in the
+//!   order they came in; lanes run side by side;
+//! * every item is settled exactly once, unless its parcel is cancelled; a parcel's attachment comes
+//!   back exactly once;
+//! * no request exceeds the limits, save one item that alone is larger than the byte limit;
+//! * a request that failed is sent again with the same items before anything else of its lanes.
+//!
+//! A request of several items that is refused is searched for the item at fault by bisection. Only
+//! left halves are sent: where one passes, the fault is in the right half, where one fails, the
+//! right half goes back to the head of its lanes unjudged. So one culprit among n items costs at
+//! most ceil(log2 n) + 1 further requests, the items before it are delivered before it is given up,
+//! and an item is given up only on the answer to a request that held nothing else.
+//!
+//! Pure: no input or output, no clock; the caller passes the time in.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+
+use super::endpoint::Endpoint;
+
+mod batch;
+#[cfg(test)]
+mod model;
+mod ready;
+
+use batch::{Batch, Part};
+use ready::{Group, GroupId, Lane, ParcelId, Run};
+
+/// A sequence within which order holds: a partition, or the records of a partition whose keys fall
+/// into the same lane. Two lanes that share an id by accident of hashing merely share an order.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LaneId(pub u64);
+
+/// The smallest unit that can be delivered by itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Item {
+    /// Index of the record in its batch; several items may come from one record.
+    pub record: u32,
+    /// Encoded bytes, without framing.
+    pub body: Bytes,
+}
+
+/// Work of one lane for one endpoint.
+#[derive(Clone, Debug)]
+pub struct Parcel<P> {
+    /// The lane whose order it keeps.
+    pub lane: LaneId,
+    /// Where it goes. Parcels share a request only if they share this very `Arc`.
+    pub endpoint: Arc<Endpoint>,
+    /// The items in order.
+    pub items: VecDeque<Item>,
+    /// When it came in, which is what waiting for a fuller request is measured from.
+    pub arrived: Instant,
+    /// Whatever the owner wants back once all items are settled.
+    pub payload: P,
+}
+
+/// Limits of requests and of their number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Most items in one request; at least 1.
+    pub max_items: usize,
+    /// Most bytes in the body of one request before compression, framing included.
+    pub max_bytes: usize,
+    /// How long the oldest item waits for a request to fill up. Zero: never.
+    pub max_age: Duration,
+    /// Most requests in flight; at least 1.
+    pub max_requests: usize,
+}
+
+/// Names a request from the time it is formed until it is settled.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RequestId(u64);
+
+/// A request to be sent now.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its name; the outcome is reported with it.
+    pub id: RequestId,
+    /// Where it goes.
+    pub endpoint: Arc<Endpoint>,
+    /// The items of its body, in order; never empty.
+    pub items: Arc<[Item]>,
+    /// Tries before this one.
+    pub tries: u32,
+    /// How many of those counted against it (see [`Lanes::retry`]).
+    pub counted: u32,
+}
+
+/// The items of a request that belong to one parcel.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestPart<'a, P> {
+    /// The attachment of the parcel.
+    pub payload: &'a P,
+    /// Its items in the request, in order.
+    pub items: &'a [Item],
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Load {
+    /// Items that wait, those of failed requests included.
+    pub queued_items: usize,
+    /// Bytes of those items.
+    pub queued_bytes: usize,
+    /// Items of requests that were sent and have no outcome yet; cancelled ones included.
+    pub in_flight_items: usize,
+    /// Bytes of those items.
+    pub in_flight_bytes: usize,
+    /// Requests that were sent and have no outcome yet.
+    pub in_flight_requests: usize,
+    /// When the oldest unsettled parcel came in.
+    pub oldest: Option<Instant>,
+}
+
+/// What [`Lanes::cancel`] took out.
+#[derive(Debug)]
+pub struct Cancelled<P> {
+    /// The attachments of the parcels.
+    pub payloads: Vec<P>,
+    /// Requests in flight that hold nothing any more. They may be aborted; their outcome must
+    /// still be reported, by any method.
+    pub void: Vec<RequestId>,
+}
+
+struct ParcelState<P> {
+    /// `None` once cancelled.
+    payload: Option<P>,
+    lane: LaneId,
+    group: GroupId,
+    arrived: Instant,
+    queue: VecDeque<Item>,
+    /// Items queued here plus items in requests.
+    unsettled: usize,
+}
+
+struct Flight {
+    group: GroupId,
+    batch: Batch,
+    /// Where a refusal is being searched for: the items right of `batch` that are known to contain
+    /// a culprit if `batch` passes, then those nothing is known about.
+    suspect: Batch,
+    unknown: Batch,
+    tries: u32,
+    counted: u32,
+    formed: Instant,
+    /// `None` while in flight; otherwise not sent again before this moment.
+    waiting: Option<Instant>,
+}
+
+/// The work of one destination.
+pub struct Lanes<P> {
+    limits: Limits,
+    lanes: HashMap<LaneId, Lane>,
+    groups: Vec<Group>,
+    parcels: HashMap<ParcelId, ParcelState<P>>,
+    flights: HashMap<RequestId, Flight>,
+    waiting: BTreeSet<(Instant, RequestId)>,
+    ages: BTreeSet<(Instant, ParcelId)>,
+    load: Load,
+    next_id: u64,
+}
+
+impl<P> Lanes<P> {
+    /// Nothing to do yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits: limits.sane(),
+            lanes: HashMap::new(),
+            groups: Vec::new(),
+            parcels: HashMap::new(),
+            flights: HashMap::new(),
+            waiting: BTreeSet::new(),
+            ages: BTreeSet::new(),
+            load: Load::default(),
+            next_id: 0,
+        }
+    }
+
+    /// Replaces the limits; requests that are formed already keep their size.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits.sane();
+    }
+
+    /// What is under way now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            oldest: self.ages.first().map(|(arrived, _)| *arrived),
+            ..self.load
+        }
+    }
+
+    /// True if nothing is queued and nothing is in flight.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.parcels.is_empty() && self.flights.is_empty()
+    }
+
+    /// Takes work in. Returns the attachment at once if there is nothing to deliver.
+    #[must_use = "the attachment of an empty parcel comes straight back"]
+    pub fn push(&mut self, parcel: Parcel<P>) -> Option<P> {
+        let Parcel {
+            lane,
+            endpoint,
+            items,
+            arrived,
+            payload,
+        } = parcel;
+        if items.is_empty() {
+            return Some(payload);
+        }
+        let group = self.group_of(endpoint);
+        let id = ParcelId(self.fresh_id());
+        let (count, bytes) = (
+            items.len(),
+            items.iter().map(|item| item.body.len()).sum::<usize>(),
+        );
+        self.load.queued_items += count;
+        self.load.queued_bytes += bytes;
+        self.ages.insert((arrived, id));
+        let state = ParcelState {
+            payload: Some(payload),
+            lane,
+            group,
+            arrived,
+            queue: items,
+            unsettled: count,
+        };
+        self.parcels.insert(id, state);
+        self.unready(lane);
+        let runs = &mut self.lanes.entry(lane).or_default().runs;
+        match runs.back_mut() {
+            Some(run) if run.group == group => {
+                run.parcels.push_back(id);
+                run.items += count;
+                run.bytes += bytes;
+            }
+            _ => runs.push_back(Run {
+                group,
+                parcels: VecDeque::from([id]),
+                items: count,
+                bytes,
+            }),
+        }
+        self.make_ready(lane);
+        None
+    }
+
+    /// Everything that came in up to `now` goes out without waiting for fuller requests.
+    pub fn flush(&mut self, now: Instant) {
+        for group in &mut self.groups {
+            group.flushed = Some(now);
+        }
+    }
+
+    /// The next request to send at `now`, if there is one and the number of requests allows it. It
+    /// counts as in flight until its outcome is reported.
+    pub fn next(&mut self, now: Instant) -> Option<Request> {
+        if self.load.in_flight_requests >= self.limits.max_requests {
+            return None;
+        }
+        if let Some(&(moment, id)) = self.waiting.first()
+            && moment <= now
+        {
+            self.waiting.pop_first();
+            return self.depart(id);
+        }
+        let limits = self.limits;
+        let group = self
+            .groups
+            .iter()
+            .filter(|group| group.due(&limits).is_some_and(|due| due <= now))
+            .min_by_key(|group| group.oldest())?
+            .id;
+        let batch = self.fill(group);
+        let id = RequestId(self.fresh_id());
+        self.flights.insert(id, Flight::new(group, batch, now));
+        self.depart(id)
+    }
+
+    /// When [`next`](Self::next) has something to give, as far as is known now: a moment in the past
+    /// means at once, `None` means not before something else happens.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        if self.load.in_flight_requests >= self.limits.max_requests {
+            return None;
+        }
+        let waiting = self.waiting.first().map(|(moment, _)| *moment);
+        let fresh = self
+            .groups
+            .iter()
+            .filter_map(|group| group.due(&self.limits))
+            .min();
+        [waiting, fresh].into_iter().flatten().min()
+    }
+
+    /// What a request in flight consists of, parcel by parcel, without what was cancelled.
+    pub fn parts(&self, id: RequestId) -> impl Iterator<Item = RequestPart<'_, P>> {
+        self.flights
+            .get(&id)
+            .into_iter()
+            .flat_map(|flight| flight.batch.parts())
+            .filter_map(|(part, items)| {
+                let payload = self.parcels.get(&part.parcel)?.payload.as_ref()?;
+                Some(RequestPart { payload, items })
+            })
+    }
+
+    /// The request was accepted: its items are settled and its lanes go on. `visit` sees the items
+    /// of each parcel that is not cancelled. Returns the attachments of parcels that are complete.
+    #[must_use = "the attachments of complete parcels have to be resolved"]
+    pub fn delivered(&mut self, id: RequestId, mut visit: impl FnMut(&mut P, &[Item])) -> Vec<P> {
+        let Some(mut flight) = self.land(id) else {
+            return Vec::new();
+        };
+        let limits = self.limits;
+        if let Some(group) = self.group_mut(flight.group) {
+            group.grow(&limits);
+        }
+        let complete = self.settle(std::mem::take(&mut flight.batch), &mut visit);
+        // What follows a half that passed contains the culprit.
+        let suspect = std::mem::take(&mut flight.suspect);
+        let suspect = self.without_cancelled(suspect);
+        match suspect.len() {
+            0 => {
+                let unknown = std::mem::take(&mut flight.unknown);
+                self.requeue(unknown);
+            }
+            1 => {
+                // Sent by itself before it is judged; a fresh request, so with its full tries.
+                flight.batch = suspect;
+                self.hold(
+                    id,
+                    Flight {
+                        tries: 0,
+                        counted: 0,
+                        ..flight
+                    },
+                    None,
+                );
+            }
+            _ => {
+                flight.batch = suspect;
+                flight.narrow();
+                self.hold(id, flight, None);
+            }
+        }
+        complete
+    }
+
+    /// The request is given up for good (dead letter, or dropped by the user's wish): settled as in
+    /// [`delivered`](Self::delivered), and whatever was held back for it returns to its lanes.
+    #[must_use = "the attachments of complete parcels have to be resolved"]
+    pub fn rejected(&mut self, id: RequestId, mut visit: impl FnMut(&mut P, &[Item])) -> Vec<P> {
+        let Some(flight) = self.land(id) else {
+            return Vec::new();
+        };
+        let complete = self.settle(flight.batch, &mut visit);
+        // In this order, so that the suspects come to stand before the unknown.
+        self.requeue(flight.unknown);
+        self.requeue(flight.suspect);
+        complete
+    }
+
+    /// The request failed and is sent again, not before `not_before` and ahead of anything else of
+    /// its lanes. `counted` adds to [`Request::counted`].
+    pub fn retry(&mut self, id: RequestId, counted: bool, not_before: Instant) {
+        let Some(mut flight) = self.land(id) else {
+            return;
+        };
+        flight.counted = flight.counted.saturating_add(u32::from(counted));
+        flight.batch = self.without_cancelled(flight.batch);
+        if flight.batch.is_empty() {
+            self.requeue(flight.unknown);
+            self.requeue(flight.suspect);
+            return;
+        }
+        self.hold(id, flight, Some(not_before));
+    }
+
+    /// The request was refused for its content: its left half is tried next, until the culprit
+    /// stands alone. Returns false and changes nothing if it holds one item only, which is the culprit then.
+    pub fn bisect(&mut self, id: RequestId) -> bool {
+        if self
+            .flights
+            .get(&id)
+            .is_none_or(|flight| flight.batch.len() < 2)
+        {
+            return false;
+        }
+        let Some(mut flight) = self.land(id) else {
+            return false;
+        };
+        flight.batch = self.without_cancelled(flight.batch);
+        // This part is known to be bad, so what stands right of it is unknown again.
+        flight.unknown.prepend(std::mem::take(&mut flight.suspect));
+        match flight.batch.len() {
+            0 => self.requeue(flight.unknown),
+            1 => self.hold(
+                id,
+                Flight {
+                    tries: 0,
+                    counted: 0,
+                    ..flight
+                },
+                None,
+            ),
+            _ => {
+                flight.narrow();
+                self.hold(id, flight, None);
+            }
+        }
+        true
+    }
+
+    /// The request was refused for its size: the endpoint gets at most half as much from now on, and
+    /// the items return to the head of their lanes. Returns false and changes nothing if it holds
+    /// one item only.
+    pub fn too_large(&mut self, id: RequestId) -> bool {
+        if self
+            .flights
+            .get(&id)
+            .is_none_or(|flight| flight.batch.len() < 2)
+        {
+            return false;
+        }
+        let Some(flight) = self.land(id) else {
+            return false;
+        };
+        let (count, bytes) = (flight.batch.len(), flight.batch.bytes());
+        if let Some(group) = self.group_mut(flight.group) {
+            group.shrink(group.endpoint.body_bytes(count, bytes));
+        }
+        self.requeue(flight.unknown);
+        self.requeue(flight.suspect);
+        self.requeue(flight.batch);
+        true
+    }
+
+    /// Takes out all parcels whose attachment `chosen` picks, such as those of a revoked partition.
+    /// Their items in flight keep their lanes busy until the outcome is reported, which is then
+    /// ignored for them.
+    pub fn cancel(&mut self, mut chosen: impl FnMut(&P) -> bool) -> Cancelled<P> {
+        let mut payloads = Vec::new();
+        let mut hit: Vec<ParcelId> = Vec::new();
+        for (id, state) in &mut self.parcels {
+            if state.payload.as_ref().is_some_and(&mut chosen) {
+                payloads.extend(state.payload.take());
+                self.ages.remove(&(state.arrived, *id));
+                hit.push(*id);
+            }
+        }
+        for id in hit {
+            self.cancel_queued(id);
+        }
+        let waiting: Vec<(Instant, RequestId)> = self.waiting.iter().copied().collect();
+        for (moment, id) in waiting {
+            self.prune_waiting(moment, id);
+        }
+        let void = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| flight.waiting.is_none())
+            .filter(|(_, flight)| {
+                flight
+                    .batch
+                    .parts()
+                    .all(|(part, _)| self.is_cancelled(part))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        Cancelled { payloads, void }
+    }
+
+    /// Takes what is queued of a cancelled parcel out of its lane.
+    fn cancel_queued(&mut self, id: ParcelId) {
+        let Some(state) = self.parcels.get_mut(&id) else {
+            return;
+        };
+        let (lane, queue) = (state.lane, std::mem::take(&mut state.queue));
+        state.unsettled -= queue.len();
+        let gone = state.unsettled == 0;
+        if gone {
+            self.parcels.remove(&id);
+        }
+        if queue.is_empty() {
+            return;
+        }
+        let bytes = queue.iter().map(|item| item.body.len()).sum::<usize>();
+        self.load.queued_items -= queue.len();
+        self.load.queued_bytes -= bytes;
+        self.unready(lane);
+        if let Some(state) = self.lanes.get_mut(&lane) {
+            if let Some(run) = state.runs.iter_mut().find(|run| run.parcels.contains(&id)) {
+                run.parcels.retain(|parcel| *parcel != id);
+                run.items -= queue.len();
+                run.bytes -= bytes;
+            }
+            state.runs.retain(|run| !run.parcels.is_empty());
+            state.join_runs();
+        }
+        self.make_ready(lane);
+    }
+
+    /// Takes cancelled items out of a request that waits to be sent again.
+    fn prune_waiting(&mut self, moment: Instant, id: RequestId) {
+        let Some(mut flight) = self.flights.remove(&id) else {
+            return;
+        };
+        flight.batch = self.without_cancelled(flight.batch);
+        if flight.batch.is_empty() {
+            self.waiting.remove(&(moment, id));
+            // Whether the rest holds a culprit is open: what was sent may have been it.
+            self.requeue(flight.unknown);
+            self.requeue(flight.suspect);
+        } else {
+            self.flights.insert(id, flight);
+        }
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn is_cancelled(&self, part: &Part) -> bool {
+        self.parcels
+            .get(&part.parcel)
+            .is_none_or(|state| state.payload.is_none())
+    }
+
+    /// Marks a request that exists as in flight and hands it out.
+    fn depart(&mut self, id: RequestId) -> Option<Request> {
+        let flight = self.flights.get_mut(&id)?;
+        flight.waiting = None;
+        let tries = flight.tries;
+        flight.tries = flight.tries.saturating_add(1);
+        let (count, bytes) = (flight.batch.len(), flight.batch.bytes());
+        self.load.queued_items -= count;
+        self.load.queued_bytes -= bytes;
+        self.load.in_flight_items += count;
+        self.load.in_flight_bytes += bytes;
+        self.load.in_flight_requests += 1;
+        let endpoint = self
+            .groups
+            .iter()
+            .find(|group| group.id == flight.group)?
+            .endpoint
+            .clone();
+        let items = flight.batch.share();
+        Some(Request {
+            id,
+            endpoint,
+            items,
+            tries,
+            counted: flight.counted,
+        })
+    }
+
+    /// Takes back a request that is in flight; `None` if it is not.
+    fn land(&mut self, id: RequestId) -> Option<Flight> {
+        if self
+            .flights
+            .get(&id)
+            .is_none_or(|flight| flight.waiting.is_some())
+        {
+            return None;
+        }
+        let flight = self.flights.remove(&id)?;
+        let (count, bytes) = (flight.batch.len(), flight.batch.bytes());
+        self.load.in_flight_items -= count;
+        self.load.in_flight_bytes -= bytes;
+        self.load.in_flight_requests -= 1;
+        self.load.queued_items += count;
+        self.load.queued_bytes += bytes;
+        Some(flight)
+    }
+
+    /// Puts a request aside to be sent again; without a moment, at the next opportunity.
+    fn hold(&mut self, id: RequestId, mut flight: Flight, not_before: Option<Instant>) {
+        let moment = not_before.unwrap_or(flight.formed);
+        flight.waiting = Some(moment);
+        self.waiting.insert((moment, id));
+        self.flights.insert(id, flight);
+    }
+
+    /// Settles all items of a batch that is in no request any more.
+    fn settle(&mut self, batch: Batch, visit: &mut impl FnMut(&mut P, &[Item])) -> Vec<P> {
+        let mut complete = Vec::new();
+        self.load.queued_items -= batch.len();
+        self.load.queued_bytes -= batch.bytes();
+        for (part, items) in batch.parts() {
+            if let Some(state) = self.parcels.get_mut(&part.parcel) {
+                if let Some(payload) = &mut state.payload {
+                    visit(payload, items);
+                }
+                state.unsettled -= items.len();
+                if state.unsettled == 0
+                    && let Some(state) = self.parcels.remove(&part.parcel)
+                    && let Some(payload) = state.payload
+                {
+                    self.ages.remove(&(state.arrived, part.parcel));
+                    complete.push(payload);
+                }
+            }
+            self.release(part.lane, items.len());
+        }
+        complete
+    }
+
+    /// Settles what is cancelled in a batch, and returns the rest.
+    fn without_cancelled(&mut self, batch: Batch) -> Batch {
+        if !batch.parts().any(|(part, _)| self.is_cancelled(part)) {
+            return batch;
+        }
+        let (gone, kept) = batch.partition(|part| self.is_cancelled(part));
+        let payloads = self.settle(gone, &mut |_, _| {});
+        debug_assert!(payloads.is_empty(), "a cancelled parcel has no attachment");
+        kept
+    }
+
+    /// Returns the items of a batch to the head of their lanes, in order.
+    fn requeue(&mut self, batch: Batch) {
+        let batch = self.without_cancelled(batch);
+        for (part, items) in batch.parts().rev() {
+            let Some(state) = self.parcels.get_mut(&part.parcel) else {
+                continue;
+            };
+            let group = state.group;
+            for item in items.iter().rev() {
+                state.queue.push_front(item.clone());
+            }
+            let bytes = items.iter().map(|item| item.body.len()).sum::<usize>();
+            let lane = self.lanes.entry(part.lane).or_default();
+            match lane.runs.front_mut() {
+                Some(run) if run.group == group => {
+                    if run.parcels.front() != Some(&part.parcel) {
+                        run.parcels.push_front(part.parcel);
+                    }
+                    run.items += items.len();
+                    run.bytes += bytes;
+                }
+                _ => {
+                    let parcels = VecDeque::from([part.parcel]);
+                    lane.runs.push_front(Run {
+                        group,
+                        parcels,
+                        items: items.len(),
+                        bytes,
+                    });
+                }
+            }
+            self.release(part.lane, items.len());
+        }
+    }
+}
+
+impl Limits {
+    fn sane(self) -> Self {
+        Self {
+            max_items: self.max_items.max(1),
+            max_requests: self.max_requests.max(1),
+            ..self
+        }
+    }
+}
+
+impl Flight {
+    fn new(group: GroupId, batch: Batch, formed: Instant) -> Self {
+        let (suspect, unknown) = (Batch::default(), Batch::default());
+        Self {
+            group,
+            batch,
+            suspect,
+            unknown,
+            tries: 0,
+            counted: 0,
+            formed,
+            waiting: None,
+        }
+    }
+
+    /// Cuts the batch, known to hold a culprit, and keeps its left half to be sent.
+    fn narrow(&mut self) {
+        let middle = self.batch.len() / 2;
+        self.suspect = self.batch.split_off(middle);
+        // What is sent next differs from what was sent before; but its counted tries stay, or each
+        // step of the search would take them all. A single item gets its own.
+        self.tries = 0;
+        if self.batch.len() == 1 {
+            self.counted = 0;
+        }
+    }
+}
