@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![allow(dead_code, reason = "the compiler that calls all this lands next")]
 
+pub mod aggregate;
 mod args;
 pub mod ast;
 mod context;
@@ -15,17 +16,20 @@ mod engine;
 mod error;
 mod eval;
 pub mod functions;
+pub mod http;
 mod ir;
 mod json;
 mod keys;
 mod lexer;
 mod ops;
 pub mod printer;
+pub mod refer_table;
 mod script;
 mod span;
 mod state;
 pub mod time;
 pub mod value;
+pub mod window;
 
 pub use args::Args;
 pub use context::Cx;

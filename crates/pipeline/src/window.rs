@@ -1,0 +1,208 @@
+//! Windows: the points a script dropped shortly before and after an event.
+//!
+//! A window belongs to one stream of points (those with the same values of some tags) in one loaded
+//! script. It holds the dropped points of the last few runs; a hit gives them back, and the points
+//! that follow with them. Windows of streams that went quiet are forgotten, so that a tag with many
+//! values cannot fill the memory.
+
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+use kafkamq_point::{Point, Text};
+use parking_lot::Mutex;
+
+/// How many points a window holds before an event, whatever the script asks for.
+pub const MAX_BEFORE: usize = 10_000;
+/// How many streams one script can follow; beyond that the quietest one is forgotten.
+pub const MAX_STREAMS: usize = 16_384;
+/// How long a stream may be quiet before its window may be forgotten, in nanoseconds.
+pub const IDLE_NS: i64 = 3_600_000_000_000;
+
+const SHARDS: usize = 16;
+
+/// What identifies a stream: the tags' names and values.
+pub type Stream = Box<[(Text, Text)]>;
+
+/// The windows of one loaded script.
+#[derive(Debug, Default)]
+pub struct Windows {
+    shards: [Mutex<HashMap<Stream, Window>>; SHARDS],
+    hasher: DefaultHashBuilder,
+}
+
+#[derive(Debug)]
+struct Window {
+    before: usize,
+    after: usize,
+    /// One slot per run, oldest first; empty for a point that was kept.
+    ring: VecDeque<Option<Point>>,
+    /// How many points from here on are given back.
+    open: usize,
+    used_ns: i64,
+}
+
+impl Windows {
+    /// Ends the run of one point of a stream: puts the point into the window, or gives back what a
+    /// hit brings to light, oldest first.
+    ///
+    /// The first call for a stream fixes its sizes. `hit` tells that the point is an event,
+    /// `dropped` that the script dropped it.
+    pub fn finish(
+        &self,
+        stream: Stream,
+        sizes: (usize, usize),
+        hit: bool,
+        point: &Point,
+        dropped: bool,
+        now_ns: i64,
+    ) -> Vec<Point> {
+        let at = usize::try_from(self.hasher.hash_one(&stream) >> 32).unwrap_or(0) % SHARDS;
+        let Some(shard) = self.shards.get(at) else {
+            return Vec::new();
+        };
+        let mut windows = shard.lock();
+        if windows.len() >= MAX_STREAMS / SHARDS && !windows.contains_key(&stream) {
+            make_room(&mut windows, now_ns);
+        }
+        let window = windows.entry(stream).or_insert_with(|| Window {
+            before: sizes.0.min(MAX_BEFORE),
+            after: sizes.1,
+            ring: VecDeque::new(),
+            open: 0,
+            used_ns: now_ns,
+        });
+        window.used_ns = now_ns;
+        window.finish(hit, point, dropped)
+    }
+
+    /// How many streams are followed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Whether no stream is followed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Window {
+    fn finish(&mut self, hit: bool, point: &Point, dropped: bool) -> Vec<Point> {
+        if hit {
+            self.open = self.after;
+        }
+        let mut recovered = Vec::new();
+        if hit || self.open > 0 {
+            recovered.extend(self.ring.drain(..).flatten());
+        }
+        if self.open > 0 {
+            self.open -= 1;
+            recovered.extend(dropped.then(|| point.clone()));
+            return recovered;
+        }
+        if self.before > 0 {
+            while self.ring.len() >= self.before {
+                self.ring.pop_front();
+            }
+            self.ring.push_back(dropped.then(|| point.clone()));
+        }
+        recovered
+    }
+}
+
+/// Forgets quiet streams, or if there are none the quietest.
+fn make_room(windows: &mut HashMap<Stream, Window>, now_ns: i64) {
+    let before = windows.len();
+    windows.retain(|_, window| now_ns.saturating_sub(window.used_ns) < IDLE_NS);
+    if windows.len() < before {
+        return;
+    }
+    let quietest = windows
+        .iter()
+        .min_by_key(|(_, window)| window.used_ns)
+        .map(|(stream, _)| stream.clone());
+    if let Some(stream) = quietest {
+        windows.remove(&stream);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kafkamq_point::Category;
+
+    fn stream(name: &str) -> Stream {
+        [("host".into(), name.into())].into()
+    }
+
+    /// Runs points through a window of sizes (before, after). An upper case name is a hit, a name
+    /// that ends in `!` is kept. Returns what each run gave back.
+    fn play(sizes: (usize, usize), points: &[&str]) -> Vec<String> {
+        let windows = Windows::default();
+        points
+            .iter()
+            .map(|name| {
+                let hit = name.starts_with(char::is_uppercase);
+                let dropped = !name.ends_with('!');
+                let point = Point::new(*name, Category::Logging, 0);
+                windows
+                    .finish(stream("a"), sizes, hit, &point, dropped, 0)
+                    .iter()
+                    .map(Point::name)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_hit_recovers_what_was_around_it() {
+        assert_eq!(
+            play((2, 2), &["1", "2", "3", "4", "H", "5", "6", "7"]),
+            ["", "", "", "", "3 4 H", "5", "", ""]
+        );
+        assert_eq!(
+            play((2, 2), &["1", "2", "3", "4", "H!", "5", "6"]),
+            ["", "", "", "", "3 4", "5", ""]
+        );
+    }
+
+    #[test]
+    fn kept_points_use_up_slots() {
+        assert_eq!(play((2, 1), &["1", "2!", "3!", "H"]), ["", "", "", "H"]);
+        assert_eq!(play((2, 1), &["1", "2!", "H"]), ["", "", "1 H"]);
+    }
+
+    #[test]
+    fn a_second_hit_restarts_the_count() {
+        assert_eq!(
+            play((2, 2), &["1", "H", "I", "2", "3"]),
+            ["", "1 H", "I", "2", ""]
+        );
+    }
+
+    #[test]
+    fn sizes_of_zero_are_harmless() {
+        assert_eq!(play((0, 1), &["1", "H", "2"]), ["", "H", ""]);
+        assert_eq!(play((2, 0), &["1", "H", "2", "I"]), ["", "1", "", "H 2"]);
+        assert_eq!(play((0, 0), &["1", "H"]), ["", ""]);
+    }
+
+    #[test]
+    fn streams_are_apart_and_bounded() {
+        let windows = Windows::default();
+        let point = Point::new("p", Category::Logging, 0);
+        for at in 0..2 * MAX_STREAMS {
+            let now = i64::try_from(at).unwrap();
+            let given = windows.finish(stream(&at.to_string()), (1, 1), false, &point, true, now);
+            assert!(given.is_empty());
+        }
+        assert!(windows.len() <= MAX_STREAMS);
+        let last = (2 * MAX_STREAMS - 1).to_string();
+        let given = windows.finish(stream(&last), (1, 1), true, &point, true, i64::MAX);
+        assert_eq!(given.len(), 2);
+    }
+}
