@@ -1,0 +1,27 @@
+//! The wire formats, as far as payloads are built and ids are found in them: protobuf messages
+//! derived by hand from the public field tables, Thrift binary, and line protocol.
+//!
+//! Deliberately independent of the router's own codecs, so that a mistake there shows here.
+
+#[expect(
+    missing_docs,
+    reason = "fields carry the names of the protocol definitions"
+)]
+pub mod jaeger;
+pub mod line;
+#[expect(
+    missing_docs,
+    reason = "fields carry the names of the protocol definitions"
+)]
+pub mod otlp;
+#[expect(
+    missing_docs,
+    reason = "fields carry the names of the protocol definitions"
+)]
+pub mod point;
+#[expect(
+    missing_docs,
+    reason = "fields carry the names of the protocol definitions"
+)]
+pub mod skywalking;
+pub mod thrift;
