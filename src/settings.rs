@@ -6,14 +6,23 @@
 //! read, security is resolved, no topic belongs to two routes. It starts nothing.
 
 mod delivery;
+mod diagnostic;
+mod document;
 mod input;
+pub mod keys;
+mod masking;
 mod output;
+mod quantity;
+mod reader;
+mod resolve;
 mod route;
 mod secret;
 mod security;
 mod service;
 
 pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
+pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
+pub use document::{Document, MASK, Sources};
 pub use input::{
     Assignor, FlowSettings, InputSettings, Offset, Ordering, OutOfRange, SamplingKey, Subscription,
     TopicRoute, ValuePolicy,
@@ -21,6 +30,7 @@ pub use input::{
 pub use output::{
     BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OutputSettings,
 };
+pub use resolve::{Loaded, load};
 pub use route::{
     CustomRoute, CustomTopic, HandleContent, HeaderCheck, JaegerEncoding, JaegerRoute,
     JaegerSource, OtelEncoding, OtelRoute, OtelSignal, PointTime, RemoteHandleRoute,
@@ -53,3 +63,6 @@ pub struct Settings {
     /// What the service says about itself.
     pub log: LogSettings,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,524 @@
+//! Configuration before it has types: texts are parsed, layered and kept with the place of each key.
+//!
+//! Layers are files in their order, then the environment. Tables merge key by key; the arrays
+//! `inputs.kafkamq` and `output` grow. The `config` crate does the layering; this module gives it
+//! the layers and remembers where each value came from.
+
+mod layer;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use config::{Config, Value as LayerValue};
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use self::layer::{LayerOf, WRONG_NAME, env_value, json_of, merge, variable_path};
+use super::diagnostic::{Diagnostic, Position};
+
+/// Prefix of the environment variables that belong to the service.
+const PREFIX: &str = "KAFKAMQ_";
+
+/// What stands in place of a secret wherever a configuration is shown.
+pub const MASK: &str = "******";
+
+/// Where a configuration comes from, lowest layer first.
+#[derive(Clone, Default)]
+pub struct Sources {
+    layers: Vec<Layer>,
+    environment: Vec<(String, String)>,
+}
+
+#[derive(Clone)]
+enum Layer {
+    File(PathBuf),
+    Text { name: String, text: String },
+    Json(Value),
+}
+
+impl Sources {
+    /// No source: every key has its default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a TOML file, or all `*.toml` and `*.conf` files of a folder in the order of their names.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.layers.push(Layer::File(path.into()));
+        self
+    }
+
+    /// Adds a TOML text; `name` stands for the file name in findings.
+    #[must_use]
+    pub fn text(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.layers.push(Layer::Text {
+            name: name.into(),
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Adds a document as [`Document::tree`] shows it.
+    #[must_use]
+    pub fn json(mut self, tree: Value) -> Self {
+        self.layers.push(Layer::Json(tree));
+        self
+    }
+
+    /// Adds environment variables; those that are not `KAFKAMQ_<TABLE>__<KEY>` are ignored.
+    #[must_use]
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.environment.extend(
+            variables
+                .into_iter()
+                .filter(|(name, _)| name.starts_with(PREFIX) && name.contains("__")),
+        );
+        self.environment.sort();
+        self
+    }
+
+    /// Adds the variables of this process. Those that are not valid Unicode are ignored.
+    #[must_use]
+    pub fn process_environment(self) -> Self {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        self.environment(variables)
+    }
+
+    /// The files and folders named so far, for a watch on them.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&Path> {
+        self.layers
+            .iter()
+            .filter_map(|layer| match layer {
+                Layer::File(path) => Some(path.as_path()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// A merged configuration with the place of every key. It holds secrets in clear, so it has no
+/// `Debug`; see `masked` for what may be shown.
+#[derive(Clone, Default)]
+pub struct Document {
+    pub(super) tree: Value,
+    texts: Vec<SourceText>,
+    places: HashMap<String, Place>,
+}
+
+#[derive(Clone)]
+struct SourceText {
+    name: String,
+    text: String,
+}
+
+#[derive(Clone)]
+enum Place {
+    Text {
+        source: usize,
+        key: Range<usize>,
+        value: Range<usize>,
+    },
+    Variable(String),
+}
+
+/// Which part of an entry a finding marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Key,
+    Value,
+}
+
+impl Document {
+    /// Reads and merges all sources. Findings are about reading and syntax; the document holds what
+    /// could be read all the same.
+    pub(super) fn read(sources: &Sources) -> (Self, Vec<Diagnostic>) {
+        let mut document = Self::default();
+        let mut found = Vec::new();
+        let mut layers = Vec::new();
+        let mut arrays = HashMap::new();
+        for layer in &sources.layers {
+            match layer {
+                Layer::File(path) => {
+                    for path in expand(path, &mut found) {
+                        match std::fs::read_to_string(&path) {
+                            Ok(text) => layers.push(document.parse(
+                                path.display().to_string(),
+                                text,
+                                &mut arrays,
+                                &mut found,
+                            )),
+                            Err(error) => found.push(Diagnostic::error(
+                                "",
+                                format!("cannot read {}: {error}", path.display()),
+                            )),
+                        }
+                    }
+                }
+                Layer::Text { name, text } => {
+                    layers.push(document.parse(
+                        name.clone(),
+                        text.clone(),
+                        &mut arrays,
+                        &mut found,
+                    ));
+                }
+                Layer::Json(tree) => layers.push(tree.clone()),
+            }
+        }
+        match merge(layers) {
+            Ok(tree) => document.tree = tree,
+            Err(error) => found.push(Diagnostic::error("", error.to_string())),
+        }
+        document.apply_environment(&sources.environment, &mut found);
+        (document, found)
+    }
+
+    fn parse(
+        &mut self,
+        name: String,
+        text: String,
+        arrays: &mut HashMap<&'static str, Vec<Value>>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Value {
+        let source = self.texts.len();
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        self.texts.push(SourceText {
+            name,
+            text: text.clone(),
+        });
+        for error in &errors {
+            let mut diagnostic = Diagnostic::error("", error.message());
+            diagnostic.position = error.span().map(|span| self.position(source, &span));
+            found.push(diagnostic);
+        }
+        if !errors.is_empty() {
+            // What the parser made of a broken text would only add findings that confuse.
+            return Value::Object(Map::new());
+        }
+        let mut tree = Map::new();
+        for (key, value) in table.get_ref() {
+            let name: &str = key.get_ref();
+            match (name, value.get_ref()) {
+                ("inputs", DeValue::Table(inputs)) => {
+                    self.place("inputs", source, key.span(), value.span());
+                    let mut children = Map::new();
+                    for (key, value) in inputs {
+                        let name: &str = key.get_ref();
+                        let value = if name == "kafkamq" {
+                            self.grow("inputs.kafkamq", source, key.span(), value, arrays)
+                        } else {
+                            self.value(&join("inputs", name), source, key.span(), value)
+                        };
+                        children.insert(name.to_owned(), value);
+                    }
+                    tree.insert(name.to_owned(), Value::Object(children));
+                }
+                ("output", DeValue::Array(_)) => {
+                    let value = self.grow("output", source, key.span(), value, arrays);
+                    tree.insert(name.to_owned(), value);
+                }
+                _ => {
+                    let value = self.value(&join("", name), source, key.span(), value);
+                    tree.insert(name.to_owned(), value);
+                }
+            }
+        }
+        Value::Object(tree)
+    }
+
+    /// Appends the elements of an array, or a single table, to those of earlier files.
+    fn grow(
+        &mut self,
+        path: &'static str,
+        source: usize,
+        key: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+        arrays: &mut HashMap<&'static str, Vec<Value>>,
+    ) -> Value {
+        let mut all = arrays.remove(path).unwrap_or_default();
+        self.place(path, source, key.clone(), value.span());
+        match value.get_ref() {
+            DeValue::Array(items) => {
+                for item in items.iter() {
+                    // The parser gives elements of `[[...]]` the span of their header.
+                    let path = format!("{path}[{}]", all.len());
+                    all.push(self.value(&path, source, item.span(), item));
+                }
+            }
+            DeValue::Table(_) => {
+                let path = format!("{path}[{}]", all.len());
+                all.push(self.value(&path, source, key, value));
+            }
+            _ => return self.value(path, source, key, value),
+        }
+        arrays.insert(path, all.clone());
+        Value::Array(all)
+    }
+
+    fn place(&mut self, path: &str, source: usize, key: Range<usize>, value: Range<usize>) {
+        self.places
+            .insert(path.to_owned(), Place::Text { source, key, value });
+    }
+
+    fn value(
+        &mut self,
+        path: &str,
+        source: usize,
+        key: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Value {
+        self.place(path, source, key, value.span());
+        match value.get_ref() {
+            DeValue::String(text) => Value::String(text.clone().into_owned()),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| Value::String(number.to_string()), Value::from),
+            DeValue::Float(number) => number
+                .as_str()
+                .parse::<f64>()
+                .ok()
+                .and_then(serde_json::Number::from_f64)
+                .map_or_else(|| Value::String(number.as_str().to_owned()), Value::Number),
+            DeValue::Boolean(flag) => Value::Bool(*flag),
+            DeValue::Datetime(time) => Value::String(time.to_string()),
+            DeValue::Array(items) => Value::Array(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| {
+                        self.value(&format!("{path}[{index}]"), source, item.span(), item)
+                    })
+                    .collect(),
+            ),
+            DeValue::Table(table) => Value::Object(
+                table
+                    .iter()
+                    .map(|(key, value)| {
+                        let name: &str = key.get_ref();
+                        let value = self.value(&join(path, name), source, key.span(), value);
+                        (name.to_owned(), value)
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Lays `KAFKAMQ_<TABLE>__<KEY>` over the files.
+    fn apply_environment(&mut self, variables: &[(String, String)], found: &mut Vec<Diagnostic>) {
+        if variables.is_empty() {
+            return;
+        }
+        let mut builder = Config::builder().add_source(LayerOf(std::mem::take(&mut self.tree)));
+        let mut tree = match builder.build_cloned() {
+            Ok(config) => json_of(config.cache),
+            Err(error) => {
+                found.push(Diagnostic::error("", error.to_string()));
+                return;
+            }
+        };
+        for (name, text) in variables {
+            let path = variable_path(&tree, name.trim_start_matches(PREFIX));
+            let applied = path.and_then(|path| {
+                let value = LayerValue::from(env_value(text));
+                let next = builder
+                    .clone()
+                    .set_override(&path, value)
+                    .map_err(|_| WRONG_NAME)?;
+                Ok((path, next))
+            });
+            match applied {
+                Ok((path, next)) => {
+                    builder = next;
+                    // Later variables may address elements that earlier ones made.
+                    if let Ok(config) = builder.build_cloned() {
+                        tree = json_of(config.cache);
+                    }
+                    self.places.insert(path, Place::Variable(name.clone()));
+                }
+                Err(message) => {
+                    let mut wrong = Diagnostic::error("", message).with_hint(
+                        "the form is KAFKAMQ_<TABLE>__<KEY>, for example KAFKAMQ_SERVER__LISTEN \
+                         or KAFKAMQ_INPUTS__0__GROUP_ID",
+                    );
+                    wrong.variable = Some(name.clone());
+                    found.push(wrong);
+                }
+            }
+        }
+        self.tree = tree;
+    }
+
+    /// The merged tree, secrets in clear. It may be changed and loaded again with [`Sources::json`].
+    #[must_use]
+    pub fn tree(&self) -> &Value {
+        &self.tree
+    }
+
+    /// Whether the value at `path` comes from the environment, where everything is text.
+    pub(super) fn is_variable(&self, path: &str) -> bool {
+        matches!(self.places.get(path), Some(Place::Variable(_)))
+    }
+
+    /// Adds the place of `path`, or of the nearest enclosing table that has one, to a finding.
+    /// With `secret`, nothing of the value is repeated.
+    pub(super) fn locate(&self, diagnostic: &mut Diagnostic, path: &str, part: Part, secret: bool) {
+        match self.nearest(path) {
+            Some((Place::Text { source, key, value }, exact)) => {
+                let span = if part == Part::Value && exact {
+                    value
+                } else {
+                    key
+                };
+                let mut position = self.position(*source, span);
+                if secret && part == Part::Key {
+                    let end = position.column + position.length - 1;
+                    position.text = position.text.chars().take(end).collect();
+                } else if secret {
+                    position.text.clear();
+                }
+                diagnostic.position = Some(position);
+            }
+            Some((Place::Variable(name), _)) => diagnostic.variable = Some(name.clone()),
+            None => {}
+        }
+    }
+
+    /// The place of the key at `path`, if it is in a text.
+    pub(super) fn key_position(&self, path: &str, part: Part) -> Option<Position> {
+        match self.nearest(path)?.0 {
+            Place::Text { source, key, value } => {
+                Some(self.position(*source, if part == Part::Key { key } else { value }))
+            }
+            Place::Variable(_) => None,
+        }
+    }
+
+    fn nearest(&self, path: &str) -> Option<(&Place, bool)> {
+        if let Some(place) = self.places.get(path) {
+            return Some((place, true));
+        }
+        let mut rest = path;
+        while let Some(cut) = rest.rfind(['.', '[']) {
+            rest = &rest[..cut];
+            if let Some(place) = self.places.get(rest) {
+                return Some((place, false));
+            }
+        }
+        None
+    }
+
+    fn position(&self, source: usize, span: &Range<usize>) -> Position {
+        let Some(SourceText { name, text }) = self.texts.get(source) else {
+            return Position {
+                file: String::new(),
+                line: 1,
+                column: 1,
+                length: 1,
+                text: String::new(),
+            };
+        };
+        let start = span.start.min(text.len());
+        let before = text.get(..start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.matches('\n').count() + 1;
+        let line_text = text
+            .get(line_start..)
+            .unwrap_or_default()
+            .lines()
+            .next()
+            .unwrap_or_default();
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        let marked = text
+            .get(start..span.end.min(text.len()))
+            .unwrap_or_default();
+        let length = marked
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            .max(1);
+        let shown = if mentions_secret(line_text) {
+            String::new()
+        } else {
+            line_text.replace('\t', " ")
+        };
+        Position {
+            file: name.clone(),
+            line,
+            column,
+            length,
+            text: shown,
+        }
+    }
+}
+
+/// Whether a line should not be repeated because a value on it may be secret.
+fn mentions_secret(line: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "pass",
+        "secret",
+        "token",
+        "authorization",
+        "header",
+        "api-key",
+        "cookie",
+        "sasl.",
+    ];
+    let line = line.to_ascii_lowercase();
+    WORDS.iter().any(|word| line.contains(word)) || (line.contains("://") && line.contains('@'))
+}
+
+/// Appends a key to a path, quoted when it is not a bare key.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let bare = !key.is_empty()
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    match (path.is_empty(), bare) {
+        (true, true) => key.to_owned(),
+        (true, false) => format!("{key:?}"),
+        (false, true) => format!("{path}.{key}"),
+        (false, false) => format!("{path}.{key:?}"),
+    }
+}
+
+/// The files that `path` stands for.
+fn expand(path: &Path, found: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        return vec![path.to_owned()];
+    }
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            found.push(Diagnostic::error(
+                "",
+                format!("cannot read {}: {error}", path.display()),
+            ));
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.is_file()
+                && path
+                    .extension()
+                    .is_some_and(|end| end == "toml" || end == "conf")
+        })
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        found.push(Diagnostic::error(
+            "",
+            format!("{} holds no .toml or .conf file", path.display()),
+        ));
+    }
+    files
+}

@@ -1,0 +1,328 @@
+//! Every configuration key: its type, its default and the sentence that explains it.
+//!
+//! The same tables drive reading (defaults, unknown keys, masking of secrets), the manual in
+//! `config/kafkamq.toml` and the reference in `docs/configuration.md`, so the three cannot disagree.
+
+mod input;
+mod output;
+mod route;
+mod service;
+
+pub use input::{INPUT, TOPIC};
+pub use output::OUTPUT;
+pub use route::{CUSTOM, JAEGER, OTEL, REMOTE_HANDLE, SKYWALKING};
+pub use service::{DEAD_LETTER, LIMITS, LOG, PIPELINE, RECORDER, SERVER};
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// Text such as `"30s"`, or a number of seconds.
+    Duration,
+    /// Text such as `"64MiB"`, or a number of bytes.
+    Bytes,
+    /// A list of strings.
+    TextList,
+    /// A table of strings.
+    TextTable,
+    /// A table of `true` and `false`.
+    FlagTable,
+    /// A table of request headers, whose values are strings or `{ file = "..." }`.
+    HeaderTable,
+    /// A secret string; the same key with `_file` appended names a file that holds it.
+    Secret,
+    /// A list of secret strings; with `_file`, one a line.
+    SecretList,
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+    /// A list of HTTP status codes and classes such as `503` and `"5xx"`.
+    StatusList,
+    /// A word, a number or a time, as the sentence explains.
+    Mixed,
+}
+
+impl Kind {
+    /// The words of the reference for this type.
+    #[must_use]
+    pub fn describe(self) -> String {
+        match self {
+            Self::Text => "string".into(),
+            Self::Integer => "integer".into(),
+            Self::Number => "number".into(),
+            Self::Flag => "boolean".into(),
+            Self::Duration => "duration".into(),
+            Self::Bytes => "size".into(),
+            Self::TextList => "list of strings".into(),
+            Self::TextTable => "table of strings".into(),
+            Self::FlagTable => "table of booleans".into(),
+            Self::HeaderTable => "table of headers".into(),
+            Self::Secret => "secret".into(),
+            Self::SecretList => "list of secrets".into(),
+            Self::Choice(words) => words
+                .iter()
+                .map(|word| format!("`{word}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            Self::StatusList => "list of status codes".into(),
+            Self::Mixed => "see text".into(),
+        }
+    }
+
+    /// Whether values must be masked wherever they are shown.
+    #[must_use]
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretList | Self::HeaderTable)
+    }
+
+    /// Whether `<key>_file` is a key too.
+    #[must_use]
+    pub const fn has_file(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretList)
+    }
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Name in the file.
+    pub name: &'static str,
+    /// Further accepted names.
+    pub aliases: &'static [&'static str],
+    /// What it takes.
+    pub kind: Kind,
+    /// Default as TOML text; empty when the key is simply absent.
+    pub default: &'static str,
+    /// A value for the manual where there is no default, as TOML text.
+    pub example: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// For keys kept for old files: what to write today.
+    pub instead: Option<&'static str>,
+}
+
+impl Key {
+    /// A key with a default (TOML text, empty for none) and its sentence.
+    const fn new(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            kind,
+            default,
+            example: "",
+            doc,
+            instead: None,
+        }
+    }
+
+    /// Adds names that mean the same.
+    const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// Adds a value for the manual.
+    const fn example(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
+    }
+
+    /// Marks the key as old.
+    const fn instead(mut self, instead: &'static str) -> Self {
+        self.instead = Some(instead);
+        self
+    }
+}
+
+/// One table of keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    /// Header in the file, such as `[server]`.
+    pub header: &'static str,
+    /// What the table is for.
+    pub doc: &'static str,
+    /// Keys, in the order of the manual.
+    pub groups: &'static [&'static [Key]],
+    /// Tables inside it, by key.
+    pub tables: &'static [(&'static str, &'static Table)],
+}
+
+impl Table {
+    /// All keys, in the order of the manual.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.groups.iter().flat_map(|group| group.iter())
+    }
+
+    /// The key called `name`, by its name or an alias.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys()
+            .find(|key| key.name == name || key.aliases.contains(&name))
+    }
+
+    /// The secret whose `_file` variant `name` is.
+    #[must_use]
+    pub fn file_key(&self, name: &str) -> Option<&'static Key> {
+        let name = name.strip_suffix("_file")?;
+        self.keys()
+            .find(|key| key.kind.has_file() && key.name == name)
+    }
+
+    /// Every name a file may use in this table.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for key in self.keys() {
+            names.push(key.name.to_owned());
+            names.extend(key.aliases.iter().map(|&alias| alias.to_owned()));
+            if key.kind.has_file() {
+                names.push(format!("{}_file", key.name));
+            }
+        }
+        names.extend(self.tables.iter().map(|(name, _)| (*name).to_owned()));
+        names
+    }
+}
+
+/// The whole file.
+pub const ROOT: Table = Table {
+    header: "",
+    doc: "",
+    groups: &[],
+    tables: &[
+        ("inputs", &INPUTS),
+        ("output", &OUTPUT),
+        ("pipeline", &PIPELINE),
+        ("server", &SERVER),
+        ("dead_letter", &DEAD_LETTER),
+        ("recorder", &RECORDER),
+        ("limits", &LIMITS),
+        ("log", &LOG),
+    ],
+};
+
+/// `[inputs]`, which holds nothing but the array `kafkamq`.
+pub const INPUTS: Table = Table {
+    header: "[inputs]",
+    doc: "",
+    groups: &[],
+    tables: &[("kafkamq", &INPUT)],
+};
+
+/// Keys of everything that sends HTTP requests.
+const HTTP: &[Key] = &[
+    Key::new(
+        "headers",
+        Kind::HeaderTable,
+        "",
+        "Headers added to every request.",
+    )
+    .example(
+        r#"{ "X-Tenant" = "shop", "Authorization" = { file = "/run/secrets/authorization" } }"#,
+    ),
+    Key::new(
+        "ca_file",
+        Kind::Text,
+        "",
+        "PEM file of root certificates trusted besides the system's own.",
+    )
+    .example(r#""/etc/kafkamq/ca.pem""#),
+    Key::new(
+        "client_cert",
+        Kind::Text,
+        "",
+        "PEM file of the certificate shown to the server.",
+    )
+    .example(r#""/etc/kafkamq/client.pem""#),
+    Key::new(
+        "client_key",
+        Kind::Text,
+        "",
+        "PEM file of the private key of `client_cert`.",
+    )
+    .example(r#""/etc/kafkamq/client.key""#),
+    Key::new(
+        "insecure_skip_verify",
+        Kind::Flag,
+        "false",
+        "Accept any certificate and host name; for tests only.",
+    ),
+    Key::new(
+        "concurrency",
+        Kind::Integer,
+        "16",
+        "Requests that may be under way at once.",
+    ),
+    Key::new(
+        "connect_timeout",
+        Kind::Duration,
+        r#""5s""#,
+        "Limit for name look-up, TCP and TLS together.",
+    ),
+    Key::new(
+        "timeout",
+        Kind::Duration,
+        r#""30s""#,
+        "Limit for a whole request, its answer included.",
+    ),
+    Key::new(
+        "max_retries",
+        Kind::Integer,
+        "3",
+        "Tries after the first before an ambiguous answer (400 of a trace input, 500 of a strict receiver) counts as permanent; refused connections, time-outs and 429 are retried for ever.",
+    ),
+    Key::new(
+        "backoff_min",
+        Kind::Duration,
+        r#""100ms""#,
+        "Pause after the first failure; it doubles, with jitter, up to `backoff_max`.",
+    ),
+    Key::new(
+        "backoff_max",
+        Kind::Duration,
+        r#""5s""#,
+        "Longest pause between tries.",
+    ),
+    Key::new(
+        "hold_backoff",
+        Kind::Duration,
+        r#""10s""#,
+        "Pause between tries while 401, 403, 404, 405 or a redirect holds the topic.",
+    ),
+    Key::new(
+        "retry_after_max",
+        Kind::Duration,
+        r#""5m""#,
+        "Longest `Retry-After` that is obeyed.",
+    ),
+    Key::new(
+        "retry_status",
+        Kind::StatusList,
+        "[]",
+        "Status codes that are retried for ever, whatever the built-in table says.",
+    ),
+    Key::new(
+        "hold_status",
+        Kind::StatusList,
+        "[]",
+        "Status codes that hold the topic and raise an alarm.",
+    ),
+    Key::new(
+        "dlq_status",
+        Kind::StatusList,
+        "[]",
+        "Status codes that send the records to the dead letter queue.",
+    ),
+    Key::new(
+        "drop_status",
+        Kind::StatusList,
+        "[]",
+        "Status codes whose records are counted and dropped.",
+    ),
+];

@@ -1,0 +1,122 @@
+//! `[[inputs.kafkamq]]` and its per-topic table.
+
+use super::{CUSTOM, JAEGER, Key, Kind, OTEL, REMOTE_HANDLE, SKYWALKING, Table};
+
+/// `[[inputs.kafkamq]]`.
+pub const INPUT: Table = Table {
+    header: "[[inputs.kafkamq]]",
+    doc: "One member of one consumer group. Repeat the table for further clusters or groups; files add theirs to the list.",
+    groups: &[GROUP, FLOW, SECURITY, TIMING],
+    tables: &[
+        ("skywalking", &SKYWALKING),
+        ("jaeger", &JAEGER),
+        ("otel", &OTEL),
+        ("custom", &CUSTOM),
+        ("remote_handle", &REMOTE_HANDLE),
+        ("topics", &TOPIC),
+    ],
+};
+
+/// `[inputs.kafkamq.topics."NAME"]`.
+pub const TOPIC: Table = Table {
+    header: r#"[inputs.kafkamq.topics."NAME"]"#,
+    doc: "Rules of one topic in place of those of the input; keys that are absent keep the input's value.",
+    groups: &[FLOW],
+    tables: &[],
+};
+
+const GROUP: &[Key] = &[
+    Key::new("name", Kind::Text, "", "Name of the input in metrics and logs; the group id when absent.")
+        .example(r#""orders-cluster""#),
+    Key::new("addrs", Kind::TextList, "", "Brokers to start from, as `host:port`; required.")
+        .example(r#"["localhost:9092"]"#),
+    Key::new("addr", Kind::Text, "", "One broker, put before those of `addrs`.")
+        .example(r#""localhost:9092""#)
+        .instead("addrs"),
+    Key::new("group_id", Kind::Text, "", "Consumer group; required.").example(r#""datakit-group""#),
+    Key::new("group_instance_id", Kind::Text, "", "Static membership: a restart within `session_timeout` causes no rebalance.")
+        .example(r#""kafkamq-0""#),
+    Key::new("client_id", Kind::Text, "", "Name of the client in the brokers' logs and quotas; the client library's own when absent.")
+        .example(r#""kafkamq""#),
+    Key::new("kafka_version", Kind::Text, "", "Accepted for old files and otherwise ignored: versions are negotiated with the broker.")
+        .example(r#""2.0.0""#),
+    Key::new("assignor", Kind::Choice(&["range", "roundrobin", "sticky", "cooperative-sticky"]), r#""range""#, "How partitions are shared out; every member of a group needs the same one. `sticky` becomes `cooperative-sticky`, which old members do not speak."),
+    Key::new("offsets", Kind::Mixed, "-1", "Where to begin when the group has no committed offset: -1 or `\"newest\"`, -2 or `\"oldest\"`, or a time such as `\"2025-01-31T08:00:00Z\"`."),
+    Key::new("offset_out_of_range", Kind::Mixed, r#""oldest""#, "Where to go on when the committed offset no longer exists: `\"oldest\"`, `\"newest\"`, a time, or `\"stop\"` to stop the partition and raise an alarm."),
+    Key::new("ordering", Kind::Choice(&["thread", "partition", "key", "none"]), r#""thread""#, "Order kept inside a partition; `\"thread\"` leaves it to `thread` of the route: one lane keeps the partition's order, several keep the order per record key."),
+    Key::new("max_in_flight", Kind::Integer, "10000", "Records of one partition that may be in flight; what a crash can deliver twice."),
+    Key::new("librdkafka", Kind::TextTable, "{}", "Further options of the client library by their own names; those that this file controls, load code or break the delivery contract are refused.")
+        .example(r#"{ "fetch.wait.max.ms" = "100" }"#),
+];
+
+const FLOW: &[Key] = &[
+    Key::new("limit_sec", Kind::Integer, "0", "Records per second, with a burst of twice as many; 0 is unlimited. The backlog waits in Kafka, nothing is dropped."),
+    Key::new("limit_bytes_sec", Kind::Bytes, "0", "Bytes of record values per second; 0 is unlimited."),
+    Key::new("sampling_rate", Kind::Number, "0", "Share of records kept, between 0 and 1; 0 and 1 keep all."),
+    Key::new("sampling_key", Kind::Choice(&["record", "key"]), r#""record""#, "What is drawn: each record, or each record key, so that the records of one trace stay together."),
+    Key::new("null_value", Kind::Choice(&["skip", "pass", "dlq"]), "", "Records without a value (tombstones): count and skip, process, or write to the dead letter queue; when absent, `skip`, but `pass` towards a remote handle.")
+        .example(r#""skip""#),
+    Key::new("empty_value", Kind::Choice(&["skip", "pass", "dlq"]), r#""pass""#, "Records whose value has no bytes."),
+];
+
+const SECURITY: &[Key] = &[
+    Key::new("tls_enable", Kind::Flag, "false", "Switches security on; despite its name also SASL without TLS, as `tls_security_protocol` says."),
+    Key::new("tls_security_protocol", Kind::Choice(&["", "PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"]), r#""""#, "Transport; `\"\"` and `PLAINTEXT` mean SASL_PLAINTEXT once `tls_enable` is true."),
+    Key::new("tls_sasl_mechanism", Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]), r#""PLAIN""#, "SASL mechanism."),
+    Key::new("tls_sasl_plain_username", Kind::Text, r#""""#, "User name, for every mechanism but OAUTHBEARER."),
+    Key::new("tls_sasl_plain_password", Kind::Secret, "", "Password of that user.")
+        .example(r#""change-me""#),
+    Key::new("ssl_cert", Kind::Text, "", "PEM file of root certificates that brokers are verified against; the system's own when absent.")
+        .example(r#""/etc/kafkamq/kafka-ca.pem""#),
+    Key::new("tls_insecure_skip_verify", Kind::Flag, "false", "Accept any broker certificate and host name; for tests only."),
+    Key::new("tls_client_cert", Kind::Text, "", "PEM file of the certificate shown to brokers.")
+        .example(r#""/etc/kafkamq/kafka-client.pem""#),
+    Key::new("tls_client_key", Kind::Text, "", "PEM file of the private key of `tls_client_cert`.")
+        .example(r#""/etc/kafkamq/kafka-client.key""#),
+    Key::new("tls_client_key_password", Kind::Secret, "", "Password of that key.")
+        .example(r#""change-me""#),
+    Key::new("oauth_token_url", Kind::Text, "", "Token endpoint for OAUTHBEARER (client credentials grant).")
+        .example(r#""https://login.example.com/oauth2/token""#),
+    Key::new("oauth_client_id", Kind::Text, r#""""#, "Client id for that endpoint."),
+    Key::new("oauth_client_secret", Kind::Secret, "", "Client secret for that endpoint.")
+        .example(r#""change-me""#),
+    Key::new("oauth_scope", Kind::Text, "", "Scope asked for.").example(r#""kafka""#),
+    Key::new("oauth_extensions", Kind::TextTable, "{}", "SASL extensions sent to the broker.")
+        .example(r#"{ logicalCluster = "lkc-1" }"#),
+];
+
+const TIMING: &[Key] = &[
+    Key::new(
+        "session_timeout",
+        Kind::Duration,
+        r#""45s""#,
+        "Time without heartbeats after which the group gives the partitions away.",
+    ),
+    Key::new(
+        "heartbeat_interval",
+        Kind::Duration,
+        r#""3s""#,
+        "Time between heartbeats; less than a third of `session_timeout`.",
+    ),
+    Key::new(
+        "max_poll_interval",
+        Kind::Duration,
+        r#""5m""#,
+        "Time without a poll after which the client leaves the group; paused topics are polled on.",
+    ),
+    Key::new(
+        "drain_timeout",
+        Kind::Duration,
+        r#""10s""#,
+        "How long revoke and shutdown wait for records in flight; what is late is delivered again later.",
+    ),
+    Key::new(
+        "commit_interval",
+        Kind::Duration,
+        r#""1s""#,
+        "Time between commits of settled offsets.",
+    ),
+];
+
+/// Keys of another cluster than an input's own: where points or dead letters are written.
+pub(super) const CLUSTER: &[Key] = SECURITY;

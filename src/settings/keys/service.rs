@@ -1,0 +1,261 @@
+//! The service's own tables.
+
+use super::{Key, Kind, Table};
+
+/// `[server]`.
+pub const SERVER: Table = Table {
+    header: "[server]",
+    doc: "The HTTP server: health, metrics, status, configuration, console.",
+    groups: &[&[
+        Key::new(
+            "listen",
+            Kind::Text,
+            r#""127.0.0.1:9530""#,
+            "Address to listen on; other than loopback only with `tokens` or `client_ca`.",
+        ),
+        Key::new(
+            "tokens",
+            Kind::SecretList,
+            "",
+            "Bearer tokens; with any, everything but health and metrics needs one.",
+        )
+        .example(r#"["change-me"]"#),
+        Key::new(
+            "tls_cert",
+            Kind::Text,
+            "",
+            "PEM file of the server's certificate chain; switches TLS on.",
+        )
+        .example(r#""/etc/kafkamq/server.pem""#),
+        Key::new("tls_key", Kind::Text, "", "PEM file of its private key.")
+            .example(r#""/etc/kafkamq/server.key""#),
+        Key::new(
+            "client_ca",
+            Kind::Text,
+            "",
+            "PEM file of roots; clients must then show a certificate.",
+        )
+        .example(r#""/etc/kafkamq/clients.pem""#),
+        Key::new(
+            "workers",
+            Kind::Integer,
+            "1",
+            "Threads that serve requests.",
+        ),
+        Key::new(
+            "max_body",
+            Kind::Bytes,
+            r#""4MiB""#,
+            "Largest request body.",
+        ),
+        Key::new(
+            "allow_changes",
+            Kind::Flag,
+            "true",
+            "Whether configuration and scripts may be changed over HTTP.",
+        ),
+        Key::new(
+            "revisions",
+            Kind::Integer,
+            "20",
+            "Revisions of the configuration that are remembered.",
+        ),
+    ]],
+    tables: &[],
+};
+
+/// `[pipeline]`.
+pub const PIPELINE: Table = Table {
+    header: "[pipeline]",
+    doc: "Scripts that turn records into points.",
+    groups: &[&[
+        Key::new(
+            "path",
+            Kind::Text,
+            r#""pipeline""#,
+            "Folder of scripts: logging at the top, other categories in folders of their name.",
+        ),
+        Key::new(
+            "default_scripts",
+            Kind::TextTable,
+            "{}",
+            "Script by category for points that no other rule gives one.",
+        )
+        .example(r#"{ logging = "default.p" }"#),
+        Key::new(
+            "global_tags",
+            Kind::TextTable,
+            "{}",
+            "Tags added to points that do not have them.",
+        )
+        .example(r#"{ host = "node-1" }"#),
+        Key::new(
+            "on_error",
+            Kind::Choice(&["keep", "dlq"]),
+            r#""keep""#,
+            "A script that fails while running: send the point with the changes made so far, or write the record to the dead letter queue.",
+        ),
+        Key::new(
+            "watch",
+            Kind::Flag,
+            "true",
+            "Load scripts and configuration again when their files change.",
+        ),
+        Key::new(
+            "threads",
+            Kind::Integer,
+            "0",
+            "Threads that run scripts; 0 is one per processor.",
+        ),
+        Key::new(
+            "geoip",
+            Kind::Text,
+            "",
+            "MaxMind city database for `geoip`.",
+        )
+        .example(r#""/var/lib/kafkamq/city.mmdb""#),
+        Key::new("refer_tables", Kind::Text, "", "Folder of look-up tables.").example(r#""refer""#),
+        Key::new(
+            "http_request",
+            Kind::Flag,
+            "false",
+            "Whether the function `http_request` may leave the process.",
+        ),
+        Key::new(
+            "http_request_private",
+            Kind::Flag,
+            "false",
+            "Whether it may reach loopback, link-local and private addresses.",
+        ),
+    ]],
+    tables: &[],
+};
+
+/// `[dead_letter]`.
+pub const DEAD_LETTER: Table = Table {
+    header: "[dead_letter]",
+    doc: "Records that can be neither processed nor delivered, with their coordinates, the reason and their bytes.",
+    groups: &[
+        &[
+            Key::new("kind", Kind::Choice(&["file", "kafka", "none"]), r#""file""#, "Where they go; `none` counts and drops them."),
+            Key::new("path", Kind::Text, r#""dead-letter""#, "Folder for `file`."),
+            Key::new("segment_bytes", Kind::Bytes, r#""16MiB""#, "Size of one file."),
+            Key::new("max_bytes", Kind::Bytes, r#""1GiB""#, "Size of all files together; when it is reached the topics stop, nothing is deleted."),
+            Key::new("max_attempts", Kind::Integer, "3", "Tries after the first before a record whose processing keeps failing goes here."),
+            Key::new("topic", Kind::Text, r#""{topic}-dead-letter""#, "Topic for `kafka`; `{topic}` in it is the topic of the record."),
+            Key::new("addrs", Kind::TextList, "[]", "Brokers for `kafka`; when empty the cluster the record came from, and the keys below are unused.")
+                .example(r#"["localhost:9092"]"#),
+            Key::new("client_id", Kind::Text, "", "Client id for `kafka`.").example(r#""kafkamq""#),
+            Key::new("librdkafka", Kind::TextTable, "{}", "Further client library options for `kafka`.")
+                .example(r#"{ "linger.ms" = "5" }"#),
+        ],
+        super::input::CLUSTER,
+    ],
+    tables: &[],
+};
+
+/// `[recorder]`.
+pub const RECORDER: Table = Table {
+    header: "[recorder]",
+    doc: "Copies of outgoing points in files, to see what a script makes of records. Switch it off afterwards.",
+    groups: &[&[
+        Key::new("enabled", Kind::Flag, "false", "Whether it runs."),
+        Key::new(
+            "path",
+            Kind::Text,
+            r#""recorder""#,
+            "Folder; one folder per category in it.",
+        ),
+        Key::new(
+            "encoding",
+            Kind::Choice(&["v2", "v1"]),
+            r#""v2""#,
+            "`v2` is JSON of the protobuf messages, `v1` line protocol.",
+        ),
+        Key::new(
+            "duration",
+            Kind::Duration,
+            r#""30m""#,
+            "Time from start after which it stops; 0 is unlimited.",
+        ),
+        Key::new(
+            "inputs",
+            Kind::TextList,
+            "[]",
+            "Feeds that are recorded, with `*` as wildcard, such as `kafkamq.app-*`; empty is all.",
+        ),
+        Key::new(
+            "categories",
+            Kind::TextList,
+            "[]",
+            "Categories that are recorded; empty is all.",
+        ),
+    ]],
+    tables: &[],
+};
+
+/// `[limits]`.
+pub const LIMITS: Table = Table {
+    header: "[limits]",
+    doc: "Bounds of memory and batches.",
+    groups: &[&[
+        Key::new(
+            "memory",
+            Kind::Bytes,
+            r#""256MiB""#,
+            "Prefetched records, batches in flight and request bodies together.",
+        ),
+        Key::new(
+            "batch_records",
+            Kind::Integer,
+            "1000",
+            "Records that travel together inside the service.",
+        ),
+        Key::new(
+            "batch_bytes",
+            Kind::Bytes,
+            r#""1MiB""#,
+            "Bytes of records that travel together.",
+        ),
+        Key::new(
+            "record_bytes",
+            Kind::Bytes,
+            r#""64MiB""#,
+            "Largest record that is processed; larger ones go to the dead letter queue.",
+        ),
+        Key::new(
+            "response_bytes",
+            Kind::Bytes,
+            r#""4MiB""#,
+            "Largest answer of a destination that is read.",
+        ),
+        Key::new(
+            "partitions",
+            Kind::Integer,
+            "64",
+            "Partitions that memory is planned for; more work too, with smaller shares.",
+        ),
+    ]],
+    tables: &[],
+};
+
+/// `[log]`.
+pub const LOG: Table = Table {
+    header: "[log]",
+    doc: "What the service says about itself, on standard error.",
+    groups: &[&[
+        Key::new(
+            "level",
+            Kind::Text,
+            r#""info""#,
+            "`error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,kafkamq::kafka=debug`; at `debug` every custom record is printed on a line containing `kafka_message`.",
+        ),
+        Key::new(
+            "format",
+            Kind::Choice(&["text", "json"]),
+            r#""text""#,
+            "Readable lines, or JSON objects.",
+        ),
+    ]],
+    tables: &[],
+};

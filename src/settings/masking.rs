@@ -1,0 +1,189 @@
+//! Showing a document without its secrets, and taking back what was shown.
+
+use serde_json::Value;
+use url::Url;
+
+use super::document::{Document, MASK};
+use super::keys::{Kind, ROOT, Table};
+
+impl Document {
+    /// The merged tree with every secret replaced by [`MASK`]: secret keys, header values, and
+    /// credentials inside addresses. Unknown keys that sound secret are masked as well.
+    #[must_use]
+    pub fn masked(&self) -> Value {
+        let mut tree = self.tree.clone();
+        mask_table(&mut tree, Some(&ROOT));
+        tree
+    }
+
+    /// Puts this document's secrets where `shown` (a changed copy of [`Document::masked`]) has
+    /// masks. Elements of arrays are matched by position.
+    #[must_use]
+    pub fn unmask(&self, mut shown: Value) -> Value {
+        unmask(&mut shown, &self.tree);
+        shown
+    }
+
+    /// Applies a JSON merge patch (RFC 7396); masks in it keep the secrets that are there.
+    #[must_use]
+    pub fn patched(&self, patch: &Value) -> Value {
+        let mut tree = self.tree.clone();
+        merge_patch(&mut tree, patch);
+        unmask(&mut tree, &self.tree);
+        tree
+    }
+}
+
+fn mask_table(value: &mut Value, table: Option<&'static Table>) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| mask_table(item, table)),
+        Value::Object(entries) => {
+            for (name, value) in entries {
+                let key = table.and_then(|table| table.key(name));
+                let inner = table.and_then(|table| {
+                    table
+                        .tables
+                        .iter()
+                        .find(|(known, _)| known == name)
+                        .map(|(_, table)| *table)
+                });
+                match (key, inner) {
+                    (Some(key), _) if key.kind.is_secret() => mask_all(value),
+                    (Some(key), _) => mask_addresses(value, key.kind),
+                    // Tables by a name of the operator's choice repeat one table.
+                    (None, Some(inner)) if inner.header.contains("NAME") => {
+                        if let Value::Object(named) = value {
+                            named
+                                .values_mut()
+                                .for_each(|value| mask_table(value, Some(inner)));
+                        }
+                    }
+                    (None, Some(inner)) => mask_table(value, Some(inner)),
+                    (None, None) if sounds_secret(name) => mask_all(value),
+                    (None, None) => mask_table(value, None),
+                }
+            }
+        }
+        other => mask_addresses(other, Kind::Text),
+    }
+}
+
+fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    !name.ends_with("_file")
+        && ["pass", "secret", "token", "auth", "credential", "key"]
+            .iter()
+            .any(|word| name.contains(word))
+}
+
+/// Replaces every text; `{ file = "..." }` names no secret and stays.
+fn mask_all(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(mask_all),
+        Value::Object(entries) => {
+            let file = entries.len() == 1 && entries.contains_key("file");
+            if !file {
+                entries.values_mut().for_each(mask_all);
+            }
+        }
+        Value::Null => {}
+        other => *other = Value::String(MASK.to_owned()),
+    }
+}
+
+fn mask_addresses(value: &mut Value, kind: Kind) {
+    match value {
+        Value::String(text) if text.contains("://") => {
+            if let Some(masked) = masked_address(text) {
+                *text = masked;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| mask_addresses(item, kind)),
+        Value::Object(entries) => {
+            for (name, value) in entries {
+                if kind == Kind::TextTable && sounds_secret(name) && name.contains('.') {
+                    mask_all(value);
+                } else {
+                    mask_addresses(value, kind);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The address with a mask for its password and for arguments that sound secret.
+fn masked_address(text: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok()?;
+    let secret_query = url.query_pairs().any(|(name, _)| sounds_secret(&name));
+    if url.password().is_none() && !secret_query {
+        return None;
+    }
+    if url.password().is_some() {
+        url.set_password(Some(MASK)).ok()?;
+    }
+    if secret_query {
+        let pairs: Vec<(String, String)> = url
+            .query_pairs()
+            .map(|(name, value)| {
+                let value = if sounds_secret(&name) {
+                    MASK.to_owned()
+                } else {
+                    value.into_owned()
+                };
+                (name.into_owned(), value)
+            })
+            .collect();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    Some(url.to_string())
+}
+
+fn unmask(shown: &mut Value, own: &Value) {
+    match (shown, own) {
+        (Value::Object(shown), Value::Object(own)) => {
+            for (name, value) in shown {
+                if let Some(own) = own.get(name) {
+                    unmask(value, own);
+                }
+            }
+        }
+        (Value::Array(shown), Value::Array(own)) => {
+            for (value, own) in shown.iter_mut().zip(own) {
+                unmask(value, own);
+            }
+        }
+        (Value::String(shown), own) if shown == MASK => {
+            let own = own.clone();
+            if let Value::String(own) = own {
+                *shown = own;
+            }
+        }
+        (Value::String(shown), Value::String(own))
+            if masked_address(own).is_some_and(|masked| masked == *shown) =>
+        {
+            shown.clone_from(own);
+        }
+        _ => {}
+    }
+}
+
+fn merge_patch(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(target) = target else {
+        return;
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            merge_patch(target.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! From a merged document to [`Settings`]: every table read, every rule between keys checked.
+
+mod http;
+mod input;
+mod output;
+mod route;
+mod security;
+mod service;
+
+use super::Settings;
+use super::diagnostic::{Diagnostics, Severity};
+use super::document::{Document, Sources};
+use super::keys::ROOT;
+use super::reader::Reader;
+
+/// An accepted configuration.
+#[derive(Clone)]
+pub struct Loaded {
+    /// What the service runs with.
+    pub settings: Settings,
+    /// What the operator should know all the same.
+    pub warnings: Diagnostics,
+    /// What the operator wrote, merged; for showing (masked) and for changing.
+    pub document: Document,
+}
+
+/// Reads, merges and checks all sources.
+///
+/// # Errors
+///
+/// All findings, warnings included, if at least one is an error.
+pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
+    let (document, found) = Document::read(sources);
+    let reader = Reader::new(&document, found);
+    let settings = resolve(&reader);
+    let found = reader.into_found();
+    let failed = found.iter().any(|found| found.severity == Severity::Error);
+    match settings {
+        Some(settings) if !failed => Ok(Loaded {
+            settings,
+            warnings: Diagnostics(found),
+            document,
+        }),
+        _ => Err(Diagnostics(found)),
+    }
+}
+
+fn resolve(reader: &Reader<'_>) -> Option<Settings> {
+    let root = reader.root(&ROOT);
+    root.check_keys();
+    let inputs = root.section_or_default("inputs").map(|inputs| {
+        let sections = inputs.sections("kafkamq");
+        input::inputs(&sections)
+    });
+    let outputs = output::outputs(&root);
+    let server = root
+        .section_or_default("server")
+        .map(|section| service::server(&section));
+    let pipeline = root
+        .section_or_default("pipeline")
+        .map(|section| service::pipeline(&section));
+    let dead_letter = root
+        .section_or_default("dead_letter")
+        .map(|section| service::dead_letter(&section));
+    let recorder = root
+        .section_or_default("recorder")
+        .map(|section| service::recorder(&section));
+    let limits = root
+        .section_or_default("limits")
+        .map(|section| service::limits(&section));
+    let log = root
+        .section_or_default("log")
+        .map(|section| service::log(&section));
+    Some(Settings {
+        inputs: inputs?,
+        server: server??,
+        outputs,
+        pipeline: pipeline?,
+        dead_letter: dead_letter??,
+        recorder: recorder?,
+        limits: limits?,
+        log: log?,
+    })
+}
