@@ -16,5 +16,6 @@
 pub mod answer;
 pub mod endpoint;
 pub mod health;
+pub mod http;
 pub mod lanes;
 pub mod status;

@@ -1,0 +1,719 @@
+//! [`Transport`](super::Transport) against servers on the loopback that misbehave in one way each.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::super::endpoint::{Compression, EndpointOptions, Framing};
+use super::super::status::{Policy, Profile, Verdict, classify};
+use super::*;
+
+type Reply = Response<Full<Bytes>>;
+
+/// A well-behaved server that counts connections and keeps what it was sent.
+struct Server {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<Request<Bytes>>>>,
+}
+
+impl Server {
+    async fn start(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (count, log, reply) = (connections.clone(), seen.clone(), Arc::new(reply));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let (log, reply) = (log.clone(), reply.clone());
+                tokio::spawn(async move {
+                    let service = service_fn(move |request: Request<Incoming>| {
+                        let (log, reply) = (log.clone(), reply.clone());
+                        async move {
+                            let (head, body) = request.into_parts();
+                            let body = body.collect().await.unwrap().to_bytes();
+                            let number = {
+                                let mut log = log.lock();
+                                log.push(Request::from_parts(head, body));
+                                log.len()
+                            };
+                            Ok::<_, Infallible>(reply(number))
+                        }
+                    });
+                    let connection = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service);
+                    // A client that hangs up is no fault of the server.
+                    connection.await.ok();
+                });
+            }
+        });
+        Self {
+            address,
+            connections,
+            seen,
+        }
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// A server that does whatever `act` does with each connection.
+async fn raw<F>(act: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(act(stream));
+        }
+    });
+    address
+}
+
+/// Reads until the end of a request of one `x`, and answers with `bytes`.
+async fn say(stream: &mut TcpStream, bytes: &[u8]) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\nx") {
+        assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+    }
+    stream.write_all(bytes).await.unwrap();
+}
+
+fn status(code: u16) -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = StatusCode::from_u16(code).unwrap();
+    reply
+}
+
+fn options(url: String, profile: Profile) -> EndpointOptions {
+    EndpointOptions {
+        url,
+        policy: Policy::new(profile),
+        ..Default::default()
+    }
+}
+
+fn post_with(options: EndpointOptions, bodies: &[&[u8]]) -> Post {
+    let items = bodies.iter().map(|body| Item {
+        record: 0,
+        body: Bytes::copy_from_slice(body),
+    });
+    Post {
+        endpoint: Arc::new(Endpoint::try_new(options).unwrap()),
+        items: items.collect(),
+        headers: Vec::new(),
+        idempotency_key: None,
+    }
+}
+
+fn post(address: SocketAddr, profile: Profile) -> Post {
+    post_with(
+        options(format!("http://{address}/v1/write"), profile),
+        &[b"x"],
+    )
+}
+
+fn transport() -> Transport {
+    Transport::try_new(&TransportOptions::default()).unwrap()
+}
+
+fn hasty() -> Transport {
+    let total_timeout = Duration::from_millis(100);
+    Transport::try_new(&TransportOptions {
+        total_timeout,
+        ..Default::default()
+    })
+    .unwrap()
+}
+
+async fn layer(transport: &Transport, post: Post) -> Layer {
+    transport.send(post).await.unwrap_err().layer
+}
+
+#[tokio::test]
+async fn a_request_carries_what_the_endpoint_says() {
+    let server = Server::start(|_| status(204)).await;
+    let mut post = post_with(
+        EndpointOptions {
+            headers: vec![("X-Tenant".to_owned(), "blue\r\nX-Evil: 1".to_owned())],
+            content_type: Some("application/json".to_owned()),
+            framing: Framing::json_array(),
+            idempotency_header: Some("Idempotency-Key".to_owned()),
+            ..options(
+                format!("http://u:p@{}/in?token=tkn_1", server.address),
+                Profile::Generic,
+            )
+        },
+        &[b"1", b"2"],
+    );
+    post.idempotency_key = Some(HeaderValue::from_static("t/0/1-2/aa"));
+    post.headers.push((
+        HeaderName::from_static("x-points"),
+        HeaderValue::from_static("2"),
+    ));
+    assert_eq!(transport().send(post).await.unwrap().status, 204);
+    let seen = server.seen.lock();
+    let header = |name: &str| {
+        seen[0]
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+    };
+    assert_eq!(
+        (
+            seen[0].method().as_str(),
+            seen[0].uri().to_string().as_str()
+        ),
+        ("POST", "/in?token=tkn_1")
+    );
+    assert_eq!(seen[0].body().as_ref(), b"[1,2]");
+    assert_eq!(header("content-type"), Some("application/json"));
+    assert_eq!(header("content-length"), Some("5"));
+    assert_eq!(header("authorization"), Some("Basic dTpw"));
+    assert_eq!(header("idempotency-key"), Some("t/0/1-2/aa"));
+    assert_eq!(header("x-points"), Some("2"));
+    assert_eq!(header("x-tenant"), Some("blue  X-Evil: 1"));
+    assert_eq!(header("x-evil"), None);
+    assert!(header("user-agent").unwrap().starts_with("kafkamq/"));
+    assert_eq!(header("host"), Some(server.address.to_string().as_str()));
+}
+
+#[tokio::test]
+async fn bodies_are_compressed_on_demand() {
+    let server = Server::start(|_| status(200)).await;
+    let text = b"a line of text\n".repeat(100);
+    let compression = Compression::Gzip;
+    let base = options(format!("http://{}/", server.address), Profile::Generic);
+    let post = post_with(
+        EndpointOptions {
+            compression,
+            ..base
+        },
+        &[&text],
+    );
+    transport().send(post).await.unwrap();
+    let seen = server.seen.lock();
+    assert_eq!(seen[0].headers()[CONTENT_ENCODING], "gzip");
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&seen[0].body()[..])
+        .read_to_end(&mut plain)
+        .unwrap();
+    assert_eq!(plain, text);
+}
+
+#[tokio::test]
+async fn connections_are_used_again_whatever_the_answer() {
+    let server = Server::start(|number| {
+        let mut reply = status([200, 400, 503, 429][number % 4]);
+        *reply.body_mut() = Full::from(vec![b'x'; number * 10_000]);
+        reply
+    })
+    .await;
+    let transport = transport();
+    for _ in 0..20 {
+        transport
+            .send(post(server.address, Profile::Generic))
+            .await
+            .unwrap();
+    }
+    assert_eq!((server.seen.lock().len(), server.connections()), (20, 1));
+}
+
+#[tokio::test]
+async fn requests_side_by_side_use_as_many_connections_as_they_need() {
+    let server = Server::start(|_| status(200)).await;
+    let transport = transport();
+    for _ in 0..5 {
+        let sends = (0..8).map(|_| transport.send(post(server.address, Profile::Generic)));
+        for outcome in futures_util::future::join_all(sends).await {
+            assert_eq!(outcome.unwrap().status, 200);
+        }
+    }
+    assert_eq!(server.seen.lock().len(), 40);
+    assert!(server.connections() <= 8, "{}", server.connections());
+}
+
+#[tokio::test]
+async fn a_connection_closed_while_idle_costs_nothing() {
+    // Answers once and hangs up without saying so, as a server does when its own idle time ends.
+    let (hang_up, mut hung_up) = tokio::sync::mpsc::unbounded_channel();
+    let address = raw(move |mut stream| {
+        let hang_up = hang_up.clone();
+        async move {
+            say(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+            drop(stream);
+            hang_up.send(()).unwrap();
+        }
+    })
+    .await;
+    let transport = transport();
+    for _ in 0..10 {
+        assert_eq!(
+            transport
+                .send(post(address, Profile::Generic))
+                .await
+                .unwrap()
+                .status,
+            200
+        );
+        hung_up.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn long_answers_are_cut_and_drained() {
+    let server = Server::start(|number| {
+        Response::new(Full::from(vec![
+            b'x';
+            if number == 3 { 64 << 10 } else { 1500 }
+        ]))
+    })
+    .await;
+    let options = TransportOptions {
+        max_answer_bytes: 1000,
+        ..Default::default()
+    };
+    let transport = Transport::try_new(&options).unwrap();
+    for _ in 0..4 {
+        let answer = transport
+            .send(post(server.address, Profile::Handle))
+            .await
+            .unwrap();
+        assert_eq!((answer.body.len(), answer.truncated), (1000, true));
+    }
+    // The third was not worth draining.
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn compressed_answers_are_undone_and_bounded() {
+    let packed = |bytes: usize| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, &vec![b'x'; bytes]).unwrap();
+        encoder.finish().unwrap()
+    };
+    let server = Server::start(move |number| {
+        let mut reply = Response::new(Full::from(match number {
+            1 => packed(5000),
+            2 => packed(5 << 20),
+            _ => b"not gzip".to_vec(),
+        }));
+        reply
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        reply
+    })
+    .await;
+    let transport = transport();
+    let answer = transport
+        .send(post(server.address, Profile::Handle))
+        .await
+        .unwrap();
+    assert_eq!((answer.body.len(), answer.truncated), (5000, false));
+    assert!(!answer.headers.contains_key(CONTENT_ENCODING));
+    let bomb = transport
+        .send(post(server.address, Profile::Handle))
+        .await
+        .unwrap();
+    assert_eq!((bomb.body.len(), bomb.truncated), (4 << 20, true));
+    assert_eq!(
+        layer(&transport, post(server.address, Profile::Handle)).await,
+        Layer::Body
+    );
+    assert_eq!(server.seen.lock()[0].headers()[ACCEPT_ENCODING], "gzip");
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let server = Server::start(|_| {
+        let mut reply = status(307);
+        reply
+            .headers_mut()
+            .insert(http::header::LOCATION, HeaderValue::from_static("/other"));
+        reply
+    })
+    .await;
+    let outcome = transport()
+        .send(post(server.address, Profile::Generic))
+        .await;
+    assert_eq!(outcome.as_ref().unwrap().status, 307);
+    assert_eq!(server.seen.lock().len(), 1);
+    assert!(matches!(
+        classify(&Policy::default(), &outcome, 0, 1),
+        Verdict::Hold { .. }
+    ));
+}
+
+#[tokio::test]
+async fn refusals_reach_their_verdicts() {
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
+    let server = Server::start(move |number| {
+        let mut reply = status([429, 429, 503, 500, 401, 413][number - 1]);
+        let after = match number {
+            1 => "17",
+            2 => date.as_str(),
+            _ => return reply,
+        };
+        reply
+            .headers_mut()
+            .insert("retry-after", HeaderValue::from_str(after).unwrap());
+        reply
+    })
+    .await;
+    let transport = transport();
+    let mut verdicts = Vec::new();
+    for _ in 0..6 {
+        let outcome = transport.send(post(server.address, Profile::Generic)).await;
+        verdicts.push(classify(&Policy::default(), &outcome, 0, 2));
+    }
+    let after = |verdict: &Verdict| match verdict {
+        Verdict::Retry { after, .. } => after.map(|after| after.as_secs()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(after(&verdicts[0]), Some(17));
+    assert!(
+        (3590..=3600).contains(&after(&verdicts[1]).unwrap()),
+        "{:?}",
+        verdicts[1]
+    );
+    assert_eq!((after(&verdicts[2]), after(&verdicts[3])), (None, None));
+    assert!(matches!(verdicts[4], Verdict::Hold { .. }));
+    assert!(matches!(verdicts[5], Verdict::TooLarge { .. }));
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    assert_eq!(
+        layer(&transport(), post(address, Profile::Generic)).await,
+        Layer::Connect
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_named() {
+    // Too long for a label, so that no name server is asked.
+    let url = format!("http://{}.test/", "x".repeat(64));
+    let post = post_with(options(url, Profile::Generic), &[b"x"]);
+    assert_eq!(layer(&transport(), post).await, Layer::Dns);
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout() {
+    let address = raw(|stream| async move {
+        let _open = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    assert_eq!(
+        layer(&hasty(), post(address, Profile::Generic)).await,
+        Layer::Timeout
+    );
+}
+
+#[tokio::test]
+async fn hanging_up_without_an_answer_is_a_reset() {
+    let address = raw(|mut stream| async move { say(&mut stream, b"").await }).await;
+    assert_eq!(
+        layer(&transport(), post(address, Profile::Generic)).await,
+        Layer::Reset
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_named() {
+    let address =
+        raw(|mut stream| async move { say(&mut stream, b"SSH-2.0-x\r\n\r\n").await }).await;
+    assert_eq!(
+        layer(&transport(), post(address, Profile::Generic)).await,
+        Layer::Protocol
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_matters_only_where_it_is_needed() {
+    let address = raw(|mut stream| async move {
+        say(
+            &mut stream,
+            b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart",
+        )
+        .await;
+    })
+    .await;
+    let transport = transport();
+    assert_eq!(
+        layer(&transport, post(address, Profile::Handle)).await,
+        Layer::Body
+    );
+    let answer = transport
+        .send(post(address, Profile::Generic))
+        .await
+        .unwrap();
+    assert_eq!((answer.status, answer.truncated), (200, true));
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_a_timeout_where_it_is_needed() {
+    let address = raw(|mut stream| async move {
+        say(
+            &mut stream,
+            b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart",
+        )
+        .await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    assert_eq!(
+        layer(&hasty(), post(address, Profile::Handle)).await,
+        Layer::Timeout
+    );
+    let answer = hasty().send(post(address, Profile::Generic)).await.unwrap();
+    assert_eq!((answer.status, answer.truncated), (200, true));
+}
+
+#[tokio::test]
+async fn http2_without_tls_shares_one_connection() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    let address = raw(move |stream| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let service = service_fn(|request: Request<Incoming>| async move {
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                Ok::<_, Infallible>(Response::new(Full::new(body)))
+            });
+            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+                .ok();
+        }
+    })
+    .await;
+    let options = TransportOptions {
+        protocol: Protocol::Http2,
+        ..Default::default()
+    };
+    let transport = Transport::try_new(&options).unwrap();
+    let sends = (0..16).map(|_| transport.send(post(address, Profile::Handle)));
+    for outcome in futures_util::future::join_all(sends).await {
+        assert_eq!(outcome.unwrap().body.as_ref(), b"x");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+mod encrypted {
+    use std::path::PathBuf;
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::{RootCertStore, ServerConfig};
+    use rustls_pki_types::PrivateKeyDer;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// An authority, a server it vouches for, and the files a client needs.
+    struct Pki {
+        directory: tempfile::TempDir,
+        server: ServerConfig,
+        strict: ServerConfig,
+    }
+
+    impl Pki {
+        fn new() -> Self {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let authority =
+                CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+            let leaf = |name: &str| {
+                let key = KeyPair::generate().unwrap();
+                let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+                (params.signed_by(&key, &authority).unwrap(), key)
+            };
+            let (server, server_key) = leaf("localhost");
+            let (client, client_key) = leaf("client");
+            let directory = tempfile::tempdir().unwrap();
+            let write = |name: &str, text: String| {
+                std::fs::write(directory.path().join(name), text).unwrap();
+            };
+            write("ca.pem", authority.pem());
+            write("client.pem", client.pem() + &client_key.serialize_pem());
+            write("empty.pem", String::new());
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der().clone()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+                    .build()
+                    .unwrap();
+            let builder = || {
+                ServerConfig::builder_with_provider(provider.clone())
+                    .with_safe_default_protocol_versions()
+                    .unwrap()
+            };
+            let chain = vec![server.der().clone()];
+            let key = || PrivateKeyDer::try_from(server_key.serialize_der()).unwrap();
+            Self {
+                server: builder()
+                    .with_no_client_auth()
+                    .with_single_cert(chain.clone(), key())
+                    .unwrap(),
+                strict: builder()
+                    .with_client_cert_verifier(verifier)
+                    .with_single_cert(chain, key())
+                    .unwrap(),
+                directory,
+            }
+        }
+
+        fn file(&self, name: &str) -> Option<PathBuf> {
+            Some(self.directory.path().join(name))
+        }
+    }
+
+    async fn serve(config: ServerConfig) -> SocketAddr {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        raw(move |stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let service = service_fn(|_| async { Ok::<_, Infallible>(status(200)) });
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await
+                    .ok();
+            }
+        })
+        .await
+    }
+
+    async fn try_post(address: SocketAddr, tls: TlsOptions) -> Result<u16, TransportError> {
+        let transport = Transport::try_new(&TransportOptions {
+            tls,
+            ..Default::default()
+        })
+        .unwrap();
+        let url = format!("https://localhost:{}/", address.port());
+        let post = post_with(options(url, Profile::Generic), &[b"x"]);
+        transport.send(post).await.map(|answer| answer.status)
+    }
+
+    #[tokio::test]
+    async fn a_private_authority_is_trusted_only_when_named() {
+        let pki = Pki::new();
+        let address = serve(pki.server.clone()).await;
+        let trusting = TlsOptions {
+            ca_file: pki.file("ca.pem"),
+            ..Default::default()
+        };
+        assert_eq!(try_post(address, trusting.clone()).await.unwrap(), 200);
+        let error = try_post(address, TlsOptions::default()).await.unwrap_err();
+        assert_eq!(error.layer, Layer::Tls);
+        assert!(error.message.contains("UnknownIssuer"), "{error}");
+        let insecure = TlsOptions {
+            insecure: true,
+            ..Default::default()
+        };
+        assert_eq!(try_post(address, insecure).await.unwrap(), 200);
+        let misnamed = TlsOptions {
+            server_name: Some("other.test".to_owned()),
+            ..trusting
+        };
+        let error = try_post(address, misnamed).await.unwrap_err();
+        assert_eq!(error.layer, Layer::Tls);
+    }
+
+    #[tokio::test]
+    async fn a_client_certificate_is_shown_where_it_is_asked_for() {
+        let pki = Pki::new();
+        let address = serve(pki.strict.clone()).await;
+        let ca_file = pki.file("ca.pem");
+        let known = TlsOptions {
+            ca_file: ca_file.clone(),
+            cert_file: pki.file("client.pem"),
+            ..Default::default()
+        };
+        assert_eq!(try_post(address, known).await.unwrap(), 200);
+        assert!(
+            try_post(
+                address,
+                TlsOptions {
+                    ca_file,
+                    ..Default::default()
+                }
+            )
+            .await
+            .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn unusable_files_are_named_before_anything_is_sent() {
+        let pki = Pki::new();
+        let fault = |tls| {
+            let options = TransportOptions {
+                tls,
+                ..Default::default()
+            };
+            Transport::try_new(&options).err().unwrap().to_string()
+        };
+        let empty = fault(TlsOptions {
+            ca_file: pki.file("empty.pem"),
+            ..Default::default()
+        });
+        assert!(
+            empty.contains("empty.pem") && empty.contains("no PEM certificate"),
+            "{empty}"
+        );
+        let absent = fault(TlsOptions {
+            cert_file: pki.file("absent"),
+            ..Default::default()
+        });
+        assert!(absent.contains("client certificate"), "{absent}");
+        let lone = fault(TlsOptions {
+            key_file: pki.file("client.pem"),
+            ..Default::default()
+        });
+        assert_eq!(lone, "a client key needs a client certificate");
+    }
+
+    #[tokio::test]
+    async fn dialling_names_the_layer_and_a_remedy() {
+        let plain = Server::start(|_| status(200)).await;
+        let dial = async |url: String| {
+            let endpoint = Endpoint::try_new(options(url, Profile::Generic)).unwrap();
+            transport().dial(&endpoint).await
+        };
+        assert!(dial(format!("http://{}/", plain.address)).await.is_ok());
+        assert_eq!(plain.seen.lock().len(), 0, "nothing is sent");
+        let error = dial(format!("https://u:p@{}/?token=tkn_1", plain.address))
+            .await
+            .unwrap_err();
+        assert_eq!(error.error.layer, Layer::Tls);
+        let shown = error.to_string();
+        assert!(shown.contains("scheme matches the port"), "{shown}");
+        assert!(
+            !shown.contains("tkn_1") && !shown.contains("u:p"),
+            "{shown}"
+        );
+    }
+}
