@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod control;
 pub mod expect;
 pub mod faults;
 mod id_set;
@@ -14,6 +15,8 @@ pub mod ledger;
 pub mod payload;
 pub mod receiver;
 mod record;
+pub mod scenario;
+mod testbed;
 pub mod wire;
 
 pub use id_set::IdSet;
@@ -23,3 +26,4 @@ pub use receiver::Receiver;
 pub use record::{
     InvalidId, LANES, MAX_ELEMENTS, MAX_SEQUENCE, RECORD_ID_KEY, RECORD_ID_PREFIX, RecordId, Route,
 };
+pub use testbed::{Addresses, Testbed};

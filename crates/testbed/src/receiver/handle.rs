@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, StatusCode};
+use parking_lot::RwLock;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -65,8 +67,11 @@ pub struct HandleOptions {
     pub debug: bool,
 }
 
-pub(super) struct Handle {
-    options: HandleOptions,
+/// A handle whose set-up can change while it runs; clones share it. Run it with
+/// [`Receiver::with`](super::Receiver::with).
+#[derive(Debug, Clone)]
+pub struct Handle {
+    options: Arc<RwLock<HandleOptions>>,
 }
 
 /// One value of a batch; members beyond these two may be added by the sender.
@@ -79,13 +84,22 @@ struct Entry<'a> {
 }
 
 impl Handle {
-    pub(super) const fn new(options: HandleOptions) -> Self {
-        Self { options }
+    /// A handle with this set-up.
+    #[must_use]
+    pub fn new(options: HandleOptions) -> Self {
+        Self {
+            options: Arc::new(RwLock::new(options)),
+        }
+    }
+
+    /// Changes the set-up, from the next request on.
+    pub fn set(&self, options: HandleOptions) {
+        *self.options.write() = options;
     }
 
     /// The values of a request, decoded; `None` stands for a null value.
-    fn values(&self, request: &Request<'_>) -> Result<Vec<Option<Vec<u8>>>, String> {
-        if self.options.debug {
+    fn values(debug: bool, request: &Request<'_>) -> Result<Vec<Option<Vec<u8>>>, String> {
+        if debug {
             return Ok(vec![Some(request.body.to_vec())]);
         }
         let entries: Vec<Entry<'_>> =
@@ -110,7 +124,8 @@ impl Surface for Handle {
         if request.method != Method::POST {
             return Answer::empty(StatusCode::METHOD_NOT_ALLOWED);
         }
-        let values = match self.values(request) {
+        let HandleOptions { reply, debug } = self.options.read().clone();
+        let values = match Self::values(debug, request) {
             Ok(values) => values,
             // A real handle would hide this behind a 200; here the sender's mistake should show.
             Err(message) => {
@@ -124,13 +139,13 @@ impl Surface for Handle {
             found.push(id);
             points.extend(id.map(|id| (id, value.as_ref().map_or(0, Vec::len) as i64)));
         }
-        if !self.options.debug && request.header("content-type") != "application/json" {
+        if !debug && request.header("content-type") != "application/json" {
             found.note("batch not labelled application/json");
         }
         if values.is_empty() {
             found.note("empty batch");
         }
-        let answer = match &self.options.reply {
+        let answer = match &reply {
             None => Answer::empty(StatusCode::OK),
             Some(reply) => point_answer(
                 reply,
@@ -142,7 +157,8 @@ impl Surface for Handle {
     }
 
     fn content<'a>(&self, request: &Request<'a>) -> Cow<'a, [u8]> {
-        self.values(request)
+        let debug = self.options.read().debug;
+        Self::values(debug, request)
             .unwrap_or_default()
             .into_iter()
             .flatten()

@@ -25,7 +25,7 @@ use crate::faults::Fault;
 use crate::ledger::Ledger;
 pub use datakit::DatakitOptions;
 pub use exchange::{Answer, Request, Surface};
-pub use handle::{HandleOptions, HandleReply, PointEncoding};
+pub use handle::{Handle, HandleOptions, HandleReply, PointEncoding};
 pub use history::{RequestHead, Traffic};
 
 /// A running receiver; dropping it stops its thread and closes its port.
@@ -58,7 +58,7 @@ impl Receiver {
     /// # Errors
     /// No loopback port or no thread is to be had.
     pub fn handle(options: HandleOptions) -> io::Result<Self> {
-        Self::with(handle::Handle::new(options))
+        Self::with(Handle::new(options))
     }
 
     /// A receiver of your own making.

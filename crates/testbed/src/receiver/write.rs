@@ -1,11 +1,12 @@
 //! The point encodings of the write interface, read for the ids of the points.
 
+use kafkamq_point::Category;
+use kafkamq_point::codec::{DecodeOptions, line_protocol};
 use prost::Message;
 use serde_json::{Map, Value};
 
 use super::found::Found;
 use crate::record::RECORD_ID_KEY;
-use crate::wire::line::{self, FieldText};
 use crate::wire::point::{PbPoints, PbValue};
 
 /// How points are encoded.
@@ -53,40 +54,34 @@ pub(super) fn points(
 
 const TEXT_IN_METRIC: &str = "text field in a metric: dropped";
 
+/// Stands for the time of a point that has none.
+const NO_TIME: i64 = i64::MIN;
+
 fn lines(body: &[u8], metric: bool) -> Result<(Found, usize), String> {
-    let body = std::str::from_utf8(body).map_err(|error| error.to_string())?;
-    let points = line::read(body).map_err(|error| error.to_string())?;
+    let category = if metric {
+        Category::Metric
+    } else {
+        Category::Logging
+    };
+    let options = DecodeOptions {
+        category,
+        precision: None,
+        now_ns: NO_TIME,
+    };
+    let points = line_protocol::decode(body, &options).map_err(|errors| errors.to_string())?;
     let mut found = Found::default();
     for point in &points {
-        let text = |key: &str| {
-            let tag = point
-                .tags
-                .iter()
-                .find(|(name, _)| name == key)
-                .map(|(_, value)| value.as_ref());
-            tag.or_else(|| {
-                point
-                    .fields
-                    .iter()
-                    .find(|(name, _)| name == key)
-                    .and_then(|(_, value)| match value {
-                        FieldText::Text(text) => Some(text.as_ref()),
-                        FieldText::Raw(_) => None,
-                    })
-            })
-        };
+        let text = |key: &str| point.get(key).and_then(|entry| entry.value.as_str());
         found.item(text(RECORD_ID_KEY), text("message"));
-        if metric
-            && point
-                .fields
-                .iter()
-                .any(|(_, value)| matches!(value, FieldText::Text(_)))
-        {
+        if metric && point.fields().any(|(_, value)| value.as_str().is_some()) {
             found.note(TEXT_IN_METRIC);
         }
-        if point.time.is_none() {
+        if point.time_ns() == NO_TIME {
             found.note("point without a time");
         }
+    }
+    if std::str::from_utf8(body).is_err() {
+        found.note("body is not UTF-8");
     }
     Ok((found, points.len()))
 }
