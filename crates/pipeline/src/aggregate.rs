@@ -14,6 +14,8 @@ use hashbrown::hash_map::Entry;
 use kafkamq_point::{Category, Point, Text};
 use parking_lot::{Mutex, RwLock};
 
+use crate::engine::{Clock, SystemClock};
+
 /// How many groups a bucket holds at most.
 pub const MAX_GROUPS: usize = 100_000;
 
@@ -66,8 +68,11 @@ pub struct BucketOptions {
     pub const_tags: Vec<(Text, Text)>,
 }
 
-/// The host's side of aggregation; a service of the engine.
-pub struct Aggregator {
+/// The host's side of aggregation; a service of the engine. A handle: clones are the same one.
+#[derive(Clone)]
+pub struct Aggregator(Arc<Shared>);
+
+struct Shared {
     sink: Arc<dyn AggregateSink>,
     global_tags: Vec<(Text, Text)>,
     buckets: Mutex<Vec<Weak<Bucket>>>,
@@ -77,7 +82,7 @@ pub struct Aggregator {
 impl std::fmt::Debug for Aggregator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Aggregator")
-            .field("buckets", &self.buckets.lock().len())
+            .field("buckets", &self.0.buckets.lock().len())
             .finish_non_exhaustive()
     }
 }
@@ -85,13 +90,13 @@ impl std::fmt::Debug for Aggregator {
 impl Aggregator {
     /// Gives finished points to `sink`, each with `global_tags` unless the bucket has others.
     #[must_use]
-    pub fn new(sink: Arc<dyn AggregateSink>, global_tags: Vec<(Text, Text)>) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(sink: Arc<dyn AggregateSink>, global_tags: Vec<(Text, Text)>) -> Self {
+        Self(Arc::new(Shared {
             sink,
             global_tags,
             buckets: Mutex::default(),
             refused: AtomicU64::new(0),
-        })
+        }))
     }
 
     /// Flushes every bucket whose interval has passed and returns when the next one is due, both
@@ -116,11 +121,11 @@ impl Aggregator {
     /// How many values were refused because a bucket that keeps its values was full.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        self.0.refused.load(Ordering::Relaxed)
     }
 
     fn alive(&self) -> Vec<Arc<Bucket>> {
-        let mut buckets = self.buckets.lock();
+        let mut buckets = self.0.buckets.lock();
         buckets.retain(|bucket| bucket.strong_count() > 0);
         buckets.iter().filter_map(Weak::upgrade).collect()
     }
@@ -134,7 +139,7 @@ impl Buckets {
     /// Makes a bucket unless there is one of this category and name; its interval starts now.
     pub fn create(
         &self,
-        aggregator: &Arc<Aggregator>,
+        aggregator: &Aggregator,
         category: Category,
         name: &str,
         options: impl FnOnce() -> BucketOptions,
@@ -153,9 +158,9 @@ impl Buckets {
                     ..State::default()
                 }),
                 options,
-                aggregator: Arc::clone(aggregator),
+                aggregator: aggregator.clone(),
             });
-            aggregator.buckets.lock().push(Arc::downgrade(&bucket));
+            aggregator.0.buckets.lock().push(Arc::downgrade(&bucket));
             place.insert(bucket);
         }
     }
@@ -177,7 +182,7 @@ pub struct Bucket {
     name: Text,
     category: Category,
     options: BucketOptions,
-    aggregator: Arc<Aggregator>,
+    aggregator: Aggregator,
     state: Mutex<State>,
 }
 
@@ -260,7 +265,7 @@ impl Bucket {
         let mut early = Vec::new();
         if state.groups.len() >= MAX_GROUPS && !state.groups.contains_key(tags) {
             if self.options.keep {
-                self.aggregator.refused.fetch_add(1, Ordering::Relaxed);
+                self.aggregator.0.refused.fetch_add(1, Ordering::Relaxed);
                 return;
             }
             early = self.take(&mut state, now_ns);
@@ -326,7 +331,7 @@ impl Bucket {
             point.set_field(name.clone(), gathered.result());
         }
         let layers = [
-            &*self.aggregator.global_tags,
+            &*self.aggregator.0.global_tags,
             &*self.options.const_tags,
             tags,
         ];
@@ -340,7 +345,10 @@ impl Bucket {
     fn emit(&self, points: Vec<Point>) {
         if !points.is_empty() {
             let source = format!("pl_agg/{}", self.name);
-            self.aggregator.sink.accept(&source, self.category, points);
+            self.aggregator
+                .0
+                .sink
+                .accept(&source, self.category, points);
         }
     }
 }
@@ -349,7 +357,7 @@ impl Drop for Bucket {
     fn drop(&mut self) {
         // With `keep` everything up to the last flush has been given out already, but what came
         // after it has not.
-        self.flush(crate::time::now_ns());
+        self.flush(SystemClock.now_ns());
     }
 }
 
@@ -460,7 +468,7 @@ mod tests {
         };
         let (sink, buckets) = run(&kept, Function::Sum);
         let bucket = buckets.get(Category::Metric, "b").unwrap();
-        let aggregator = Arc::clone(&bucket.aggregator);
+        let aggregator = bucket.aggregator.clone();
         let both = || [("a".to_owned(), 17.0), ("b".to_owned(), -6.0)];
         assert_eq!(aggregator.flush_due(99), Some(100));
         assert!(sink.taken().is_empty());

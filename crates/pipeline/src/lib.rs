@@ -10,6 +10,7 @@
 pub mod aggregate;
 mod args;
 pub mod ast;
+pub mod cache;
 mod context;
 pub mod diagnostic;
 mod engine;

@@ -24,10 +24,28 @@ macro_rules! functions {
 
 functions! {
     add_key,
+    adjust_timezone,
+    agg_create,
+    agg_metric,
+    cache_get,
+    cache_set,
+    datetime,
+    default_time,
+    default_time_with_fmt,
     drop_key,
+    duration_precision,
     get_key,
+    http_request,
     kv_split,
+    mquery_refer_table,
+    parse_date,
+    parse_duration,
+    point_window,
     pt_kvs_set,
+    query_refer_table,
+    sample,
+    timestamp,
+    window_hit,
 }
 
 /// The function of this name.

@@ -38,13 +38,6 @@ impl ReferTables {
     pub fn current(&self) -> Arc<TableSet> {
         self.0.load_full()
     }
-
-    /// The columns and values of the first row of `table` in which each of `wanted`'s columns
-    /// equals its value, handed to `found` one by one. Does nothing without such a row, table or
-    /// column, or without conditions. Equality is typed: an int never equals a float or a text.
-    pub fn look_up(&self, table: &str, wanted: &[(Text, Cell)], found: impl FnMut(&Text, &Cell)) {
-        self.0.load().look_up(table, wanted, found);
-    }
 }
 
 /// All tables of one version.
@@ -68,7 +61,15 @@ impl TableSet {
             .map(|table| (table.name.as_str(), table.row_count()))
     }
 
-    fn look_up(&self, table: &str, wanted: &[(Text, Cell)], mut found: impl FnMut(&Text, &Cell)) {
+    /// The columns and values of the first row of `table` in which each of `wanted`'s columns
+    /// equals its value, handed to `found` one by one. Does nothing without such a row, table or
+    /// column, or without conditions. Equality is typed: an int never equals a float or a text.
+    pub fn look_up(
+        &self,
+        table: &str,
+        wanted: &[(Text, Cell)],
+        mut found: impl FnMut(&Text, &Cell),
+    ) {
         let Some(table) = self.0.iter().find(|candidate| candidate.name == table) else {
             return;
         };
@@ -244,7 +245,7 @@ mod tests {
             .map(|(name, cell)| (Text::from(*name), cell.clone()))
             .collect();
         let mut row = Vec::new();
-        tables.look_up("t", &wanted, |name, cell| {
+        tables.current().look_up("t", &wanted, |name, cell| {
             row.push((name.to_string(), cell.clone()));
         });
         row

@@ -12,23 +12,13 @@ mod strftime;
 mod zone;
 
 pub use civil::{Civil, Part};
-pub use duration::{TimeUnit, parse_duration};
+pub use duration::{TimeUnit, UnknownUnit, parse_duration};
 pub use layout::Layout;
 pub use recognise::{Unrecognised, recognise};
 pub use strftime::TimeFormat;
 pub use zone::{LocalMoment, UnknownZone, Zone};
 
 pub(crate) const NANOS_PER_SECOND: i64 = 1_000_000_000;
-
-/// The current time in nanoseconds since the Unix epoch.
-#[must_use]
-pub fn now_ns() -> i64 {
-    use std::time::{SystemTime, UNIX_EPOCH};
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
-    }
-}
 
 /// The year of a two-digit year: 69 to 99 are 19xx, 00 to 68 are 20xx.
 pub(crate) const fn pivot_year(two_digits: i32) -> i32 {

@@ -36,10 +36,10 @@ pub struct LocalMoment {
     pub abbreviation: String,
 }
 
-/// Short names that stand for a city. Where the city keeps daylight saving time the short name
-/// does too. `+6` and `-1` are absent on purpose: their cities have left these offsets, so the
-/// names mean the offsets themselves.
-const SHORT_NAMES: [(&str, &str); 36] = [
+/// Short names and the zones they stand for. Where a city keeps daylight saving time the short name
+/// does too. The cities behind `+6` and `-1` (Almaty, Scoresbysund) have left these offsets, so the
+/// two names stand for the offsets themselves.
+const SHORT_NAMES: [(&str, &str); 38] = [
     ("-11", "Pacific/Midway"),
     ("-10", "Pacific/Honolulu"),
     ("-9:30", "Pacific/Marquesas"),
@@ -52,6 +52,7 @@ const SHORT_NAMES: [(&str, &str); 36] = [
     ("-3:30", "America/St_Johns"),
     ("-3", "America/Sao_Paulo"),
     ("-2", "America/Noronha"),
+    ("-1", "Etc/GMT+1"),
     ("+0", "Europe/London"),
     ("+1", "Europe/Vatican"),
     ("+2", "Europe/Kiev"),
@@ -62,6 +63,7 @@ const SHORT_NAMES: [(&str, &str); 36] = [
     ("+5", "Asia/Samarkand"),
     ("+5:30", "Asia/Kolkata"),
     ("+5:45", "Asia/Kathmandu"),
+    ("+6", "Etc/GMT-6"),
     ("+6:30", "Asia/Yangon"),
     ("+7", "Asia/Jakarta"),
     ("+8", "Asia/Shanghai"),
@@ -90,32 +92,46 @@ impl Zone {
         Self(Rule::Fixed(offset))
     }
 
-    /// The zone of the process (`TZ`, else the host's setting); UTC if there is none.
+    /// A zone of the database, such as the host's own.
     #[must_use]
-    pub fn local() -> Self {
-        Self::of(TimeZone::system())
+    pub fn of(zone: &TimeZone) -> Self {
+        match zone.to_fixed_offset() {
+            Ok(offset) => Self::fixed(offset.seconds()),
+            Err(_) => Self(Rule::Named(zone.clone())),
+        }
     }
 
-    /// Looks a zone up: an IANA name in its exact spelling, a short name such as `+8` or `CST`,
-    /// `Local`, or an offset `±h`, `±hh`, `±hhmm`, `±h:mm`, `±hh:mm` from -12:00 to +14:00. The
-    /// empty name is the local zone.
+    /// The zone a script names: as [`Zone::named`], and `Local` or nothing for `local`.
+    ///
+    /// # Errors
+    /// Returns the name if it is none of these.
+    pub fn argument(name: &str, local: &TimeZone) -> Result<Self, UnknownZone> {
+        match name {
+            "" | "Local" => Ok(Self::of(local)),
+            name => Self::named(name),
+        }
+    }
+
+    /// Looks a zone up: as [`Zone::listed`], or an offset `±h`, `±hh`, `±hhmm`, `±h:mm`, `±hh:mm`
+    /// from -12:00 to +14:00.
     ///
     /// # Errors
     /// Returns the name if it is none of these.
     pub fn named(name: &str) -> Result<Self, UnknownZone> {
-        if name.is_empty() || name == "Local" {
-            return Ok(Self::local());
-        }
-        if let Some(zone) = Self::iana(name) {
-            return Ok(zone);
-        }
-        if let Some((_, city)) = SHORT_NAMES.iter().find(|(short, _)| *short == name)
-            && let Some(zone) = Self::iana(city)
-        {
-            return Ok(zone);
-        }
-        whole_offset(name)
-            .map(Self::fixed)
+        Self::listed(name).or_else(|unknown| whole_offset(name).map(Self::fixed).ok_or(unknown))
+    }
+
+    /// Looks a zone up: an IANA name in its exact spelling, or a short name such as `+8` or `CST`.
+    ///
+    /// # Errors
+    /// Returns the name if it is none of these.
+    pub fn listed(name: &str) -> Result<Self, UnknownZone> {
+        let by_short_name = || {
+            let (_, zone) = SHORT_NAMES.iter().find(|(short, _)| *short == name)?;
+            Self::iana(zone)
+        };
+        Self::iana(name)
+            .or_else(by_short_name)
             .ok_or_else(|| UnknownZone(name.to_owned()))
     }
 
@@ -124,14 +140,7 @@ impl Zone {
     pub fn iana(name: &str) -> Option<Self> {
         let zone = DATABASE.get(name).ok()?;
         // The database ignores letter case; names here do not.
-        (zone.iana_name() == Some(name)).then(|| Self::of(zone))
-    }
-
-    fn of(zone: TimeZone) -> Self {
-        match zone.to_fixed_offset() {
-            Ok(offset) => Self::fixed(offset.seconds()),
-            Err(_) => Self(Rule::Named(zone)),
-        }
+        (zone.iana_name() == Some(name)).then(|| Self::of(&zone))
     }
 
     /// The instant, in nanoseconds since the Unix epoch, at which clocks in this zone show `civil`
@@ -314,6 +323,8 @@ mod tests {
             " +8",
             "asia/shanghai",
             "Mars/Base",
+            "",
+            "Local",
             "../etc/passwd",
             "/etc/localtime",
             "+8:3",
@@ -327,6 +338,22 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn local_is_what_the_caller_says() {
+        let local = TimeZone::fixed(jiff::tz::offset(5));
+        let at = |name| Zone::argument(name, &local).unwrap().at(0).offset;
+        assert_eq!(
+            (at(""), at("Local"), at("UTC"), at("+9")),
+            (18_000, 18_000, 0, 32_400)
+        );
+    }
+
+    #[test]
+    fn listed_names_are_no_offsets() {
+        assert!(Zone::listed("+8").is_ok() && Zone::listed("+6").is_ok());
+        assert!(Zone::listed("+8:30").is_err() && Zone::listed("+08").is_err());
     }
 
     #[test]

@@ -1,0 +1,108 @@
+//! `point_window`: keeps what happens before an event.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kafkamq_point::{Text, Value as Field};
+
+use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use crate::args::Args;
+use crate::context::Cx;
+use crate::error::RunError;
+use crate::value::{Types, Value};
+use crate::window::{Stream, Windows};
+
+pub(crate) const SPEC: FunctionSpec = FunctionSpec {
+    name: "point_window",
+    category: FunctionCategory::State,
+    summary: "Keeps dropped points so that an event can bring them back",
+    doc: "Points that the script drops are kept for a while. When `window_hit` marks an event, the \
+          dropped ones among the last `before` points come back, and so do dropped ones among the \
+          next `after`, the event counted. They go to the output as the script left them.\n\n\
+          Each stream of points has its own window; a stream is the values of the keys `stream_tags`, \
+          which all have to exist and be text. The first call for a stream decides its sizes, and the \
+          first call of a run its stream.",
+    params: &[
+        Param::of("before", ParamKind::Expr, "How many points before an event to keep, an int"),
+        Param::of("after", ParamKind::Expr, "How many points from an event on to keep, an int"),
+        Param::of("stream_tags", ParamKind::Expr, "The keys that make a stream, a list; `[\"filepath\", \"host\"]` if left out or empty")
+            .or(Default::List),
+    ],
+    named: true,
+    returns: Types::NONE,
+    examples: &[Example {
+        title: "Drop everything but errors and what is around them",
+        script: "point_window(5, 5, [\"host\"])\nif \"ERROR\" in _ {\n  window_hit()\n} else {\n  add_key(quiet, true)\n}",
+        input: "INFO started",
+        output: &[("quiet", "true")],
+    }],
+    notes: &[
+        "A window holds 10000 points at most, and a script follows 16384 streams; beyond that, quiet ones are forgotten.",
+        "Points that are not dropped take a place in the window too.",
+    ],
+    check: None,
+    call,
+};
+
+/// What the first call of a run registered.
+pub(super) struct Registration {
+    stream: Stream,
+    sizes: (usize, usize),
+    pub(super) hit: AtomicBool,
+}
+
+fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+    let sizes = (args.int(cx, 0)?, args.int(cx, 1)?);
+    let tags = match args.value(cx, 2)? {
+        Value::List(tags) => tags,
+        other => {
+            let message = format!("`stream_tags` is a list, not {}", other.type_name());
+            return Err(args.error(2, message));
+        }
+    };
+    if cx.local::<Arc<Registration>>().is_some() {
+        return Ok(Value::Nil);
+    }
+    let stream = if tags.is_empty() {
+        stream(cx, ["filepath", "host"].into_iter().map(Some))
+    } else {
+        tags.with(|tags| stream(cx, tags.iter().map(Value::as_str)))
+    };
+    let Some(stream) = stream else {
+        return Ok(Value::Nil);
+    };
+    let size = |size: i64| usize::try_from(size).unwrap_or(0);
+    let registration = Arc::new(Registration {
+        stream,
+        sizes: (size(sizes.0), size(sizes.1)),
+        hit: AtomicBool::new(false),
+    });
+    cx.set_local(Arc::clone(&registration));
+    let windows = cx.instance().get_or_init(Windows::default);
+    let now = cx.engine().now_ns();
+    cx.after_run(Box::new(move |finish| {
+        let recovered = windows.finish(
+            registration.stream.clone(),
+            registration.sizes,
+            registration.hit.load(Ordering::Relaxed),
+            finish.point,
+            finish.dropped,
+            now,
+        );
+        finish.recovered.extend(recovered);
+    }));
+    Ok(Value::Nil)
+}
+
+/// The names and values of the stream's keys, if all exist and hold text.
+fn stream<'t>(cx: &Cx<'_>, names: impl Iterator<Item = Option<&'t str>>) -> Option<Stream> {
+    names
+        .map(|name| {
+            let name = name?;
+            match &cx.point().get(name)?.value {
+                Field::Str(value) => Some((Text::from(name), value.clone())),
+                _ => None,
+            }
+        })
+        .collect()
+}
