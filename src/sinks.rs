@@ -14,6 +14,7 @@
 //! [`dead_letter`] touches files.
 
 pub mod answer;
+pub mod dead_letter;
 pub mod endpoint;
 pub mod health;
 pub mod http;
