@@ -10,6 +10,7 @@ mod diagnostic;
 mod document;
 mod input;
 pub mod keys;
+mod manual;
 mod masking;
 mod output;
 mod quantity;
@@ -27,6 +28,7 @@ pub use input::{
     Assignor, FlowSettings, InputSettings, Offset, Ordering, OutOfRange, SamplingKey, Subscription,
     TopicRoute, ValuePolicy,
 };
+pub use manual::{manual, reference};
 pub use output::{
     BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OutputSettings,
 };

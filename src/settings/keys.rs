@@ -140,6 +140,22 @@ impl Key {
     }
 }
 
+/// Keys that belong together.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// Title of keys that several tables share, so that they are explained once; otherwise empty.
+    pub shared: &'static str,
+    /// The keys.
+    pub keys: &'static [Key],
+}
+
+impl Group {
+    /// Keys of one table.
+    const fn own(keys: &'static [Key]) -> Self {
+        Self { shared: "", keys }
+    }
+}
+
 /// One table of keys.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
@@ -148,7 +164,7 @@ pub struct Table {
     /// What the table is for.
     pub doc: &'static str,
     /// Keys, in the order of the manual.
-    pub groups: &'static [&'static [Key]],
+    pub groups: &'static [Group],
     /// Tables inside it, by key.
     pub tables: &'static [(&'static str, &'static Table)],
 }
@@ -156,7 +172,7 @@ pub struct Table {
 impl Table {
     /// All keys, in the order of the manual.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
-        self.groups.iter().flat_map(|group| group.iter())
+        self.groups.iter().flat_map(|group| group.keys.iter())
     }
 
     /// The key called `name`, by its name or an alias.
@@ -216,7 +232,12 @@ pub const INPUTS: Table = Table {
 };
 
 /// Keys of everything that sends HTTP requests.
-const HTTP: &[Key] = &[
+const HTTP: Group = Group {
+    shared: "HTTP requests",
+    keys: HTTP_KEYS,
+};
+
+const HTTP_KEYS: &[Key] = &[
     Key::new(
         "headers",
         Kind::HeaderTable,

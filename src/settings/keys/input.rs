@@ -1,12 +1,12 @@
 //! `[[inputs.kafkamq]]` and its per-topic table.
 
-use super::{CUSTOM, JAEGER, Key, Kind, OTEL, REMOTE_HANDLE, SKYWALKING, Table};
+use super::{CUSTOM, Group, JAEGER, Key, Kind, OTEL, REMOTE_HANDLE, SKYWALKING, Table};
 
 /// `[[inputs.kafkamq]]`.
 pub const INPUT: Table = Table {
     header: "[[inputs.kafkamq]]",
     doc: "One member of one consumer group. Repeat the table for further clusters or groups; files add theirs to the list.",
-    groups: &[GROUP, FLOW, SECURITY, TIMING],
+    groups: &[Group::own(GROUP), FLOW, SECURITY, Group::own(TIMING)],
     tables: &[
         ("skywalking", &SKYWALKING),
         ("jaeger", &JAEGER),
@@ -49,7 +49,12 @@ const GROUP: &[Key] = &[
         .example(r#"{ "fetch.wait.max.ms" = "100" }"#),
 ];
 
-const FLOW: &[Key] = &[
+const FLOW: Group = Group {
+    shared: "Flow",
+    keys: FLOW_KEYS,
+};
+
+const FLOW_KEYS: &[Key] = &[
     Key::new("limit_sec", Kind::Integer, "0", "Records per second, with a burst of twice as many; 0 is unlimited. The backlog waits in Kafka, nothing is dropped."),
     Key::new("limit_bytes_sec", Kind::Bytes, "0", "Bytes of record values per second; 0 is unlimited."),
     Key::new("sampling_rate", Kind::Number, "0", "Share of records kept, between 0 and 1; 0 and 1 keep all."),
@@ -59,7 +64,12 @@ const FLOW: &[Key] = &[
     Key::new("empty_value", Kind::Choice(&["skip", "pass", "dlq"]), r#""pass""#, "Records whose value has no bytes."),
 ];
 
-const SECURITY: &[Key] = &[
+const SECURITY: Group = Group {
+    shared: "Kafka security",
+    keys: SECURITY_KEYS,
+};
+
+const SECURITY_KEYS: &[Key] = &[
     Key::new("tls_enable", Kind::Flag, "false", "Switches security on; despite its name also SASL without TLS, as `tls_security_protocol` says."),
     Key::new("tls_security_protocol", Kind::Choice(&["", "PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"]), r#""""#, "Transport; `\"\"` and `PLAINTEXT` mean SASL_PLAINTEXT once `tls_enable` is true."),
     Key::new("tls_sasl_mechanism", Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]), r#""PLAIN""#, "SASL mechanism."),
@@ -119,4 +129,4 @@ const TIMING: &[Key] = &[
 ];
 
 /// Keys of another cluster than an input's own: where points or dead letters are written.
-pub(super) const CLUSTER: &[Key] = SECURITY;
+pub(super) const CLUSTER: Group = SECURITY;

@@ -1,13 +1,13 @@
 //! `[output]`.
 
-use super::{HTTP, Key, Kind, Table};
+use super::{Group, HTTP, Key, Kind, Table};
 
 /// `[output]`, or several `[[output]]`.
 pub const OUTPUT: Table = Table {
     header: "[output]",
     doc: "Where points go. Write `[[output]]` for several: a point goes to each whose categories hold its own.",
     groups: &[
-        &[
+        Group::own(&[
             Key::new("kind", Kind::Choice(&["datakit", "dataway", "influxdb", "kafka", "file", "stdout"]), r#""datakit""#, "What the destination is."),
             Key::new("name", Kind::Text, "", "Name in metrics and logs; the kind when absent.").example(r#""datakit""#),
             Key::new("endpoint", Kind::Text, "", "Address: of the agent for `datakit` (default `http://localhost:9529`), of the centre for `dataway`, the full write URL for `influxdb`.")
@@ -34,7 +34,7 @@ pub const OUTPUT: Table = Table {
             Key::new("client_id", Kind::Text, "", "Client id for `kafka`.").example(r#""kafkamq""#),
             Key::new("librdkafka", Kind::TextTable, "{}", "Further client library options for `kafka`.")
                 .example(r#"{ "linger.ms" = "5" }"#),
-        ],
+        ]),
         super::input::CLUSTER,
         HTTP,
     ],

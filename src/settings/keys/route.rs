@@ -1,6 +1,6 @@
 //! The sub-tables of an input: one per route.
 
-use super::{HTTP, Key, Kind, Table};
+use super::{Group, HTTP, Key, Kind, Table};
 
 const DK_ENDPOINT: Key = Key::new(
     "dk_endpoint",
@@ -29,7 +29,7 @@ pub const SKYWALKING: Table = Table {
     header: "[inputs.kafkamq.skywalking]",
     doc: "SkyWalking agents report to Kafka; payloads go on to a receiver over HTTP.",
     groups: &[
-        &[
+        Group::own(&[
             DK_ENDPOINT,
             Key::new("topics", Kind::TextList, "[]", "Topics, without the namespace.").example(
                 r#"["skywalking-segments", "skywalking-metrics", "skywalking-logging", "skywalking-logs", "skywalking-profilings", "skywalking-managements", "skywalking-meters"]"#,
@@ -41,7 +41,7 @@ pub const SKYWALKING: Table = Table {
             Key::new("meters", Kind::Choice(&["acknowledge", "points", "forward"]), r#""acknowledge""#, "What happens to the meters topic: counted, converted to metric points, or posted to its `topic_paths` entry."),
             THREAD,
             COMPRESSION,
-        ],
+        ]),
         HTTP,
     ],
     tables: &[],
@@ -52,7 +52,7 @@ pub const JAEGER: Table = Table {
     header: "[inputs.kafkamq.jaeger]",
     doc: "Jaeger spans go on to a Jaeger receiver over HTTP.",
     groups: &[
-        &[
+        Group::own(&[
             DK_ENDPOINT,
             Key::new("topics", Kind::TextList, "[]", "Topics.").example(r#"["jaeger-spans"]"#),
             Key::new(
@@ -110,7 +110,7 @@ pub const JAEGER: Table = Table {
             ),
             THREAD,
             COMPRESSION,
-        ],
+        ]),
         HTTP,
     ],
     tables: &[],
@@ -121,7 +121,7 @@ pub const OTEL: Table = Table {
     header: "[inputs.kafkamq.otel]",
     doc: "OpenTelemetry export requests go on to an OTLP receiver over HTTP.",
     groups: &[
-        &[
+        Group::own(&[
             DK_ENDPOINT,
             Key::new("trace_topics", Kind::TextList, "[]", "Topics with spans.")
                 .example(r#"["otlp_spans"]"#),
@@ -184,7 +184,7 @@ pub const OTEL: Table = Table {
             ),
             THREAD,
             COMPRESSION,
-        ],
+        ]),
         HTTP,
     ],
     tables: &[],
@@ -196,7 +196,7 @@ const OTEL_ENCODING: Kind = Kind::Choice(&["otlp_proto", "otlp_json", "auto", "r
 pub const CUSTOM: Table = Table {
     header: "[inputs.kafkamq.custom]",
     doc: "Text or JSON of any shape: a script makes points of it, which go to the outputs.",
-    groups: &[&[
+    groups: &[Group::own(&[
         Key::new("log_topic_map", Kind::TextTable, "{}", "Topics with log lines and the script of each; an empty script means `<topic>.p`, `-` means none.")
             .example(r#"{ "app-log" = "app_log.p" }"#),
         Key::new("metric_topic_map", Kind::TextTable, "{}", "Topics with metrics and their scripts in `metric/`.")
@@ -223,7 +223,7 @@ pub const CUSTOM: Table = Table {
             .example(r#"["host-metrics"]"#)
             .instead("metric_topic_map"),
         Key::new("metric_pl", Kind::Text, r#""""#, "Script of `metric_topic`.").instead("metric_topic_map"),
-    ]],
+    ])],
     tables: &[],
 };
 
@@ -232,7 +232,7 @@ pub const REMOTE_HANDLE: Table = Table {
     header: "[inputs.kafkamq.remote_handle]",
     doc: "Batches of records go to a program of yours over HTTP; its answer may hold points.",
     groups: &[
-        &[
+        Group::own(&[
             Key::new(
                 "endpoint",
                 Kind::Text,
@@ -286,7 +286,7 @@ pub const REMOTE_HANDLE: Table = Table {
             .instead("the script rules of [pipeline]"),
             THREAD,
             COMPRESSION,
-        ],
+        ]),
         HTTP,
     ],
     tables: &[],

@@ -1,12 +1,12 @@
 //! The service's own tables.
 
-use super::{Key, Kind, Table};
+use super::{Group, Key, Kind, Table};
 
 /// `[server]`.
 pub const SERVER: Table = Table {
     header: "[server]",
     doc: "The HTTP server: health, metrics, status, configuration, console.",
-    groups: &[&[
+    groups: &[Group::own(&[
         Key::new(
             "listen",
             Kind::Text,
@@ -60,7 +60,7 @@ pub const SERVER: Table = Table {
             "20",
             "Revisions of the configuration that are remembered.",
         ),
-    ]],
+    ])],
     tables: &[],
 };
 
@@ -68,7 +68,7 @@ pub const SERVER: Table = Table {
 pub const PIPELINE: Table = Table {
     header: "[pipeline]",
     doc: "Scripts that turn records into points.",
-    groups: &[&[
+    groups: &[Group::own(&[
         Key::new(
             "path",
             Kind::Text,
@@ -127,7 +127,7 @@ pub const PIPELINE: Table = Table {
             "false",
             "Whether it may reach loopback, link-local and private addresses.",
         ),
-    ]],
+    ])],
     tables: &[],
 };
 
@@ -136,7 +136,7 @@ pub const DEAD_LETTER: Table = Table {
     header: "[dead_letter]",
     doc: "Records that can be neither processed nor delivered, with their coordinates, the reason and their bytes.",
     groups: &[
-        &[
+        Group::own(&[
             Key::new("kind", Kind::Choice(&["file", "kafka", "none"]), r#""file""#, "Where they go; `none` counts and drops them."),
             Key::new("path", Kind::Text, r#""dead-letter""#, "Folder for `file`."),
             Key::new("segment_bytes", Kind::Bytes, r#""16MiB""#, "Size of one file."),
@@ -148,7 +148,7 @@ pub const DEAD_LETTER: Table = Table {
             Key::new("client_id", Kind::Text, "", "Client id for `kafka`.").example(r#""kafkamq""#),
             Key::new("librdkafka", Kind::TextTable, "{}", "Further client library options for `kafka`.")
                 .example(r#"{ "linger.ms" = "5" }"#),
-        ],
+        ]),
         super::input::CLUSTER,
     ],
     tables: &[],
@@ -158,7 +158,7 @@ pub const DEAD_LETTER: Table = Table {
 pub const RECORDER: Table = Table {
     header: "[recorder]",
     doc: "Copies of outgoing points in files, to see what a script makes of records. Switch it off afterwards.",
-    groups: &[&[
+    groups: &[Group::own(&[
         Key::new("enabled", Kind::Flag, "false", "Whether it runs."),
         Key::new(
             "path",
@@ -190,7 +190,7 @@ pub const RECORDER: Table = Table {
             "[]",
             "Categories that are recorded; empty is all.",
         ),
-    ]],
+    ])],
     tables: &[],
 };
 
@@ -198,7 +198,7 @@ pub const RECORDER: Table = Table {
 pub const LIMITS: Table = Table {
     header: "[limits]",
     doc: "Bounds of memory and batches.",
-    groups: &[&[
+    groups: &[Group::own(&[
         Key::new(
             "memory",
             Kind::Bytes,
@@ -235,7 +235,7 @@ pub const LIMITS: Table = Table {
             "64",
             "Partitions that memory is planned for; more work too, with smaller shares.",
         ),
-    ]],
+    ])],
     tables: &[],
 };
 
@@ -243,7 +243,7 @@ pub const LIMITS: Table = Table {
 pub const LOG: Table = Table {
     header: "[log]",
     doc: "What the service says about itself, on standard error.",
-    groups: &[&[
+    groups: &[Group::own(&[
         Key::new(
             "level",
             Kind::Text,
@@ -256,6 +256,6 @@ pub const LOG: Table = Table {
             r#""text""#,
             "Readable lines, or JSON objects.",
         ),
-    ]],
+    ])],
     tables: &[],
 };
