@@ -176,16 +176,18 @@ proptest! {
         prop_assert_eq!(protobuf::decode(&body, &OPTIONS), Ok(vec![point]));
     }
 
-    /// Bytes that are no message for one are none for the other, but for groups, which are refused.
+    /// Bytes that the peer takes for no message are refused, but for the parts that are skipped unread.
     #[test]
     fn both_refuse_the_same_bytes(point in points(wild_text(), value()), at: prop::sample::Index, byte: u8) {
         let mut body = PbPoints { arr: vec![message(&point)] }.encode_to_vec();
         let at = at.index(body.len());
         body[at] = byte;
-        let ours = protobuf::decode(&body, &OPTIONS);
-        if let Ok(points) = ours {
-            let peer = PbPoints::decode(body.as_slice());
-            prop_assert!(peer.is_ok(), "{points:?} {peer:?}");
+        if protobuf::decode(&body, &OPTIONS).is_ok()
+            && let Err(error) = PbPoints::decode(body.as_slice())
+        {
+            let error = error.to_string();
+            let skipped = ["PbPoint.warns", "Field.kind", "Field.unit"];
+            prop_assert!(skipped.iter().any(|part| error.contains(part)), "{error}");
         }
     }
 }
