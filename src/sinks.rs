@@ -20,6 +20,3 @@ pub mod health;
 pub mod http;
 pub mod lanes;
 pub mod status;
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@ use crate::context::Cx;
 use crate::diagnostic::Code;
 use crate::error::RunError;
 use crate::functions::ParamKind;
-use crate::ir::{Arg, ArgKind, CallSite, Key};
+use crate::ir::{Arg, ArgKind, CallSite, Key, Node, NodeKind};
 use crate::span::Span;
 use crate::value::{Constant, Types, Value};
 
@@ -144,6 +144,18 @@ impl<'s> Args<'s> {
         match self.value(cx, at)? {
             Value::Bool(truth) => Ok(truth),
             other => Err(self.wrong_type(at, Types::BOOL, &other)),
+        }
+    }
+
+    /// The name an argument was written as, if it is a bare one that reads as `str`; lets a
+    /// function look at the text where it stands instead of copying it.
+    pub(crate) fn str_name(self, cx: &Cx<'_>, at: usize) -> Option<&'s Key> {
+        match &self.arg(at)?.kind {
+            ArgKind::Value(Node {
+                kind: NodeKind::Load(key),
+                ..
+            }) if cx.reads_str(key) => Some(key),
+            _ => None,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::diagnostic::Code;
 use crate::engine::Engine;
 use crate::error::RunError;
 use crate::ir::Key;
+use crate::json::Element;
 use crate::script::Set;
 use crate::span::Span;
 use crate::state::{AfterRun, Created, Instance, RunState};
@@ -105,6 +106,19 @@ impl Cx<'_> {
         }
     }
 
+    /// Whether a name reads as a `str`.
+    pub(crate) fn reads_str(&self, key: &Key) -> bool {
+        match self.variable(key) {
+            Some(value) => matches!(value, Value::Str(_)),
+            None => self.point.get(&key.name).is_some_and(|entry| {
+                matches!(
+                    entry.value,
+                    Field::Str(_) | Field::Bytes(_) | Field::Array(_)
+                )
+            }),
+        }
+    }
+
     /// The bytes of what a name reads as: raw ones if [`Cx::set_bytes`] stored such, else those of
     /// its text.
     #[must_use]
@@ -118,6 +132,19 @@ impl Cx<'_> {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         })
+    }
+
+    /// Parses the text a name reads as and looks at the document; `None` when there is no such
+    /// name. The text is parsed once as long as the next call brings the same one.
+    pub(crate) fn with_json<R>(
+        &mut self,
+        key: &Key,
+        look: impl FnOnce(Option<Element<'_>>) -> R,
+    ) -> Option<R> {
+        let mut document = std::mem::take(&mut self.state.document);
+        let result = self.read_text(key).map(|text| look(document.parse(&text)));
+        self.state.document = document;
+        result
     }
 
     /// The point's key, tag or field, never a variable.

@@ -5,12 +5,12 @@
 //! run on many points, on many threads at once: a compiled script is immutable, and a run's own
 //! state lives in a [`RunState`] that each thread reuses.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
-#![allow(dead_code, reason = "the compiler that calls all this lands next")]
 
 pub mod aggregate;
 mod args;
 pub mod ast;
 pub mod cache;
+pub mod cases;
 mod context;
 pub mod diagnostic;
 mod engine;
@@ -23,8 +23,11 @@ mod ir;
 mod json;
 mod keys;
 mod lexer;
+mod lower;
+mod machine;
 mod number;
 mod ops;
+mod parser;
 pub mod printer;
 pub mod refer_table;
 pub mod regex;
@@ -40,5 +43,6 @@ pub use context::Cx;
 pub use engine::{Clock, Engine, Limits, StatusPolicy, SystemClock, TypeMap};
 pub use error::RunError;
 pub use ir::{Key, Prepared};
+pub use script::{Script, ScriptSet, parse_script};
 pub use span::{Position, Source, Span};
 pub use state::{AfterRun, Created, Finish, Instance, Outcome, RunState};

@@ -284,6 +284,7 @@ pub struct CallAst<'a> {
     pub(crate) spec: &'static FunctionSpec,
     pub(crate) name_span: Span,
     pub(crate) args: Vec<Option<&'a Expr>>,
+    pub(crate) named: Vec<Span>,
 }
 
 impl<'a> CallAst<'a> {
@@ -303,6 +304,13 @@ impl<'a> CallAst<'a> {
     #[must_use]
     pub fn arg(&self, at: usize) -> Option<&'a Expr> {
         self.args.get(at).copied().flatten()
+    }
+
+    /// Whether an argument was given by name.
+    #[must_use]
+    pub fn named(&self, at: usize) -> bool {
+        self.arg(at)
+            .is_some_and(|expr| self.named.contains(&expr.span))
     }
 
     /// The text of a string literal argument, or of the parameter's default.

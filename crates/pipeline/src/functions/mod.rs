@@ -6,11 +6,13 @@
 //! line to the list below.
 
 mod contract;
+mod reference;
 
 pub use contract::{
     CallAst, CallFn, CheckCx, CheckError, CheckFn, Default, Example, FunctionCategory,
     FunctionSpec, Param, ParamKind, prepare,
 };
+pub use reference::{describe_kind, markdown, signature, terminal};
 
 /// Declares the modules of the functions and the list of their specifications.
 macro_rules! functions {
@@ -27,24 +29,46 @@ functions! {
     adjust_timezone,
     agg_create,
     agg_metric,
+    append,
     cache_get,
     cache_set,
+    create_point,
     datetime,
     default_time,
     default_time_with_fmt,
+    delete,
+    drop,
     drop_key,
+    drop_origin_data,
     duration_precision,
+    exit,
     get_key,
     http_request,
+    json,
+    json_all,
     kv_split,
+    len,
+    load_json,
     mquery_refer_table,
     parse_date,
     parse_duration,
     point_window,
+    pt_kvs_del,
+    pt_kvs_get,
+    pt_kvs_keys,
     pt_kvs_set,
+    pt_name,
     query_refer_table,
+    rename,
     sample,
+    set_measurement,
+    set_tag,
+    setopt,
     timestamp,
+    use_script,
+    vaild_json,
+    valid_json,
+    value_type,
     window_hit,
 }
 

@@ -166,6 +166,11 @@ impl<'d> Element<'d> {
         None
     }
 
+    /// How many elements this holds, itself included.
+    pub(crate) fn size(self) -> usize {
+        (self.document.after(self.at) - self.at) as usize
+    }
+
     /// Whether this is `null`.
     pub(crate) fn is_null(self) -> bool {
         self.node().kind == Kind::Null

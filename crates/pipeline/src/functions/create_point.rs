@@ -1,0 +1,103 @@
+//! `create_point`: makes a further point.
+
+use kafkamq_point::{Category, Point, Rules};
+
+use super::{CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use crate::args::Args;
+use crate::context::Cx;
+use crate::error::RunError;
+use crate::ir::Prepared;
+use crate::state::Created;
+use crate::value::{Types, Value};
+
+pub(crate) const SPEC: FunctionSpec = FunctionSpec {
+    name: "create_point",
+    category: FunctionCategory::Point,
+    summary: "Makes a further point, emitted besides the input",
+    doc: "The point is built by the rules of its category, so a metric loses string fields. Tags keep \
+          only `str` values, fields only numbers, bools and `str`; a key in both is a tag. A `time` \
+          field becomes the point's time.\n\nWith `after_use` the named script then runs on the new \
+          point, with variables of its own; `drop()` there drops the new point, a run error there is \
+          one of the caller.",
+    params: &[
+        Param::value("name", Types::STR, "The measurement"),
+        Param::value("tags", Types::MAP.or(Types::NIL), "The tags"),
+        Param::value("fields", Types::MAP.or(Types::NIL), "The fields"),
+        Param::value("ts", Types::INT.or(Types::NIL), "The time in ns; the input point's time unless above 0")
+            .or(Default::Int(0)),
+        Param::value("category", Types::STR.or(Types::NIL), "The category, such as `logging` or `L`")
+            .or(Default::Str("M")),
+        Param::literal("after_use", Types::STR, "A script to run on the new point").or(Default::Str("")),
+    ],
+    named: true,
+    returns: Types::NONE,
+    examples: &[Example {
+        title: "A metric out of a log line",
+        script: "create_point(\"requests\", {\"host\": \"a\"}, {\"count\": 1}, category=\"M\")",
+        input: "GET /",
+        output: &[],
+    }],
+    notes: &["The new point is emitted even when the input point is dropped.", "An unknown category makes no point."],
+    check: Some(check),
+    call,
+};
+
+/// The number of the script to run on the new point.
+struct AfterUse(Option<usize>);
+
+fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+    let unit = match call.str(5) {
+        None | Some("") => None,
+        Some(name) => Some(cx.use_script(name, call.name_span).unwrap_or(usize::MAX)),
+    };
+    prepare(AfterUse(unit))
+}
+
+fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+    let AfterUse(after) = args.prepared()?;
+    let name = args.str(cx, 0)?;
+    let tags = args.value(cx, 1)?;
+    let fields = args.value(cx, 2)?;
+    let ts = args.value(cx, 3)?.as_int().unwrap_or(0);
+    let category = match args.value(cx, 4)? {
+        Value::Str(name) => category(&name),
+        _ => Some(Category::Metric),
+    };
+    let Some(category) = category else {
+        return Ok(Value::Nil);
+    };
+    let time_ns = if ts > 0 { ts } else { cx.point().time_ns() };
+    let mut point = Point::new(name, category, time_ns);
+    if let Value::Map(tags) = &tags {
+        tags.with(|entries| {
+            for (key, value) in entries.iter() {
+                if let Value::Str(text) = value {
+                    point.set_tag(key.clone(), text.clone());
+                }
+            }
+        });
+    }
+    if let Value::Map(fields) = &fields {
+        fields.with(|entries| {
+            for (key, value) in entries.iter() {
+                let is_tag = point.get(key).is_some_and(|entry| entry.tag);
+                if !value.is_nil() && !value.is_container() && !is_tag {
+                    point.set_field(key.clone(), value.clone().into_field());
+                }
+            }
+        });
+    }
+    cx.charge(size_of::<Point>() + point.entries().len() * 64, args.name_span())?;
+    Rules::of(category).apply(&mut point);
+    let dropped = match after {
+        Some(unit) => cx.run_on(*unit, args.name_span(), &mut point)?,
+        None => false,
+    };
+    cx.emit(Created { point, dropped });
+    Ok(Value::Nil)
+}
+
+/// The category of a name or an alias; only exact spellings count.
+fn category(name: &str) -> Option<Category> {
+    name.parse().ok().filter(|_| name != "metrics")
+}

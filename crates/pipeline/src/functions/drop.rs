@@ -1,0 +1,31 @@
+//! `drop`: marks the point as dropped.
+
+use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use crate::args::Args;
+use crate::context::Cx;
+use crate::error::RunError;
+use crate::value::{Types, Value};
+
+pub(crate) const SPEC: FunctionSpec = FunctionSpec {
+    name: "drop",
+    category: FunctionCategory::Control,
+    summary: "Marks the point as dropped",
+    doc: "The script goes on, and nothing takes the mark back. Arguments are ignored.",
+    params: &[Param::of("ignored", ParamKind::Expr, "Not used").rest()],
+    named: false,
+    returns: Types::NONE,
+    examples: &[Example {
+        title: "Dropping health checks",
+        script: "if \"/healthz\" in _ { drop() }",
+        input: "GET /healthz",
+        output: &[("(dropped)", "true")],
+    }],
+    notes: &[],
+    check: None,
+    call,
+};
+
+fn call(cx: &mut Cx<'_>, _: Args<'_>) -> Result<Value, RunError> {
+    cx.drop_point();
+    Ok(Value::Nil)
+}

@@ -1,0 +1,30 @@
+//! `json_all`: kept for old scripts, does nothing.
+
+use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use crate::args::Args;
+use crate::context::Cx;
+use crate::error::RunError;
+use crate::value::{Types, Value};
+
+pub(crate) const SPEC: FunctionSpec = FunctionSpec {
+    name: "json_all",
+    category: FunctionCategory::Document,
+    summary: "Does nothing, kept for old scripts",
+    doc: "Accepts any arguments. Use `load_json` and a loop instead.",
+    params: &[Param::of("ignored", ParamKind::Expr, "Not used").rest()],
+    named: false,
+    returns: Types::NONE,
+    examples: &[Example {
+        title: "Nothing happens",
+        script: "json_all()",
+        input: "{\"a\": 1}",
+        output: &[],
+    }],
+    notes: &[],
+    check: None,
+    call,
+};
+
+fn call(_: &mut Cx<'_>, _: Args<'_>) -> Result<Value, RunError> {
+    Ok(Value::Nil)
+}

@@ -1,0 +1,44 @@
+//! `pt_kvs_get`: reads a key whose name is computed.
+
+use kafkamq_point::Value as Field;
+
+use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use crate::args::Args;
+use crate::context::Cx;
+use crate::error::RunError;
+use crate::state::key_text;
+use crate::value::{Types, Value};
+
+pub(crate) const SPEC: FunctionSpec = FunctionSpec {
+    name: "pt_kvs_get",
+    category: FunctionCategory::Point,
+    summary: "Reads a key of the point whose name is computed",
+    doc: "Yields `nil` when the point has no such key.",
+    params: &[
+        Param::value("name", Types::STR, "The key to read"),
+        Param::value("raw", Types::BOOL, "Whether arrays come back as lists instead of JSON text")
+            .or(Default::Bool(false)),
+    ],
+    named: true,
+    returns: Types::SCALAR.or(Types::LIST),
+    examples: &[Example {
+        title: "By a computed name",
+        script: "add_key(used_cpu, 7)\nadd_key(copy, pt_kvs_get(\"used_\" + \"cpu\"))",
+        input: "",
+        output: &[("used_cpu", "7"), ("copy", "7")],
+    }],
+    notes: &[],
+    check: None,
+    call,
+};
+
+fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+    let name = key_text(&args.str(cx, 0)?);
+    let raw = args.bool(cx, 1)?;
+    if raw
+        && let Some(Field::Array(items)) = cx.point().get(&name).map(|entry| &entry.value)
+    {
+        return Ok(items.iter().map(Value::from_field).collect::<Vec<_>>().into());
+    }
+    Ok(cx.point_value(&name).unwrap_or_default())
+}

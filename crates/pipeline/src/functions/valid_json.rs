@@ -1,0 +1,53 @@
+//! `valid_json`: tells whether a text is JSON.
+
+use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use crate::args::Args;
+use crate::context::Cx;
+use crate::error::RunError;
+use crate::value::{Types, Value};
+
+pub(crate) const SPEC: FunctionSpec = FunctionSpec {
+    name: "valid_json",
+    category: FunctionCategory::Document,
+    summary: "Tells whether a text is strict JSON",
+    doc: "A value that is no `str` gives `false`. Raw control characters inside strings, which `load_json` accepts, are not strict JSON.",
+    params: &[Param::of("val", ParamKind::Expr, "The text")],
+    named: false,
+    returns: Types::BOOL,
+    examples: &[Example {
+        title: "JSON or not",
+        script: "add_key(good, valid_json(_))\nadd_key(bad, valid_json(\"{\"))",
+        input: "{\"a\": 1}",
+        output: &[("good", "true"), ("bad", "false")],
+    }],
+    notes: &[],
+    check: None,
+    call,
+};
+
+pub(super) fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+    let valid = match args.value(cx, 0)? {
+        Value::Str(text) => {
+            let strict = !has_raw_controls(&text);
+            strict && cx.state.document.parse(&text).is_some()
+        }
+        _ => false,
+    };
+    Ok(Value::Bool(valid))
+}
+
+/// Control characters may stand between tokens of JSON only as blanks, and never inside strings.
+fn has_raw_controls(text: &str) -> bool {
+    let mut in_string = false;
+    let mut escaped = false;
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            0..=0x1F if in_string => return true,
+            _ => {}
+        }
+    }
+    false
+}
