@@ -20,3 +20,6 @@ pub mod health;
 pub mod http;
 pub mod lanes;
 pub mod status;
+
+#[cfg(test)]
+mod tests;

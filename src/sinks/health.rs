@@ -263,6 +263,14 @@ impl Health {
         }
     }
 
+    /// How long one request that met [`Failure::Ambiguous`] waits before it is sent again, while
+    /// others go on: a random time below a bound that doubles with each counted try before it.
+    #[must_use]
+    pub fn pause(&mut self, counted: u32, retry_after: Option<Duration>) -> Duration {
+        let wish = retry_after.map(|wish| wish.min(self.options.retry_after_cap));
+        self.delay(false, counted.saturating_add(1), wish)
+    }
+
     /// Cuts a delay short: the next request is a probe at once. For an operator, or after the
     /// configuration of the destination changed.
     pub fn probe_now(&mut self, now: Instant) {

@@ -20,118 +20,22 @@
 //! Pure: no input or output, no clock; the caller passes the time in.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use hashbrown::HashMap;
 
 use super::endpoint::Endpoint;
 
 mod batch;
+mod cancel;
 #[cfg(test)]
 mod model;
+mod parcel;
 mod ready;
 
-use batch::{Batch, Part};
+use batch::Batch;
+pub use parcel::{Cancelled, Item, LaneId, Limits, Load, Parcel, Request, RequestId, RequestPart};
 use ready::{Group, GroupId, Lane, ParcelId, Run};
-
-/// A sequence within which order holds: a partition, or the records of a partition whose keys fall
-/// into the same lane. Two lanes that share an id by accident of hashing merely share an order.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct LaneId(pub u64);
-
-/// The smallest unit that can be delivered by itself.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Item {
-    /// Index of the record in its batch; several items may come from one record.
-    pub record: u32,
-    /// Encoded bytes, without framing.
-    pub body: Bytes,
-}
-
-/// Work of one lane for one endpoint.
-#[derive(Clone, Debug)]
-pub struct Parcel<P> {
-    /// The lane whose order it keeps.
-    pub lane: LaneId,
-    /// Where it goes. Parcels share a request only if they share this very `Arc`.
-    pub endpoint: Arc<Endpoint>,
-    /// The items in order.
-    pub items: VecDeque<Item>,
-    /// When it came in, which is what waiting for a fuller request is measured from.
-    pub arrived: Instant,
-    /// Whatever the owner wants back once all items are settled.
-    pub payload: P,
-}
-
-/// Limits of requests and of their number.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// Most items in one request; at least 1.
-    pub max_items: usize,
-    /// Most bytes in the body of one request before compression, framing included.
-    pub max_bytes: usize,
-    /// How long the oldest item waits for a request to fill up. Zero: never.
-    pub max_age: Duration,
-    /// Most requests in flight; at least 1.
-    pub max_requests: usize,
-}
-
-/// Names a request from the time it is formed until it is settled.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct RequestId(u64);
-
-/// A request to be sent now.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Its name; the outcome is reported with it.
-    pub id: RequestId,
-    /// Where it goes.
-    pub endpoint: Arc<Endpoint>,
-    /// The items of its body, in order; never empty.
-    pub items: Arc<[Item]>,
-    /// Tries before this one.
-    pub tries: u32,
-    /// How many of those counted against it (see [`Lanes::retry`]).
-    pub counted: u32,
-}
-
-/// The items of a request that belong to one parcel.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestPart<'a, P> {
-    /// The attachment of the parcel.
-    pub payload: &'a P,
-    /// Its items in the request, in order.
-    pub items: &'a [Item],
-}
-
-/// What is under way.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Load {
-    /// Items that wait, those of failed requests included.
-    pub queued_items: usize,
-    /// Bytes of those items.
-    pub queued_bytes: usize,
-    /// Items of requests that were sent and have no outcome yet; cancelled ones included.
-    pub in_flight_items: usize,
-    /// Bytes of those items.
-    pub in_flight_bytes: usize,
-    /// Requests that were sent and have no outcome yet.
-    pub in_flight_requests: usize,
-    /// When the oldest unsettled parcel came in.
-    pub oldest: Option<Instant>,
-}
-
-/// What [`Lanes::cancel`] took out.
-#[derive(Debug)]
-pub struct Cancelled<P> {
-    /// The attachments of the parcels.
-    pub payloads: Vec<P>,
-    /// Requests in flight that hold nothing any more. They may be aborted; their outcome must
-    /// still be reported, by any method.
-    pub void: Vec<RequestId>,
-}
 
 struct ParcelState<P> {
     /// `None` once cancelled.
@@ -449,96 +353,9 @@ impl<P> Lanes<P> {
         true
     }
 
-    /// Takes out all parcels whose attachment `chosen` picks, such as those of a revoked partition.
-    /// Their items in flight keep their lanes busy until the outcome is reported, which is then
-    /// ignored for them.
-    pub fn cancel(&mut self, mut chosen: impl FnMut(&P) -> bool) -> Cancelled<P> {
-        let mut payloads = Vec::new();
-        let mut hit: Vec<ParcelId> = Vec::new();
-        for (id, state) in &mut self.parcels {
-            if state.payload.as_ref().is_some_and(&mut chosen) {
-                payloads.extend(state.payload.take());
-                self.ages.remove(&(state.arrived, *id));
-                hit.push(*id);
-            }
-        }
-        for id in hit {
-            self.cancel_queued(id);
-        }
-        let waiting: Vec<(Instant, RequestId)> = self.waiting.iter().copied().collect();
-        for (moment, id) in waiting {
-            self.prune_waiting(moment, id);
-        }
-        let void = self
-            .flights
-            .iter()
-            .filter(|(_, flight)| flight.waiting.is_none())
-            .filter(|(_, flight)| {
-                flight
-                    .batch
-                    .parts()
-                    .all(|(part, _)| self.is_cancelled(part))
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        Cancelled { payloads, void }
-    }
-
-    /// Takes what is queued of a cancelled parcel out of its lane.
-    fn cancel_queued(&mut self, id: ParcelId) {
-        let Some(state) = self.parcels.get_mut(&id) else {
-            return;
-        };
-        let (lane, queue) = (state.lane, std::mem::take(&mut state.queue));
-        state.unsettled -= queue.len();
-        let gone = state.unsettled == 0;
-        if gone {
-            self.parcels.remove(&id);
-        }
-        if queue.is_empty() {
-            return;
-        }
-        let bytes = queue.iter().map(|item| item.body.len()).sum::<usize>();
-        self.load.queued_items -= queue.len();
-        self.load.queued_bytes -= bytes;
-        self.unready(lane);
-        if let Some(state) = self.lanes.get_mut(&lane) {
-            if let Some(run) = state.runs.iter_mut().find(|run| run.parcels.contains(&id)) {
-                run.parcels.retain(|parcel| *parcel != id);
-                run.items -= queue.len();
-                run.bytes -= bytes;
-            }
-            state.runs.retain(|run| !run.parcels.is_empty());
-            state.join_runs();
-        }
-        self.make_ready(lane);
-    }
-
-    /// Takes cancelled items out of a request that waits to be sent again.
-    fn prune_waiting(&mut self, moment: Instant, id: RequestId) {
-        let Some(mut flight) = self.flights.remove(&id) else {
-            return;
-        };
-        flight.batch = self.without_cancelled(flight.batch);
-        if flight.batch.is_empty() {
-            self.waiting.remove(&(moment, id));
-            // Whether the rest holds a culprit is open: what was sent may have been it.
-            self.requeue(flight.unknown);
-            self.requeue(flight.suspect);
-        } else {
-            self.flights.insert(id, flight);
-        }
-    }
-
     fn fresh_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
-    }
-
-    fn is_cancelled(&self, part: &Part) -> bool {
-        self.parcels
-            .get(&part.parcel)
-            .is_none_or(|state| state.payload.is_none())
     }
 
     /// Marks a request that exists as in flight and hands it out.
@@ -620,17 +437,6 @@ impl<P> Lanes<P> {
         complete
     }
 
-    /// Settles what is cancelled in a batch, and returns the rest.
-    fn without_cancelled(&mut self, batch: Batch) -> Batch {
-        if !batch.parts().any(|(part, _)| self.is_cancelled(part)) {
-            return batch;
-        }
-        let (gone, kept) = batch.partition(|part| self.is_cancelled(part));
-        let payloads = self.settle(gone, &mut |_, _| {});
-        debug_assert!(payloads.is_empty(), "a cancelled parcel has no attachment");
-        kept
-    }
-
     /// Returns the items of a batch to the head of their lanes, in order.
     fn requeue(&mut self, batch: Batch) {
         let batch = self.without_cancelled(batch);
@@ -663,16 +469,6 @@ impl<P> Lanes<P> {
                 }
             }
             self.release(part.lane, items.len());
-        }
-    }
-}
-
-impl Limits {
-    fn sane(self) -> Self {
-        Self {
-            max_items: self.max_items.max(1),
-            max_requests: self.max_requests.max(1),
-            ..self
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The promises of [`Lanes`](super::Lanes), checked against a simple model under any order of calls.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::super::endpoint::{EndpointOptions, Framing};

@@ -116,6 +116,9 @@ pub enum Fault {
     /// A variable-length integer of more than 64 bits.
     #[error("an integer exceeds 64 bits")]
     InvalidVarint,
+    /// A field number the format does not have.
+    #[error("{0} is no field number")]
+    InvalidFieldNumber(u64),
     /// A field whose wire type contradicts the schema or is not in use any more.
     #[error("field {number} has the unexpected wire type {wire}")]
     UnexpectedWireType {

@@ -85,32 +85,68 @@ fn is_plain(name: &[u8]) -> bool {
 }
 
 const fn specials(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    const AT_MOST_COMMA: u64 = ONES * (b',' as u64 + 1);
-    const EQUALS: u64 = ONES * b'=' as u64;
-    let low = word.wrapping_sub(AT_MOST_COMMA) & !word;
-    let difference = word ^ EQUALS;
-    let equal = difference.wrapping_sub(ONES) & !difference;
-    (low | equal) & HIGH
+    let at_most_comma = word.wrapping_sub(ONES * (b',' as u64 + 1)) & !word;
+    (at_most_comma | matching(word, b'=')) & HIGH
 }
 
 /// Appends the inside of a quoted text value.
 pub(super) fn push_text(out: &mut Vec<u8>, text: &[u8]) {
-    let mut rest = text;
-    let mut from = 0;
-    // An escaped byte opens the next run, so that each escape costs one copy, not two.
-    while let Some(found) = rest
-        .get(from..)
-        .and_then(|tail| memchr::memchr2(b'"', b'\\', tail))
-    {
-        let (run, tail) = rest.split_at(from + found);
-        out.extend_from_slice(run);
-        out.push(b'\\');
-        rest = tail;
-        from = 1;
+    let plain = memchr::memchr2(b'"', b'\\', text).unwrap_or(text.len());
+    let (plain, rest) = text.split_at(plain);
+    out.extend_from_slice(plain);
+    if !rest.is_empty() {
+        push_quoted_rest(out, rest);
     }
-    out.extend_from_slice(rest);
+}
+
+/// Where one escape is, more follow (JSON in a text value has one every few bytes), and searching for
+/// each costs more than copying word by word. Room for the worst case is made first, so that the loop
+/// has nothing to grow.
+fn push_quoted_rest(out: &mut Vec<u8>, rest: &[u8]) {
+    let start = out.len();
+    out.resize(start + 2 * rest.len() + 8, 0);
+    let room = out.get_mut(start..).unwrap_or_default();
+    let (mut from, mut to) = (0, 0);
+    while let Some(word) = rest.get(from..).and_then(<[u8]>::first_chunk::<8>)
+        && let Some(target) = room.get_mut(to..).and_then(<[u8]>::first_chunk_mut::<9>)
+    {
+        let hits = quotes(u64::from_le_bytes(*word));
+        if let Some(target) = target.first_chunk_mut::<8>() {
+            *target = *word;
+        }
+        if hits == 0 {
+            from += 8;
+            to += 8;
+            continue;
+        }
+        let at = hits.trailing_zeros() as usize / 8;
+        if let (Some(pair), Some(&byte)) = (target.get_mut(at..at + 2), word.get(at)) {
+            pair.copy_from_slice(&[b'\\', byte]);
+        }
+        from += at + 1;
+        to += at + 2;
+    }
+    out.truncate(start + to);
+    for &byte in rest.get(from..).unwrap_or_default() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+}
+
+/// Marks the quotes and backslashes of a word; the lowest mark is exact.
+const fn quotes(word: u64) -> u64 {
+    (matching(word, b'"') | matching(word, b'\\')) & HIGH
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Sets the high bit of the lowest byte that equals `byte`; bits above it mean nothing.
+const fn matching(word: u64, byte: u8) -> u64 {
+    let difference = word ^ (ONES * byte as u64);
+    difference.wrapping_sub(ONES) & !difference
 }
 
 #[cfg(test)]
@@ -154,6 +190,16 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn text_agrees_with_replacing(text in "[a\"\\\\é\u{a2}\u{dc}\n]{0,60}") {
+            let mut out = Vec::new();
+            push_text(&mut out, text.as_bytes());
+            let expected = text.replace('\\', "\\\\").replace('"', "\\\"");
+            proptest::prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 

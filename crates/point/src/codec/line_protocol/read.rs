@@ -64,9 +64,8 @@ impl Iterator for Lines<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            while self
-                .peek()
-                .is_some_and(|byte| matches!(byte, b' ' | b'\t' | 0 | b'\n' | b'\r'))
+            while matches!(self.peek(), Some(b' ' | b'\t' | 0 | b'\n'))
+                || (self.peek() == Some(b'\r') && self.at_line_end())
             {
                 self.at += 1;
             }
@@ -507,6 +506,7 @@ mod tests {
         assert_eq!(points.len(), 2);
         assert_eq!(points[1].time_ns(), 77);
         assert_eq!(decode(b"", &OPTIONS), Ok(Vec::new()));
+        assert_eq!(point("\r#m f=1").name(), "\r#m");
     }
 
     #[test]

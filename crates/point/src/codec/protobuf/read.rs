@@ -172,6 +172,9 @@ impl<'a> Reader<'a> {
             let start = self.at;
             let key = self.varint()?;
             let (number, wire) = (key >> 3, (key & 7) as u8);
+            if !(1..1 << 29).contains(&number) {
+                return Err((start, Fault::InvalidFieldNumber(number)));
+            }
             let at = self.at;
             let content = match wire {
                 VARINT => Content::Varint(at, self.varint()?),
@@ -259,6 +262,7 @@ mod tests {
             error(&[0x0a, 5, 1]),
             error(&[0x08, 1]),
             error(&[0x0b]),
+            error(&[0x02, 0]),
             error(&[0xff; 11]),
             error(&[0x0a, 3, 0x0a, 1, 0xff]),
             error(&[0x0a, 2, 0x10, 1]),
@@ -271,6 +275,7 @@ mod tests {
     byte 1: the data ends inside a value
     byte 1: field 1 has the unexpected wire type 0
     byte 0: field 1 has the unexpected wire type 3
+    byte 0: 0 is no field number
     byte 0: an integer exceeds 64 bits
     byte 4: text is not valid UTF-8
     byte 3: field 2 has the unexpected wire type 0
