@@ -250,6 +250,43 @@ async fn connection(core: Arc<Core>, stream: TcpStream, number: u64) {
     }
 }
 
+/// How a request ends.
+enum End {
+    Answer(Answer),
+    /// Never.
+    Hang,
+    /// By a reset of the connection, without an answer.
+    Reset,
+    /// By a reset in the middle of an answer.
+    Broken,
+}
+
+/// What became of a request: its end, what was found in it, and whether a fault decided.
+struct Outcome {
+    end: End,
+    ids: usize,
+    notes: Vec<&'static str>,
+    faulted: bool,
+}
+
+impl Outcome {
+    const fn reset() -> Self {
+        Self {
+            end: End::Reset,
+            ids: 0,
+            notes: Vec::new(),
+            faulted: true,
+        }
+    }
+
+    const fn status(&self) -> u16 {
+        match &self.end {
+            End::Answer(answer) => answer.status.as_u16(),
+            End::Hang | End::Reset | End::Broken => 0,
+        }
+    }
+}
+
 async fn exchange(
     core: Arc<Core>,
     mark: ResetMark,
@@ -259,98 +296,102 @@ async fn exchange(
     let _in_flight = core.history.enter();
     let (head, mut body) = request.into_parts();
     let decision = core.faults.decide(head.uri.path());
-    let kept = |body_bytes, status, answer: Option<&Answer>, faulted| Kept {
-        at: SystemTime::now(),
-        connection,
-        method: head.method.clone(),
-        uri: head.uri.clone(),
-        headers: head.headers.clone(),
-        body_bytes,
-        status,
-        ids: answer.map_or(0, |answer| answer.ids.len()),
-        faulted,
-        notes: answer
-            .map(|answer| answer.notes.clone())
-            .unwrap_or_default(),
-    };
-    if let Some((FaultKind::ResetRequest, false)) = decision.action {
+    let (outcome, body_bytes) = if let Some((FaultKind::ResetRequest, false)) = decision.action {
         // The first piece only, so that the reset comes while the body is on its way.
-        let first = body.frame().await;
-        let bytes = first
+        let first = body
+            .frame()
+            .await
             .and_then(Result::ok)
             .and_then(|frame| frame.into_data().ok());
-        core.history.note(kept(
-            bytes.map_or(0, |bytes| bytes.len() as u64),
-            0,
-            None,
-            true,
-        ));
-        mark.set();
-        return Err(io::ErrorKind::ConnectionReset.into());
-    }
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    if !decision.delay.is_zero() {
-        tokio::time::sleep(decision.delay).await;
-    }
-    let request = Request {
-        method: &head.method,
-        path: head.uri.path(),
-        query: head.uri.query(),
-        headers: &head.headers,
-        body: &body,
-    };
-    let size = body.len() as u64;
-    let fault = fault_for(&core, &request, decision);
-    let Some((kind, accept)) = fault else {
-        let answer = core.surface.answer(&request);
-        account(&core, &answer, 0, size);
-        core.history
-            .note(kept(size, answer.status.as_u16(), Some(&answer), false));
-        return Ok(respond(answer));
-    };
-    if let FaultKind::PartialSuccess { rejected, message } = &kind {
-        let mut answer = core.surface.answer(&request);
-        let partial = answer
-            .status
-            .is_success()
-            .then(|| core.surface.partial(&request, *rejected, message));
-        if let Some(Some(partial)) = partial {
-            account(&core, &answer, *rejected as usize, size);
-            answer = Answer {
-                ids: answer.ids,
-                ..partial
-            };
-        } else {
-            account(&core, &answer, 0, size);
+        (Outcome::reset(), first.map_or(0, |bytes| bytes.len()))
+    } else {
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        if !decision.delay.is_zero() {
+            tokio::time::sleep(decision.delay).await;
         }
-        core.history
-            .note(kept(size, answer.status.as_u16(), Some(&answer), true));
-        return Ok(respond(answer));
-    }
-    let real = accept.then(|| core.surface.answer(&request));
-    if let Some(answer) = &real {
-        account(&core, answer, 0, size);
-    }
-    let broken = |status| core.history.note(kept(size, status, real.as_ref(), true));
-    match kind {
-        FaultKind::Hang => {
-            broken(0);
-            std::future::pending().await
-        }
-        FaultKind::ResetRequest => {
-            broken(0);
+        let request = Request {
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query(),
+            headers: &head.headers,
+            body: &body,
+        };
+        (settle(&core, &request, decision), body.len())
+    };
+    core.history.note(Kept {
+        at: SystemTime::now(),
+        connection,
+        status: outcome.status(),
+        method: head.method,
+        uri: head.uri,
+        headers: head.headers,
+        body_bytes: body_bytes as u64,
+        ids: outcome.ids,
+        faulted: outcome.faulted,
+        notes: outcome.notes,
+    });
+    match outcome.end {
+        End::Answer(answer) => Ok(respond(answer)),
+        End::Hang => std::future::pending().await,
+        End::Reset => {
             mark.set();
             Err(io::ErrorKind::ConnectionReset.into())
         }
-        FaultKind::ResetResponse => {
-            broken(0);
-            Ok(Response::new(Reply::broken(mark)))
+        End::Broken => Ok(Response::new(Reply::broken(mark))),
+    }
+}
+
+/// Decides how a request ends and accounts for what was accepted of it.
+fn settle(core: &Core, request: &Request<'_>, decision: Decision) -> Outcome {
+    let fault = fault_for(core, request, decision);
+    let partial = match &fault {
+        Some((FaultKind::PartialSuccess { rejected, message }, _)) => core
+            .surface
+            .partial(request, *rejected, message)
+            .map(|answer| (answer, *rejected as usize)),
+        _ => None,
+    };
+    let rejected = match &fault {
+        None | Some((FaultKind::PartialSuccess { .. }, _)) => {
+            Some(partial.as_ref().map_or(0, |(_, rejected)| *rejected))
         }
-        other => {
-            let answer = faulty(&core, &request, &other);
-            broken(answer.status.as_u16());
-            Ok(respond(answer))
+        Some((_, accept)) => accept.then_some(0),
+    };
+    let mut found = rejected.map(|rejected| {
+        let answer = core.surface.answer(request);
+        if answer.status.is_success() {
+            core.ledger.anonymous(answer.anonymous);
+            core.ledger.delivered(
+                answer.ids.get(rejected..).unwrap_or_default(),
+                request.body.len() as u64,
+            );
         }
+        answer
+    });
+    let ids = found.as_ref().map_or(0, |answer| answer.ids.len());
+    let notes = found
+        .as_mut()
+        .map(|answer| std::mem::take(&mut answer.notes))
+        .unwrap_or_default();
+    let faulted = fault.is_some();
+    let end = match (fault.map(|(kind, _)| kind), found) {
+        (None, Some(answer)) => End::Answer(answer),
+        (Some(FaultKind::PartialSuccess { .. }), Some(answer)) => {
+            let partial = partial.filter(|_| answer.status.is_success());
+            End::Answer(partial.map_or(answer, |(partial, _)| partial))
+        }
+        (Some(FaultKind::Hang), _) => End::Hang,
+        (Some(FaultKind::ResetRequest), _) => End::Reset,
+        (Some(FaultKind::ResetResponse), _) => End::Broken,
+        (Some(kind), _) => End::Answer(faulty(core, request, &kind)),
+        // Without a fault there is an answer; were it not so, the request would not be accounted.
+        (None, None) => End::Reset,
+    };
+    Outcome {
+        end,
+        ids,
+        notes,
+        faulted,
     }
 }
 
@@ -393,15 +434,6 @@ fn faulty(core: &Core, request: &Request<'_>, kind: &FaultKind) -> Answer {
         FaultKind::Poison { status, .. } => usual(*status),
         FaultKind::TooLarge { .. } => usual(StatusCode::PAYLOAD_TOO_LARGE.as_u16()),
         _ => usual(StatusCode::INTERNAL_SERVER_ERROR.as_u16()),
-    }
-}
-
-/// Counts what an accepted request held, without the first `rejected` ids.
-fn account(core: &Core, answer: &Answer, rejected: usize, size: u64) {
-    if answer.status.is_success() {
-        core.ledger.anonymous(answer.anonymous);
-        core.ledger
-            .delivered(answer.ids.get(rejected..).unwrap_or_default(), size);
     }
 }
 

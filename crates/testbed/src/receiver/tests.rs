@@ -528,15 +528,20 @@ fn a_refused_port_comes_back_on_the_same_address() {
 #[test]
 fn a_refusal_with_a_window_ends_by_itself() {
     let receiver = datakit();
+    let mut open = Client::new(receiver.addr()).unwrap();
+    assert_eq!(trace(&mut open, 0).unwrap().status, 200);
     receiver.set_faults([Fault::new(FaultKind::Refuse).lasting(Duration::from_millis(50))]);
-    assert!(Client::new(receiver.addr()).is_err());
+    assert!(
+        trace(&mut open, 1).is_err(),
+        "the port was closed in between"
+    );
     let mut client = loop {
         match Client::new(receiver.addr()) {
             Ok(client) => break client,
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionRefused),
         }
     };
-    assert_eq!(trace(&mut client, 0).unwrap().status, 200);
+    assert_eq!(trace(&mut client, 1).unwrap().status, 200);
 }
 
 #[test]
@@ -681,6 +686,15 @@ fn a_partial_success_leaves_the_rejected_ids_out() {
         .map(|id| id.sequence)
         .collect();
     assert_eq!(seen, [1]);
+    let jaeger = sample(Route::JaegerThrift, 0);
+    assert_eq!(
+        post(&receiver, "/api/traces", THRIFT, &jaeger.value).status,
+        202
+    );
+    assert!(
+        receiver.ledger().has(jaeger.ids[0]),
+        "a protocol without partial success keeps all"
+    );
 }
 
 #[test]
