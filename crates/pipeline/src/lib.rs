@@ -25,6 +25,7 @@ mod keys;
 mod lexer;
 mod lower;
 mod machine;
+pub mod manager;
 mod number;
 mod ops;
 mod parser;

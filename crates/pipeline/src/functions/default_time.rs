@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::ir::{Key, Prepared};
-use crate::time::{UnknownZone, Zone, recognise};
+use crate::time::{Unrecognised, UnknownZone, Zone, recognise};
 use crate::value::{Types, Value};
 
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
@@ -86,15 +86,15 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
                 cx.set_key(key, Value::Int(ns));
                 return Ok(Value::Nil);
             }
-            Err(error) => {
-                // The text may be a whole record; its beginning tells enough.
-                let shown: String = text.chars().take(64).collect();
-                format!("time convert failed: {error}: {shown:?}")
-            }
+            Err(error) => reason(error, &text),
         },
-        Err(error) => format!("time convert failed: {error}"),
+        Err(UnknownZone(name)) if name.starts_with(['+', '-']) => {
+            format!("fail to parse timezone {name}")
+        }
+        Err(UnknownZone(name)) => format!("unknown time zone {name}"),
     };
     drop(text);
+    let failure = format!("time convert failed: {failure}");
     cx.set("pl_msg", Value::from(failure));
     let ns = match cx.point().time_ns() {
         0 => cx.engine().now_ns(),
@@ -102,6 +102,22 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     };
     cx.set_key(key, Value::Int(ns));
     Ok(Value::Nil)
+}
+
+/// Why a text is no instant, in the words that DataKit's users filter for.
+fn reason(error: Unrecognised, text: &str) -> String {
+    // The text may be a whole record; its beginning tells enough.
+    let shown: String = text.chars().take(256).collect();
+    let only_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match error {
+        Unrecognised::Shape if only_digits && (1..4).contains(&text.len()) => {
+            format!("unrecognized format, too short {shown}")
+        }
+        // 19 digits beyond 64 bits are no format of their own.
+        Unrecognised::Span if only_digits => format!("Could not find format for {shown:?}"),
+        Unrecognised::Shape => format!("Could not find format for {shown:?}"),
+        error => format!("parsing time {shown:?}: {error}"),
+    }
 }
 
 /// Whether a key exists and holds something that has a text: no list, map or nil.

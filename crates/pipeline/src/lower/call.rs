@@ -104,6 +104,10 @@ impl Lowerer<'_> {
     ) -> Option<Vec<Option<&'a Expr>>> {
         let fixed = spec.params.iter().filter(|param| !param.rest).count();
         let has_rest = fixed < spec.params.len();
+        if !has_rest && call.arguments.len() > fixed {
+            self.wrong_count(spec, call);
+            return None;
+        }
         let mut sorted: Vec<Option<&Expr>> = vec![None; fixed];
         let mut names_seen = false;
         for (at, Argument { name, value }) in call.arguments.iter().enumerate() {

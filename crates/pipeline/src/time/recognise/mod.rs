@@ -57,7 +57,11 @@ pub fn recognise(text: &str, zone: &Zone, now: impl FnOnce() -> i64) -> Result<i
     let follow = date::read(&mut scan, &mut found)?;
     clock::read(&mut scan, &mut found, follow)?;
     suffix::read(&mut scan, &mut found, zone)?;
-    found.to_ns(zone, now)
+    match found.to_ns(zone, now) {
+        // Six digits are a date only if they make one.
+        Err(Unrecognised::Range(_)) if digits == 6 => Err(Unrecognised::Shape),
+        result => result,
+    }
 }
 
 /// What has been read of a text so far.
