@@ -1,0 +1,5 @@
+#![no_main]
+
+include!("settle.rs");
+
+libfuzzer_sys::fuzz_target!(|body: &[u8]| settle(Encoding::Json, body));
