@@ -32,7 +32,7 @@ pub use manual::{manual, reference};
 pub use output::{
     BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OutputSettings,
 };
-pub use resolve::{Loaded, load};
+pub use resolve::{Loaded, load, scripts_folder};
 pub use route::{
     CustomRoute, CustomTopic, HandleContent, HeaderCheck, JaegerEncoding, JaegerRoute,
     JaegerSource, OtelEncoding, OtelRoute, OtelSignal, PointTime, RemoteHandleRoute,

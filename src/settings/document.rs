@@ -354,6 +354,22 @@ impl Document {
         self.tree = tree;
     }
 
+    /// Gives a finding of another module the place of the key at `path`, one step an element.
+    #[must_use]
+    pub fn located(&self, mut diagnostic: Diagnostic, path: &[&str]) -> Diagnostic {
+        let path = path
+            .iter()
+            .fold(String::new(), |path, step| match step.split_once('[') {
+                Some((key, index)) if index.ends_with(']') => {
+                    format!("{}[{index}", join(&path, key))
+                }
+                _ => join(&path, step),
+            });
+        diagnostic.key.clone_from(&path);
+        self.locate(&mut diagnostic, &path, Part::Value, false);
+        diagnostic
+    }
+
     /// The merged tree, secrets in clear. It may be changed and loaded again with [`Sources::json`].
     #[must_use]
     pub fn tree(&self) -> &Value {

@@ -97,7 +97,7 @@ fn sentence(key: &Key) -> String {
     if !key.example.is_empty() && !key.default.is_empty() {
         sentence.push_str(&format!(" Example: `{}`.", key.example));
     }
-    if key.default.is_empty() {
+    if key.default.is_empty() && !key.doc.to_lowercase().contains("required") {
         sentence.push_str(" No default.");
     }
     if let Some(instead) = key.instead {

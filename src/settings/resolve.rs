@@ -8,6 +8,8 @@ mod security;
 mod service;
 
 use super::Settings;
+use std::path::PathBuf;
+
 use super::diagnostic::{Diagnostics, Severity};
 use super::document::{Document, Sources};
 use super::keys::ROOT;
@@ -43,6 +45,17 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
         }),
         _ => Err(Diagnostics(found)),
     }
+}
+
+/// The folder of scripts that `sources` name, also when something else in them is wrong.
+#[must_use]
+pub fn scripts_folder(sources: &Sources) -> PathBuf {
+    let (document, _) = Document::read(sources);
+    let reader = Reader::new(&document, Vec::new());
+    let root = reader.root(&ROOT);
+    root.section_or_default("pipeline")
+        .map(|section| service::pipeline(&section).path)
+        .unwrap_or_default()
 }
 
 fn resolve(reader: &Reader<'_>) -> Option<Settings> {

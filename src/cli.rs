@@ -1,0 +1,216 @@
+//! The command line: what can be asked for, and which function does it.
+//!
+//! Exit codes: 0 fine, 1 failed, 2 wrong usage or invalid configuration.
+
+mod check;
+mod functions;
+mod pipeline;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::settings::{Loaded, Sources, load};
+
+pub use pipeline::PipelineArgs;
+
+/// Read when no `--config` is given, the first that exists.
+const DEFAULT_FILES: [&str; 2] = ["kafkamq.toml", "/etc/kafkamq/kafkamq.toml"];
+
+/// Nothing was wrong.
+const FINE: u8 = 0;
+/// The command was understood and failed.
+const FAILED: u8 = 1;
+/// Wrong usage or invalid configuration.
+const INVALID: u8 = 2;
+
+/// Routes observability records from Kafka to HTTP collectors and time series stores.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kafkamq",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 fine, 1 failed, 2 wrong usage or invalid configuration."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Run(ConfigArgs),
+    /// Show everything at work without anything installed: embedded broker, producers, receivers
+    Demo(DemoOptions),
+    /// Validate configuration and compile every script, reporting all problems at once
+    Check(check::CheckArgs),
+    /// Run a script on one input, or on cases, and show what becomes of it
+    Pipeline(PipelineArgs),
+    /// Explain the built-in functions of scripts
+    Functions(functions::FunctionsArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Which configuration to use.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// Configuration file, or folder of *.toml and *.conf files; repeatable, later ones win
+    ///
+    /// Without it kafkamq.toml is read, or else /etc/kafkamq/kafkamq.toml, if there is one.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "KAFKAMQ_CONFIG",
+        value_delimiter = ','
+    )]
+    config: Vec<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// The files and the environment, as sources.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        let mut sources = Sources::new();
+        if self.config.is_empty() {
+            let default = DEFAULT_FILES.iter().find(|path| Path::new(path).is_file());
+            sources = default.into_iter().fold(sources, Sources::file);
+        }
+        self.config
+            .iter()
+            .fold(sources, Sources::file)
+            .process_environment()
+    }
+}
+
+/// What the demonstration does.
+#[derive(Debug, Clone, Args)]
+pub struct DemoOptions {
+    /// End after this many records, with a table of expected and delivered; exit code 0 only if
+    /// nothing is missing
+    #[arg(long, value_name = "N")]
+    pub records: Option<u64>,
+    /// End after this time, such as 90 or 5m
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub duration: Option<Duration>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    }
+}
+
+/// The parts of the program that commands lead to and that live elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Entries {
+    /// Runs the service until it is asked to stop. Gets what was loaded and where from, for reloads.
+    pub run: fn(Loaded, Sources) -> anyhow::Result<()>,
+    /// Runs the demonstration; `false` means that something is missing.
+    pub demo: fn(DemoOptions) -> anyhow::Result<bool>,
+}
+
+/// Where commands write to.
+pub(crate) struct Terminal<'a> {
+    /// What was asked for.
+    pub(crate) out: &'a mut dyn Write,
+    /// Problems and progress.
+    pub(crate) err: &'a mut dyn Write,
+    /// Whether `out` understands colours.
+    pub(crate) color: bool,
+}
+
+/// Parses the arguments of the process, does what they ask for, gives the exit code.
+#[must_use]
+pub fn main(entries: &Entries) -> u8 {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut terminal = Terminal {
+        out: &mut stdout.lock(),
+        err: &mut stderr.lock(),
+        color,
+    };
+    execute(std::env::args_os(), entries, &mut terminal)
+}
+
+/// Does what `arguments` (the program's name first) ask for.
+fn execute(
+    arguments: impl IntoIterator<Item = OsString>,
+    entries: &Entries,
+    terminal: &mut Terminal<'_>,
+) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            let text = error.render();
+            let text = if terminal.color {
+                text.ansi().to_string()
+            } else {
+                text.to_string()
+            };
+            let stream = if wrong {
+                &mut terminal.err
+            } else {
+                &mut terminal.out
+            };
+            return finish(write!(stream, "{text}").map(|()| if wrong { INVALID } else { FINE }));
+        }
+    };
+    match cli.command {
+        Command::Run(config) => run(&config, entries, terminal),
+        Command::Demo(options) => match (entries.demo)(options) {
+            Ok(true) => FINE,
+            Ok(false) => FAILED,
+            Err(error) => fail(terminal, &error),
+        },
+        Command::Check(arguments) => finish(check::check(&arguments, terminal)),
+        Command::Pipeline(arguments) => finish(pipeline::pipeline(&arguments, terminal)),
+        Command::Functions(arguments) => finish(functions::functions(&arguments, terminal)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "kafkamq", terminal.out);
+            FINE
+        }
+    }
+}
+
+fn run(config: &ConfigArgs, entries: &Entries, terminal: &mut Terminal<'_>) -> u8 {
+    let sources = config.sources();
+    match load(&sources) {
+        Ok(loaded) => {
+            if let Err(error) = write!(terminal.err, "{}", loaded.warnings) {
+                return finish(Err(error));
+            }
+            match (entries.run)(loaded, sources) {
+                Ok(()) => FINE,
+                Err(error) => fail(terminal, &error),
+            }
+        }
+        Err(found) => finish(write!(terminal.err, "{found}").map(|()| INVALID)),
+    }
+}
+
+fn fail(terminal: &mut Terminal<'_>, error: &anyhow::Error) -> u8 {
+    finish(writeln!(terminal.err, "error: {error:#}").map(|()| FAILED))
+}
+
+/// A reader that went away (`kafkamq functions | head`) is no failure.
+fn finish(result: io::Result<u8>) -> u8 {
+    match result {
+        Ok(code) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => FINE,
+        Err(_) => FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests;

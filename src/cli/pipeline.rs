@@ -1,0 +1,258 @@
+//! `kafkamq pipeline`: one script on one input, or on many cases.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use kafkamq_pipeline::cases::{case_engine, run_cases};
+use kafkamq_pipeline::{Engine, Outcome, RunState, Script};
+use kafkamq_point::{Category, Point, Rules, Value};
+use serde_json::{Map, Value as Json, json};
+
+use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
+use crate::scripts::{ScriptTexts, Scripts};
+use crate::settings::scripts_folder;
+
+/// What to run on what.
+#[derive(Debug, Args)]
+pub struct PipelineArgs {
+    /// The script: a file, or the name of one in the script folder
+    #[arg(
+        short = 'P',
+        long = "script",
+        value_name = "SCRIPT",
+        required_unless_present = "cases"
+    )]
+    script: Option<String>,
+    /// The input
+    #[arg(
+        short = 'T',
+        long = "text",
+        value_name = "TEXT",
+        conflicts_with = "file",
+        required_unless_present_any = ["file", "cases"]
+    )]
+    text: Option<String>,
+    /// File that holds the input; - is standard input
+    #[arg(short = 'F', long = "file", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Category of the point
+    #[arg(
+        short = 'C',
+        long = "category",
+        value_name = "CATEGORY",
+        default_value = "logging"
+    )]
+    category: String,
+    /// Show the time of the point as a date too
+    #[arg(long)]
+    date: bool,
+    /// Run cases instead, one JSON object a line, and answer one a line; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["script", "text", "file"])]
+    cases: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Runs the script, or the cases, and prints what became of the input.
+pub(super) fn pipeline(arguments: &PipelineArgs, terminal: &mut Terminal<'_>) -> io::Result<u8> {
+    if let Some(cases) = &arguments.cases {
+        return match open(cases) {
+            Ok(input) => {
+                run_cases(&case_engine(), BufReader::new(input), &mut *terminal.out)?;
+                Ok(FINE)
+            }
+            Err(message) => wrong(terminal, FAILED, &message),
+        };
+    }
+    let category = match arguments.category.parse::<Category>() {
+        Ok(category) => category,
+        Err(error) => return wrong(terminal, INVALID, &error.to_string()),
+    };
+    let input = match input(arguments) {
+        Ok(input) => input,
+        Err(message) => return wrong(terminal, FAILED, &message),
+    };
+    let name = arguments.script.as_deref().unwrap_or_default();
+    let script = match script(arguments, category, name, terminal)? {
+        Some(script) => script,
+        None => return Ok(FAILED),
+    };
+    let topic = script.name().trim_end_matches(".p").to_owned();
+    let mut point = Point::new(topic.as_str(), category, now_ns());
+    point.set_field("message", input.as_str());
+    Rules::of(category).apply(&mut point);
+    if category == Category::Metric {
+        // The rules of metrics allow no text, but the script is given the whole input.
+        point.set_field("message", input.as_str());
+    }
+    let began = Instant::now();
+    let outcome = script.run(&mut point, &mut RunState::new());
+    let took = began.elapsed();
+    let shown = show(&point, arguments.date);
+    writeln!(terminal.out, "{shown:#}")?;
+    for created in &outcome.created {
+        writeln!(
+            terminal.out,
+            "created: {:#}",
+            show(&created.point, arguments.date)
+        )?;
+    }
+    let fate = fate(&outcome);
+    let (tags, fields) = (point.tags().count(), point.fields().count());
+    writeln!(
+        terminal.out,
+        "{fate}: {tags} tags and {fields} fields in {took:?}"
+    )?;
+    match &outcome.error {
+        Some(error) => {
+            writeln!(terminal.err, "{}", error.render(terminal.color))?;
+            Ok(FAILED)
+        }
+        None => Ok(FINE),
+    }
+}
+
+const fn fate(outcome: &Outcome) -> &'static str {
+    match (&outcome.error, outcome.dropped) {
+        (Some(_), _) => "failed, kept as it was when the script stopped",
+        (None, true) => "dropped",
+        (None, false) => "kept",
+    }
+}
+
+fn wrong(terminal: &mut Terminal<'_>, code: u8, message: &str) -> io::Result<u8> {
+    writeln!(terminal.err, "error: {message}")?;
+    Ok(code)
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>, String> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
+}
+
+fn input(arguments: &PipelineArgs) -> Result<String, String> {
+    if let Some(text) = &arguments.text {
+        return Ok(text.clone());
+    }
+    let path = arguments.file.as_deref().unwrap_or_else(|| Path::new("-"));
+    let mut bytes = Vec::new();
+    open(path)?
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// The script, compiled together with its neighbours so that it can use them. What is wrong with it
+/// is printed.
+fn script(
+    arguments: &PipelineArgs,
+    category: Category,
+    name: &str,
+    terminal: &mut Terminal<'_>,
+) -> io::Result<Option<Script>> {
+    let path = Path::new(name);
+    let mut texts;
+    let file_name;
+    if path.is_file() {
+        texts = ScriptTexts::default();
+        let neighbours = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let neighbours = ScriptTexts::read(neighbours.unwrap_or_else(|| Path::new("."))).0;
+        for (from, name, text) in neighbours.iter() {
+            // Next to the file only, whatever category the folder is for.
+            if from == Category::Logging {
+                texts.insert(category, name, text);
+            }
+        }
+        file_name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        match std::fs::read_to_string(path) {
+            Ok(text) => texts.insert(category, file_name.clone().unwrap_or_default(), text),
+            Err(error) => {
+                wrong(terminal, FAILED, &format!("cannot read {name}: {error}"))?;
+                return Ok(None);
+            }
+        }
+    } else {
+        texts = ScriptTexts::read(&scripts_folder(&arguments.config.sources())).0;
+        file_name = Some(name.to_owned());
+    }
+    let file_name = file_name.unwrap_or_default();
+    let scripts = Scripts::compile(&Engine::new(), &texts, Default::default(), None);
+    let found = scripts.get(category, &file_name);
+    if found.is_none() {
+        let mut said = false;
+        for (_, _, error) in scripts
+            .errors()
+            .filter(|(of, name, _)| *of == category && *name == file_name)
+        {
+            writeln!(terminal.err, "{}", error.render(terminal.color))?;
+            said = true;
+        }
+        if !said {
+            let message = format!("there is neither a file nor a {category} script `{name}`");
+            wrong(terminal, FAILED, &message)?;
+        }
+    }
+    Ok(found)
+}
+
+fn now_ns() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0)
+}
+
+fn show(point: &Point, date: bool) -> Json {
+    let tags: Map<String, Json> = point
+        .tags()
+        .map(|(key, text)| (key.to_owned(), text.into()))
+        .collect();
+    let fields: Map<String, Json> = point
+        .fields()
+        .map(|(key, value)| (key.to_owned(), plain(value)))
+        .collect();
+    let mut shown = json!({
+        "measurement": point.name(),
+        "category": point.category().name(),
+        "tags": tags,
+        "fields": fields,
+        "time": point.time_ns(),
+    });
+    if date {
+        let since = u64::try_from(point.time_ns()).unwrap_or(0);
+        let time = UNIX_EPOCH + std::time::Duration::from_nanos(since);
+        shown["date"] = humantime::format_rfc3339_nanos(time).to_string().into();
+    }
+    shown
+}
+
+fn plain(value: &Value) -> Json {
+    match value {
+        Value::Nil => Json::Null,
+        Value::Int(number) => (*number).into(),
+        Value::Uint(number) => (*number).into(),
+        Value::Float(number) if number.is_finite() => (*number).into(),
+        Value::Float(number) => number.to_string().into(),
+        Value::Bool(truth) => (*truth).into(),
+        Value::Str(text) => text.as_str().into(),
+        Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
+        Value::Array(items) => items.iter().map(plain).collect(),
+    }
+}
