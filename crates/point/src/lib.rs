@@ -12,12 +12,14 @@ mod point;
 mod rules;
 mod status;
 mod value;
+mod warning;
 
 pub use category::{Category, UnknownCategory};
 pub use point::{Entry, Point};
-pub use rules::{DEFAULT_NAME, NEGATIVE_INFINITY, POSITIVE_INFINITY, Rules, Warning, WarningKind};
+pub use rules::{DEFAULT_NAME, NEGATIVE_INFINITY, POSITIVE_INFINITY, Rules};
 pub use status::{normalise_point_status, normalise_status};
 pub use value::Value;
+pub use warning::{Warning, WarningKind};
 
 /// The string type of points: up to 24 bytes live inline, longer text is one allocation.
 pub use compact_str::CompactString as Text;

@@ -7,9 +7,8 @@
 //! Promise: a point that needs no correction costs one pass and no allocation; every correction is
 //! reported as a [`Warning`]; text is only ever cut between characters.
 
-use std::fmt;
-
 use crate::point::Entry;
+use crate::warning::{Warning, WarningKind, cut};
 use crate::{Category, Point, Text, Value};
 
 /// The measurement of points that come without one.
@@ -177,13 +176,33 @@ impl Rules {
     }
 
     fn correct_entries(&self, entries: &mut Vec<Entry>, warnings: &mut Vec<Warning>) {
-        // Entries that go anyway go first, so that a corrected key never loses against one of them.
+        // Entries that go anyway go first, so that a corrected key never loses against one of them, and
+        // the surplus before the keys, whose correction compares each with all.
         entries.retain_mut(|entry| self.correct_value(entry, warnings));
+        let reserve = usize::from(self.missing(entries).is_some());
+        self.drop_surplus(entries, self.max_fields.saturating_sub(reserve), warnings);
         self.correct_keys(entries, warnings);
-        let missing = self
-            .required
-            .filter(|(key, _)| !entries.iter().any(|entry| entry.key == *key));
-        let max_fields = self.max_fields - usize::from(missing.is_some()).min(self.max_fields);
+        if let Some((key, text)) = self.missing(entries) {
+            warnings.push(Warning::new(WarningKind::AddRequiredKey, key));
+            entries.push(Entry {
+                key: key.into(),
+                value: text.into(),
+                tag: false,
+            });
+        }
+    }
+
+    fn missing(&self, entries: &[Entry]) -> Option<(&'static str, &'static str)> {
+        self.required
+            .filter(|(key, _)| !entries.iter().any(|entry| entry.key == *key))
+    }
+
+    fn drop_surplus(
+        &self,
+        entries: &mut Vec<Entry>,
+        max_fields: usize,
+        warnings: &mut Vec<Warning>,
+    ) {
         let (mut tags, mut fields) = (0, 0);
         entries.retain(|entry| {
             let (count, max, kind) = if entry.tag {
@@ -198,14 +217,6 @@ impl Rules {
             }
             kept
         });
-        if let Some((key, text)) = missing {
-            warnings.push(Warning::new(WarningKind::AddRequiredKey, key));
-            entries.push(Entry {
-                key: key.into(),
-                value: text.into(),
-                tag: false,
-            });
-        }
     }
 
     /// Whether the entry stays, its value corrected.
@@ -228,7 +239,7 @@ impl Rules {
             }
             Value::Str(text) if text.len() > self.max_field_value => {
                 let kept = cut(text, self.max_field_value).len();
-                warnings.push(too_long(
+                warnings.push(Warning::too_long(
                     WarningKind::ExceedMaxFieldValueLen,
                     key,
                     text.len(),
@@ -236,7 +247,7 @@ impl Rules {
                 text.truncate(kept);
             }
             Value::Bytes(bytes) if bytes.len() > self.max_field_value => {
-                warnings.push(too_long(
+                warnings.push(Warning::too_long(
                     WarningKind::ExceedMaxFieldValueLen,
                     key,
                     bytes.len(),
@@ -265,7 +276,11 @@ impl Rules {
     fn correct_tag_value(&self, key: &str, text: &mut Text, warnings: &mut Vec<Warning>) {
         if text.len() > self.max_tag_value {
             let kept = cut(text, self.max_tag_value).len();
-            warnings.push(too_long(WarningKind::ExceedMaxTagValueLen, key, text.len()));
+            warnings.push(Warning::too_long(
+                WarningKind::ExceedMaxTagValueLen,
+                key,
+                text.len(),
+            ));
             text.truncate(kept);
         }
         if text.ends_with('\\') || text.contains('\n') {
@@ -323,7 +338,7 @@ impl Rules {
                 WarningKind::ExceedMaxFieldKeyLen
             };
             let kept = cut(&key, self.max_key).len();
-            warnings.push(too_long(kind, &key, key.len()));
+            warnings.push(Warning::too_long(kind, &key, key.len()));
             key.truncate(kept);
         }
         if key.ends_with('\\') || key.contains('\n') {
@@ -334,11 +349,6 @@ impl Rules {
     }
 }
 
-/// The longest start of `text` that fits `max` bytes and ends between characters.
-fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
-}
-
 /// `text` with line feeds as spaces and without trailing backslashes: the line protocol can write
 /// neither in keys and tags.
 pub(crate) fn one_line(text: &str) -> Text {
@@ -346,126 +356,6 @@ pub(crate) fn one_line(text: &str) -> Text {
         .chars()
         .map(|c| if c == '\n' { ' ' } else { c })
         .collect()
-}
-
-fn too_long(kind: WarningKind, key: &str, length: usize) -> Warning {
-    // An over-long key must not make an over-long report.
-    Warning::about(kind, format_args!("{}: {length} bytes", cut(key, 64)))
-}
-
-/// One correction made to a point.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// What was corrected.
-    pub kind: WarningKind,
-    /// Where, usually the key, with sizes where they matter.
-    pub detail: Text,
-}
-
-impl Warning {
-    fn new(kind: WarningKind, key: &str) -> Self {
-        Self {
-            kind,
-            detail: cut(key, 64).into(),
-        }
-    }
-
-    fn about(kind: WarningKind, detail: fmt::Arguments<'_>) -> Self {
-        use compact_str::ToCompactString as _;
-        Self {
-            kind,
-            detail: detail.to_compact_string(),
-        }
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.detail.is_empty() {
-            f.write_str(self.kind.as_str())
-        } else {
-            write!(f, "{}: {}", self.kind, self.detail.escape_debug())
-        }
-    }
-}
-
-/// What kind of correction was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WarningKind {
-    /// More tags than allowed; this one was dropped.
-    ExceedMaxTags,
-    /// More fields than allowed; this one was dropped.
-    ExceedMaxFields,
-    /// The point holds tags at most.
-    NoField,
-    /// A tag key was cut.
-    ExceedMaxTagKeyLen,
-    /// A tag value was cut.
-    ExceedMaxTagValueLen,
-    /// A field key was cut.
-    ExceedMaxFieldKeyLen,
-    /// A text or binary field was cut.
-    ExceedMaxFieldValueLen,
-    /// Positive infinity was replaced by [`POSITIVE_INFINITY`].
-    ConvertInfToMaxValue,
-    /// Negative infinity was replaced by [`NEGATIVE_INFINITY`].
-    ConvertInfToMinValue,
-    /// A tag with an empty key was dropped.
-    InvalidTagKey,
-    /// A field with an empty key was dropped.
-    InvalidFieldKey,
-    /// The measurement was empty or too long.
-    InvalidMeasurement,
-    /// A field whose value the category does not take (or not a number) was dropped.
-    InvalidFieldValueType,
-    /// A required key was missing and was added.
-    AddRequiredKey,
-    /// A field with a reserved key was dropped.
-    FieldDisabled,
-    /// A tag with a reserved key was dropped.
-    TagDisabled,
-    /// The corrected key exists already; the corrected one was dropped.
-    KeyNameConflict,
-    /// Dots in a key became underscores.
-    DotInKey,
-    /// Line feeds became spaces, or trailing backslashes were cut.
-    NewLineOrTailEscape,
-}
-
-impl WarningKind {
-    /// The name receivers of the write interface use for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ExceedMaxTags => "exceed_max_tags",
-            Self::ExceedMaxFields => "exceed_max_fields",
-            Self::NoField => "no_field",
-            Self::ExceedMaxTagKeyLen => "exceed_max_tag_key_len",
-            Self::ExceedMaxTagValueLen => "exceed_max_tag_value_len",
-            Self::ExceedMaxFieldKeyLen => "exceed_max_field_key_len",
-            Self::ExceedMaxFieldValueLen => "exceed_max_field_value_len",
-            Self::ConvertInfToMaxValue => "convert_inf_to_max_value",
-            Self::ConvertInfToMinValue => "convert_inf_to_min_value",
-            Self::InvalidTagKey => "invalid_tag_key",
-            Self::InvalidFieldKey => "invalid_field_key",
-            Self::InvalidMeasurement => "invalid_measurement",
-            Self::InvalidFieldValueType => "invalid_field_value_type",
-            Self::AddRequiredKey => "add_required_kv",
-            Self::FieldDisabled => "field_disabled",
-            Self::TagDisabled => "tag_disabled",
-            Self::KeyNameConflict => "key_name_conflict",
-            Self::DotInKey => "dot_in_key",
-            // The misspelling is the receivers' own name for it.
-            Self::NewLineOrTailEscape => "found_new_line_or_tail_espace",
-        }
-    }
-}
-
-impl fmt::Display for WarningKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 #[cfg(test)]
