@@ -2,6 +2,5 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod cli;
-pub mod scripts;
 pub mod settings;
 pub mod sinks;
