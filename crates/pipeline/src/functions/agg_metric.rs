@@ -107,3 +107,76 @@ fn number(value: &Field) -> f64 {
         _ => 0.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kafkamq_point::{Category, Point};
+    use parking_lot::Mutex;
+
+    use crate::aggregate::{AggregateSink, Aggregator};
+    use crate::{Engine, RunState, Script};
+
+    #[derive(Default)]
+    struct Sink(Mutex<Vec<Point>>);
+
+    impl AggregateSink for Sink {
+        fn accept(&self, source: &str, category: Category, points: Vec<Point>) {
+            assert_eq!((source, category), ("pl_agg/requests", Category::Logging));
+            self.0.lock().extend(points);
+        }
+    }
+
+    #[test]
+    fn many_points_become_few() {
+        let sink = Arc::new(Sink::default());
+        let global = vec![("host".into(), "h".into()), ("env".into(), "none".into())];
+        let aggregator = Aggregator::new(Arc::clone(&sink) as _, global);
+        let engine = Engine::new().with_service(Arc::new(aggregator));
+        let text = r#"
+            agg_create("requests", "1h", const_tags={"env": "prod", "n": 1}, category="L")
+            agg_metric("requests", "total", "sum", ["service"], "cost", "L")
+            agg_metric("requests", "longest", "max", ["service"], "cost", "L")
+            agg_metric("requests", "other bucket", "max", ["service"], "cost", "M")
+            agg_metric("requests", "no field", "max", ["service"], "missing", "L")
+            agg_metric("requests", "no text", "max", ["size"], "cost", "L")"#;
+        let script = Script::compile(&engine, "t.p", text).unwrap();
+        for (service, cost) in [("a", "5"), ("b", "-4"), ("a", "2.5"), ("b", "-2")] {
+            let mut point = Point::new("p", Category::Logging, 1);
+            point.set_tag("service", service);
+            point.set_field("size", 3i64);
+            // Text counts as its number.
+            match cost {
+                "5" => point.set_field("cost", 5i64),
+                cost => point.set_field("cost", cost),
+            }
+            let before = point.clone();
+            let outcome = script.run(&mut point, &mut RunState::new());
+            assert!(outcome.error.is_none(), "{:?}", outcome.error);
+            point.remove("status");
+            assert_eq!(point, before);
+        }
+        drop(script);
+        let mut seen: Vec<_> = sink.0.lock().iter().map(show).collect();
+        seen.sort();
+        assert_eq!(
+            seen,
+            [
+                "requests env=prod host=h service=a longest=Float(5.0) total=Float(7.5)",
+                "requests env=prod host=h service=b longest=Float(-2.0) total=Float(-6.0)",
+            ]
+        );
+    }
+
+    fn show(point: &Point) -> String {
+        let mut tags: Vec<_> = point.tags().map(|(k, v)| format!("{k}={v}")).collect();
+        let mut fields: Vec<_> = point
+            .fields()
+            .map(|(k, v)| format!("{k}={v:?}"))
+            .collect();
+        tags.sort();
+        fields.sort();
+        format!("{} {} {}", point.name(), tags.join(" "), fields.join(" "))
+    }
+}

@@ -88,3 +88,72 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kafkamq_point::{Category, Point};
+    use parking_lot::Mutex;
+
+    use crate::http::{HttpAccess, HttpAnswer, HttpClient, HttpError, HttpRequest};
+    use crate::{Engine, RunState, Script};
+
+    /// Remembers the request and answers with its status.
+    struct Client(Mutex<Vec<HttpRequest>>, u16);
+
+    impl HttpClient for Client {
+        fn request(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+            self.0.lock().push(request.clone());
+            match self.1 {
+                0 => Err(HttpError::Refused),
+                status => Ok(HttpAnswer {
+                    status,
+                    body: b"ok\xff".to_vec(),
+                }),
+            }
+        }
+    }
+
+    fn run(script: &str, status: u16) -> (Vec<HttpRequest>, Point, bool) {
+        let client = Arc::new(Client(Mutex::default(), status));
+        let access = HttpAccess::new(Arc::clone(&client) as _);
+        let engine = Engine::new().with_service(Arc::new(access));
+        let script = Script::compile(&engine, "t.p", script).unwrap();
+        let mut point = Point::new("p", Category::Metric, 1);
+        let outcome = script.run(&mut point, &mut RunState::new());
+        let requests = client.0.lock().clone();
+        (requests, point, outcome.error.is_some())
+    }
+
+    #[test]
+    fn requests_are_made_as_written() {
+        let (requests, point, failed) = run(
+            r#"r = http_request("PUT", "HTTP://h/x?y=1", {"A": "b", "C": 1}, {"k": [1.0, "<"]})
+               add_key(code, r["status_code"])
+               add_key(body, r["body"])"#,
+            404,
+        );
+        assert!(!failed);
+        let request = requests.first().unwrap();
+        assert_eq!(request.method, "PUT");
+        assert_eq!(request.url.as_str(), "http://h/x?y=1");
+        assert_eq!(request.headers, [("A".to_owned(), "b".to_owned())]);
+        assert_eq!(request.body.as_deref(), Some(&br#"{"k":[1,"\u003c"]}"#[..]));
+        assert_eq!(point.get("code").unwrap().value, 404i64.into());
+        assert_eq!(point.get("body").unwrap().value, "ok\u{fffd}".into());
+    }
+
+    #[test]
+    fn without_an_answer_there_is_nil() {
+        let (requests, _, failed) = run(r#"r = http_request("GET", "http://h/"); x = r["body"]"#, 0);
+        assert_eq!(requests.len(), 1);
+        assert!(failed, "indexing nil is an error");
+        let (requests, point, failed) = run(
+            r#"r = http_request("GET", "ftp://h/"); add_key(none, r == nil)"#,
+            200,
+        );
+        assert!(requests.is_empty() && !failed);
+        assert_eq!(point.get("none").unwrap().value, true.into());
+    }
+}

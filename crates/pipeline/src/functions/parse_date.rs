@@ -134,3 +134,53 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     }
     Ok(Value::Nil)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kafkamq_point::{Category, Point, Value};
+
+    use crate::{Clock, Engine, RunState, Script};
+
+    /// 2024-07-04 15:30:45 UTC.
+    struct Fixed;
+
+    impl Clock for Fixed {
+        fn now_ns(&self) -> i64 {
+            1_720_107_045_000_000_000
+        }
+    }
+
+    fn seconds(arguments: &str) -> Option<i64> {
+        let engine = Engine::new()
+            .with_clock(Arc::new(Fixed))
+            .with_time_zone(jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
+        let text = format!("parse_date(t, {arguments})");
+        let script = Script::compile(&engine, "t.p", text).unwrap();
+        let mut point = Point::new("p", Category::Metric, 1);
+        script.run(&mut point, &mut RunState::new());
+        match point.get("t")?.value {
+            Value::Int(ns) => Some(ns / 1_000_000_000),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn missing_parts_are_those_of_the_local_clock() {
+        // 17:30 by the clock on the wall, read as UTC.
+        assert_eq!(seconds("ss=\"7\""), Some(1_720_107_007 + 7200));
+        assert_eq!(seconds("nothing, nothing, nothing, nothing"), Some(1_720_107_000 + 7200));
+        let new_year = "MM=\"1\", dd=\"1\", hh=\"0\", mm=\"0\"";
+        assert_eq!(seconds(&format!("\"70\", {new_year}")), Some(3_155_760_000));
+        assert_eq!(seconds(&format!("\"1970\", {new_year}")), Some(0));
+        assert_eq!(seconds(&format!("\"2024\", {new_year}, zone=\"Local\"")), Some(1_704_060_000));
+    }
+
+    #[test]
+    fn dates_that_do_not_exist_are_errors() {
+        for arguments in ["\"2023\", \"2\", \"29\"", "\"2300\"", "2023", "\"2023\", ms=\"1000\""] {
+            assert_eq!(seconds(arguments), None, "{arguments}");
+        }
+    }
+}

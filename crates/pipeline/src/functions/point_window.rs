@@ -106,3 +106,59 @@ fn stream<'t>(cx: &Cx<'_>, names: impl Iterator<Item = Option<&'t str>>) -> Opti
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use kafkamq_point::{Category, Point};
+
+    use crate::{Engine, RunState, Script};
+
+    #[test]
+    fn an_event_brings_back_what_was_dropped_around_it() {
+        let text = r#"
+            point_window(2, 2, ["host"])
+            point_window(9, 9, ["other"])
+            if kind == "event" {
+              window_hit()
+            }
+            add_key(seen, true)
+            drop()"#;
+        let script = Script::compile(&Engine::new(), "t.p", text).unwrap();
+        let mut state = RunState::new();
+        let mut run = |name: &str, host: Option<&str>| {
+            let mut point = Point::new(name, Category::Logging, 1);
+            point.set_field("kind", if name == "H" { "event" } else { "quiet" });
+            if let Some(host) = host {
+                point.set_tag("host", host);
+            }
+            let outcome = script.run(&mut point, &mut state);
+            assert!(outcome.error.is_none() && outcome.dropped);
+            assert!(outcome.recovered.iter().all(|point| point.get("seen").is_some()));
+            let names: Vec<_> = outcome.recovered.iter().map(Point::name).collect();
+            names.join(" ")
+        };
+        let names = ["1", "2", "3", "4", "H", "5", "6", "7"];
+        let mut recovered = Vec::new();
+        for name in names {
+            // Another host and a point without one are other streams, or none.
+            run("x", Some("b"));
+            run("y", None);
+            recovered.push(run(name, Some("a")));
+        }
+        assert_eq!(recovered, ["", "", "", "", "3 4 H", "5", "", ""]);
+    }
+
+    #[test]
+    fn a_hit_without_a_window_and_a_failed_run_do_nothing() {
+        let text = "if last {\n  point_window(1, 1, [\"host\"])\n}\nwindow_hit()\ndrop()\nif !last {\n  point_window(1, 1, [\"host\"])\n  x = 1 + nil\n}";
+        let script = Script::compile(&Engine::new(), "t.p", text).unwrap();
+        let mut state = RunState::new();
+        let mut run = |last: bool| {
+            let mut point = Point::new("p", Category::Logging, 1);
+            point.set_tag("host", "a");
+            point.set_field("last", last);
+            script.run(&mut point, &mut state).recovered.len()
+        };
+        assert_eq!((run(false), run(true)), (0, 1));
+    }
+}

@@ -103,3 +103,63 @@ pub(super) fn add_row(cx: &mut Cx<'_>, table: &str, wanted: &[(Text, Cell)]) {
         cx.set(column, value);
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kafkamq_point::{Category, Point, Value as Field};
+
+    use crate::refer_table::{ReferTables, TableSet};
+    use crate::{Engine, RunState, Script};
+
+    const TABLES: &str = r#"[{"table_name": "hosts",
+        "column_name": ["region", "id", "rate", "up", "owner"],
+        "column_type": ["string", "int", "float", "bool", "string"],
+        "row_data": [["eu", 1, 0.5, true, "a"], ["eu", 2, 4, false, "b"], ["us", 1, 4, true, "c"]]}]"#;
+
+    /// The owner a script finds.
+    fn owner(script: &str) -> Option<String> {
+        let tables = ReferTables::new();
+        tables.replace(TableSet::from_json(TABLES.as_bytes()).unwrap());
+        let engine = Engine::new().with_service(Arc::new(tables));
+        let script = Script::compile(&engine, "t.p", script).unwrap();
+        let mut point = Point::new("p", Category::Metric, 1);
+        point.set_tag("region", "eu");
+        point.set_field("a.b", 2i64);
+        let outcome = script.run(&mut point, &mut RunState::new());
+        assert!(outcome.error.is_none(), "{:?}", outcome.error);
+        assert!(point.get("region").is_some_and(|entry| entry.tag));
+        let owner = point.get("owner")?.value.as_str()?.to_owned();
+        assert!(matches!(point.get("id").unwrap().value, Field::Int(_)));
+        assert!(matches!(point.get("rate").unwrap().value, Field::Float(_)));
+        assert!(matches!(point.get("up").unwrap().value, Field::Bool(_)));
+        Some(owner)
+    }
+
+    #[test]
+    fn rows_are_found_by_one_column_or_several() {
+        for (script, expected) in [
+            (r#"query_refer_table("hosts", "region", "us")"#, Some("c")),
+            (r#"query_refer_table("hosts", "region", region)"#, Some("a")),
+            (r#"t = "hosts"; k = "id"; query_refer_table(t, k, 2)"#, Some("b")),
+            (r#"query_refer_table("hosts", "id", a.b)"#, Some("b")),
+            (r#"query_refer_table("hosts", "rate", 4.0)"#, Some("b")),
+            (r#"query_refer_table("hosts", "rate", 4)"#, None),
+            (r#"query_refer_table("hosts", "id", "1")"#, None),
+            (r#"query_refer_table("hosts", "up", false)"#, Some("b")),
+            (r#"query_refer_table("nothing", "id", 1)"#, None),
+            (r#"query_refer_table("hosts", "nothing", 1)"#, None),
+            (r#"v = [1]; query_refer_table("hosts", "id", v)"#, None),
+            (r#"mquery_refer_table("hosts", ["region", "id"], [region, 2])"#, Some("b")),
+            (r#"k = ["id", "up"]; v = [1, true]; mquery_refer_table("hosts", k, v)"#, Some("a")),
+            (r#"k = "id"; mquery_refer_table("hosts", k, [2])"#, Some("b")),
+            (r#"mquery_refer_table("hosts", ["region", "id"], ["us", 2])"#, None),
+            (r#"mquery_refer_table("hosts", ["region", "id"], ["us"])"#, None),
+            (r#"mquery_refer_table("hosts", [], [])"#, None),
+            (r#"v = [[1]]; mquery_refer_table("hosts", ["id"], v)"#, None),
+        ] {
+            assert_eq!(owner(script).as_deref(), expected, "{script}");
+        }
+    }
+}
