@@ -147,6 +147,29 @@ impl<'s> Args<'s> {
         }
     }
 
+    /// Evaluates an argument that has to be of one of these types; for parameters whose literals
+    /// are not checked when the script is loaded.
+    ///
+    /// # Errors
+    /// As [`Args::value`], or a value of another type.
+    pub fn typed(self, cx: &mut Cx<'_>, at: usize, types: Types) -> Result<Value, RunError> {
+        let value = self.value(cx, at)?;
+        if types.has(value.types()) {
+            Ok(value)
+        } else {
+            Err(self.wrong_type(at, types, &value))
+        }
+    }
+
+    /// Whether an argument is the call of a function that never has a result.
+    #[must_use]
+    pub fn yields_nothing(self, at: usize) -> bool {
+        match self.arg(at).map(|arg| &arg.kind) {
+            Some(ArgKind::Value(node)) => node.yields_nothing(),
+            _ => false,
+        }
+    }
+
     /// The name an argument was written as, if it is a bare one that reads as `str`; lets a
     /// function look at the text where it stands instead of copying it.
     pub(crate) fn str_name(self, cx: &Cx<'_>, at: usize) -> Option<&'s Key> {

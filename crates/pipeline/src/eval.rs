@@ -63,7 +63,15 @@ impl Cx<'_> {
                     "a map key has to be a str",
                 ));
             };
-            map.insert(name, self.eval(value)?);
+            let element = self.eval(value)?;
+            if value.yields_nothing() {
+                return Err(RunError::new(
+                    Code::FunctionFailed,
+                    value.span,
+                    "this function has no result to put into a map",
+                ));
+            }
+            map.insert(name, element);
         }
         Ok(Value::Map(map))
     }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::ast::{BinaryOp, UnaryOp};
 use crate::functions::FunctionSpec;
 use crate::span::Span;
-use crate::value::Constant;
+use crate::value::{Constant, Types};
 
 /// What a function's check hook made of a call site's literals, handed back at each call.
 pub type Prepared = Arc<dyn Any + Send + Sync>;
@@ -38,6 +38,13 @@ pub(crate) struct Node {
     pub(crate) kind: NodeKind,
     /// The place errors about this expression point at.
     pub(crate) span: Span,
+}
+
+impl Node {
+    /// Whether this is the call of a function that never has a result.
+    pub(crate) fn yields_nothing(&self) -> bool {
+        matches!(&self.kind, NodeKind::Call(site) if site.spec.returns == Types::NONE)
+    }
 }
 
 #[derive(Debug, Clone)]

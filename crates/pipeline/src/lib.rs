@@ -17,6 +17,7 @@ mod engine;
 mod error;
 mod eval;
 pub mod functions;
+mod gjson;
 pub mod grok;
 pub mod http;
 mod ir;

@@ -140,22 +140,25 @@ impl ScriptSet {
 /// Breaks the scripts that use broken ones or call each other in a circle.
 fn link(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
     // Which scripts can reach themselves, found by a walk from each; sets are small.
+    let circular: Vec<bool> = (0..uses.len())
+        .map(|at| {
+            let used = uses.get(at).into_iter().flatten();
+            used.into_iter()
+                .any(|(target, _)| reaches(uses, *target, at))
+        })
+        .collect();
     for (at, used) in uses.iter().enumerate() {
         for (target, span) in used {
-            if !reaches(uses, *target, at) {
+            if !circular.get(*target).copied().unwrap_or(false) {
                 continue;
             }
-            if let Some(unit) = units.get_mut(at) {
-                let itself = if *target == at {
-                    ": it uses itself"
-                } else {
-                    ""
-                };
+            let name = units.get(*target).map(|unit| unit.source.name().to_owned());
+            if let (Some(unit), Some(name)) = (units.get_mut(at), name) {
                 let error = Diagnostic::new(
                     ErrorCode::UseTarget,
                     &unit.source,
                     *span,
-                    format!("the scripts use each other in a circle{itself}"),
+                    format!("`{name}` uses itself, directly or through others"),
                 );
                 unit.errors.push(error);
                 unit.code = None;

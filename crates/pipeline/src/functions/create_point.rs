@@ -20,12 +20,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
           point, with variables of its own; `drop()` there drops the new point, a run error there is \
           one of the caller.",
     params: &[
-        Param::value("name", Types::STR, "The measurement"),
-        Param::value("tags", Types::MAP.or(Types::NIL), "The tags"),
-        Param::value("fields", Types::MAP.or(Types::NIL), "The fields"),
-        Param::value("ts", Types::INT.or(Types::NIL), "The time in ns; the input point's time unless above 0")
+        Param::value("name", Types::ANY, "The measurement"),
+        Param::value("tags", Types::ANY, "The tags"),
+        Param::value("fields", Types::ANY, "The fields"),
+        Param::value("ts", Types::ANY, "The time in ns; the input point's time unless above 0")
             .or(Default::Int(0)),
-        Param::value("category", Types::STR.or(Types::NIL), "The category, such as `logging` or `L`")
+        Param::value("category", Types::ANY, "The category, such as `logging` or `L`")
             .or(Default::Str("M")),
         Param::literal("after_use", Types::STR, "A script to run on the new point").or(Default::Str("")),
     ],
@@ -37,7 +37,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         input: "GET /",
         output: &[],
     }],
-    notes: &["The new point is emitted even when the input point is dropped.", "An unknown category makes no point."],
+    notes: &["The new point is emitted even when the input point is dropped.", "An unknown category makes no point, and neither do `keyevent`, `profiling` and `object_change`."],
     check: Some(check),
     call,
 };
@@ -48,7 +48,7 @@ struct AfterUse(Option<usize>);
 fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let unit = match call.str(5) {
         None | Some("") => None,
-        Some(name) => Some(cx.use_script(name, call.name_span).unwrap_or(usize::MAX)),
+        Some(name) => Some(cx.use_script(name, call.span(5)).unwrap_or(usize::MAX)),
     };
     prepare(AfterUse(unit))
 }
@@ -56,10 +56,10 @@ fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, C
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let AfterUse(after) = args.prepared()?;
     let name = args.str(cx, 0)?;
-    let tags = args.value(cx, 1)?;
-    let fields = args.value(cx, 2)?;
-    let ts = args.value(cx, 3)?.as_int().unwrap_or(0);
-    let category = match args.value(cx, 4)? {
+    let tags = args.typed(cx, 1, Types::MAP.or(Types::NIL))?;
+    let fields = args.typed(cx, 2, Types::MAP.or(Types::NIL))?;
+    let ts = args.typed(cx, 3, Types::INT.or(Types::NIL))?.as_int().unwrap_or(0);
+    let category = match args.typed(cx, 4, Types::STR.or(Types::NIL))? {
         Value::Str(name) => category(&name),
         _ => Some(Category::Metric),
     };
@@ -97,7 +97,13 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     Ok(Value::Nil)
 }
 
-/// The category of a name or an alias; only exact spellings count.
+/// The category of a name or an alias; only exact spellings of these categories count.
 fn category(name: &str) -> Option<Category> {
-    name.parse().ok().filter(|_| name != "metrics")
+    name.parse().ok().filter(|category| {
+        name != "metrics"
+            && !matches!(
+                category,
+                Category::KeyEvent | Category::Profiling | Category::ObjectChange
+            )
+    })
 }

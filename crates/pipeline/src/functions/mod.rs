@@ -43,6 +43,7 @@ functions! {
     duration_precision,
     exit,
     get_key,
+    gjson,
     http_request,
     json,
     json_all,

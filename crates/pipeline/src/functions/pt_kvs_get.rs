@@ -2,6 +2,7 @@
 
 use kafkamq_point::Value as Field;
 
+use super::pt_kvs_set::RawMaps;
 use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
@@ -20,7 +21,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
             .or(Default::Bool(false)),
     ],
     named: true,
-    returns: Types::SCALAR.or(Types::LIST),
+    returns: Types::ANY,
     examples: &[Example {
         title: "By a computed name",
         script: "add_key(used_cpu, 7)\nadd_key(copy, pt_kvs_get(\"used_\" + \"cpu\"))",
@@ -35,10 +36,22 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = key_text(&args.str(cx, 0)?);
     let raw = args.bool(cx, 1)?;
-    if raw
-        && let Some(Field::Array(items)) = cx.point().get(&name).map(|entry| &entry.value)
-    {
-        return Ok(items.iter().map(Value::from_field).collect::<Vec<_>>().into());
+    if raw {
+        match cx.point().get(&name).map(|entry| &entry.value) {
+            Some(Field::Array(items)) => {
+                return Ok(items.iter().map(Value::from_field).collect::<Vec<_>>().into());
+            }
+            Some(Field::Str(text)) => {
+                let maps = cx.local::<RawMaps>();
+                let known = maps.as_ref().and_then(|maps| {
+                    maps.0.iter().find(|(key, stored, _)| *key == name && stored == text)
+                });
+                if let Some((_, _, map)) = known {
+                    return Ok(map.value());
+                }
+            }
+            _ => {}
+        }
     }
     Ok(cx.point_value(&name).unwrap_or_default())
 }

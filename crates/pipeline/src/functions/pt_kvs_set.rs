@@ -1,11 +1,13 @@
 //! `pt_kvs_set`: writes a key whose name is computed.
 
+use kafkamq_point::{Text, Value as Field};
+
 use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::state::key_text;
-use crate::value::{Types, Value};
+use crate::value::{Constant, Types, Value};
 
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "pt_kvs_set",
@@ -30,21 +32,59 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         output: &[("host", "\"a\""), ("used_cpu", "1"), ("used_mem", "1")],
     }],
     notes: &[
-        "Points carry no lists and maps to outputs, so `raw` makes no difference: they are stored as JSON text.",
+        "With `raw` a list of one scalar type stays an array; other lists and maps are stored as JSON text, and `pt_kvs_get` with `raw` gives the map back within the run.",
     ],
     check: None,
     call,
 };
 
+/// Maps stored with `raw`: key, the text on the point, and the map itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RawMaps(pub(super) Vec<(Text, Text, Constant)>);
+
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = key_text(&args.str(cx, 0)?);
     let value = args.value(cx, 1)?;
+    if args.yields_nothing(1) {
+        return Err(args.error(1, "this function has no result to store"));
+    }
     let as_tag = args.bool(cx, 2)?;
-    args.bool(cx, 3)?;
+    let raw = args.bool(cx, 3)?;
     if as_tag {
         cx.set_tag(&name, value);
+    } else if raw && !cx.point().get(&name).is_some_and(|entry| entry.tag) {
+        set_raw(cx, &name, value);
     } else {
         cx.set(&name, value);
     }
     Ok(Value::Bool(true))
+}
+
+/// A list of one scalar type becomes an array of the point; a map becomes text, and is remembered
+/// so that `pt_kvs_get` with `raw` gives it back during this run.
+fn set_raw(cx: &mut Cx<'_>, name: &str, value: Value) {
+    match &value {
+        Value::List(list) => {
+            let uniform = list.with(|items| {
+                let first = items.first().map(Value::types);
+                items
+                    .iter()
+                    .all(|item| !item.is_container() && !item.is_nil() && Some(item.types()) == first)
+            });
+            if uniform && !list.is_empty() {
+                let items = list.to_vec().into_iter().map(Value::into_field).collect();
+                cx.point_mut().set_field(name, Field::Array(items));
+                return;
+            }
+        }
+        Value::Map(_) => {
+            let text = Text::from(value.json_text());
+            let mut maps = cx.local::<RawMaps>().map_or_else(RawMaps::default, |maps| (*maps).clone());
+            maps.0.retain(|(known, ..)| known != name);
+            maps.0.push((name.into(), text, Constant::of(&value)));
+            cx.set_local(maps);
+        }
+        _ => {}
+    }
+    cx.set(name, value);
 }

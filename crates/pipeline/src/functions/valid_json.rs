@@ -26,28 +26,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 };
 
 pub(super) fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
-    let valid = match args.value(cx, 0)? {
-        Value::Str(text) => {
-            let strict = !has_raw_controls(&text);
-            strict && cx.state.document.parse(&text).is_some()
-        }
+    Ok(Value::Bool(match args.value(cx, 0)? {
+        Value::Str(text) => crate::json::is_valid(&text),
         _ => false,
-    };
-    Ok(Value::Bool(valid))
-}
-
-/// Control characters may stand between tokens of JSON only as blanks, and never inside strings.
-fn has_raw_controls(text: &str) -> bool {
-    let mut in_string = false;
-    let mut escaped = false;
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            0..=0x1F if in_string => return true,
-            _ => {}
-        }
-    }
-    false
+    }))
 }

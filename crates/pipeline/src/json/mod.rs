@@ -9,7 +9,8 @@ mod scan;
 use kafkamq_point::Text;
 
 use crate::value::{List, Map, Value};
-use scan::scan;
+pub(crate) use scan::unescape;
+use scan::{Verdict, scan};
 
 /// How deep a text may nest.
 pub(crate) const MAX_DEPTH: usize = 600;
@@ -45,9 +46,15 @@ pub(crate) enum Kind {
 pub(crate) struct Document {
     text: String,
     nodes: Vec<Node>,
-    valid: bool,
+    verdict: Verdict,
     /// Scratch of the scanner.
     open: Vec<u32>,
+}
+
+/// Whether a text is strict JSON: no raw control characters inside strings, numbers of any size.
+pub(crate) fn is_valid(text: &str) -> bool {
+    let verdict = scan(text, &mut Vec::new(), &mut Vec::new());
+    verdict != Verdict::Bad && !scan::has_raw_controls(text)
 }
 
 /// An element of a document.
@@ -65,7 +72,7 @@ impl Document {
             self.text.push_str(text);
             self.nodes.clear();
             self.open.clear();
-            self.valid = scan(&self.text, &mut self.nodes, &mut self.open).is_some();
+            self.verdict = scan(&self.text, &mut self.nodes, &mut self.open);
             if self.nodes.is_empty() {
                 // Remember the verdict about an empty or hopeless text as well.
                 self.nodes.push(Node {
@@ -80,7 +87,7 @@ impl Document {
                 self.text.shrink_to(KEEP);
             }
         }
-        self.valid.then_some(Element {
+        (self.verdict == Verdict::Good).then_some(Element {
             document: self,
             at: 0,
         })

@@ -4,18 +4,50 @@ use kafkamq_point::Text;
 
 use super::{Kind, MAX_DEPTH, Node};
 
-/// Fills `nodes` with the elements of a text; `None` when it is not JSON.
-pub(super) fn scan(text: &str, nodes: &mut Vec<Node>, open: &mut Vec<u32>) -> Option<()> {
+/// What the scanner thinks of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Verdict {
+    /// It is not JSON.
+    #[default]
+    Bad,
+    /// It is JSON, but holds a number that no float can.
+    Overflow,
+    /// It is JSON.
+    Good,
+}
+
+/// Fills `nodes` with the elements of a text.
+pub(super) fn scan(text: &str, nodes: &mut Vec<Node>, open: &mut Vec<u32>) -> Verdict {
     if text.len() > u32::MAX as usize / 2 {
-        return None;
+        return Verdict::Bad;
     }
     let mut scanner = Scanner {
         bytes: text.as_bytes(),
         at: 0,
         nodes,
         open,
+        overflow: false,
     };
-    scanner.document()
+    match (scanner.document(), scanner.overflow) {
+        (None, _) => Verdict::Bad,
+        (Some(()), true) => Verdict::Overflow,
+        (Some(()), false) => Verdict::Good,
+    }
+}
+
+/// Whether control characters stand unescaped inside strings.
+pub(super) fn has_raw_controls(text: &str) -> bool {
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            0..=0x1F if in_string => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 struct Scanner<'s> {
@@ -24,6 +56,7 @@ struct Scanner<'s> {
     nodes: &'s mut Vec<Node>,
     /// Nodes of the arrays and objects that are not closed yet.
     open: &'s mut Vec<u32>,
+    overflow: bool,
 }
 
 impl Scanner<'_> {
@@ -231,7 +264,7 @@ impl Scanner<'_> {
         // Only these can overflow a float.
         if long {
             let text = std::str::from_utf8(self.bytes.get(start..self.at)?).ok()?;
-            number(text)?;
+            self.overflow |= number(text).is_none();
         }
         self.push(Kind::Number, start, self.at);
         Some(())
@@ -256,7 +289,7 @@ pub(super) fn number(text: &str) -> Option<f64> {
 }
 
 /// Decodes the escapes of a valid string; lone surrogates become U+FFFD.
-pub(super) fn unescape(raw: &str) -> Text {
+pub(crate) fn unescape(raw: &str) -> Text {
     let mut out = Text::with_capacity(raw.len());
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {

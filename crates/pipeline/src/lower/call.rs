@@ -115,7 +115,7 @@ impl Lowerer<'_> {
                 None if names_seen => {
                     self.error(
                         ErrorCode::NamedArgument,
-                        value.start(),
+                        name_place(spec, call, value.start()),
                         "a positional argument follows a named one",
                     );
                     return None;
@@ -136,7 +136,7 @@ impl Lowerer<'_> {
                         .position(|param| param.name == name.text && !param.rest)
                         .filter(|_| spec.named);
                     let Some(place) = position.and_then(|at| sorted.get_mut(at)) else {
-                        self.unknown_name(spec, &name.text, name.span);
+                        self.unknown_name(spec, &name.text, name_place(spec, call, name.span));
                         return None;
                     };
                     *place = Some(value);
@@ -283,6 +283,16 @@ impl Lowerer<'_> {
             ),
             help,
         );
+    }
+}
+
+/// Where a misplaced or unknown name is reported: at the function, but for the functions that read
+/// arguments one by one at the argument.
+fn name_place(spec: &FunctionSpec, call: &Call, argument: Span) -> Span {
+    if !spec.named || spec.name.starts_with("pt_kvs_") {
+        argument
+    } else {
+        call.name.span
     }
 }
 

@@ -22,7 +22,12 @@ fn push_json_float(out: &mut String, number: f64) {
     let _infallible = if !number.is_finite() {
         out.write_str("null")
     } else if size != 0.0 && size < 1e-6 {
-        write!(out, "{number:e}")
+        // Exponents have at least two digits.
+        let text = format!("{number:e}");
+        match text.split_once("e-") {
+            Some((digits, power)) => write!(out, "{digits}e-{power:0>2}"),
+            None => out.write_str(&text),
+        }
     } else if size >= 1e21 {
         let text = format!("{number:e}");
         out.write_str(&text.replace('e', "e+"))
