@@ -127,7 +127,7 @@ fn runs(c: &mut Criterion) {
             (after - before) as f64 / 1000.0
         );
         group.bench_function(name, |b| {
-            b.iter(|| once(&script, &mut state, black_box(message)))
+            b.iter(|| once(&script, &mut state, black_box(message)));
         });
     }
     group.finish();
@@ -138,7 +138,7 @@ fn front_end(c: &mut Criterion) {
     let engine = Engine::new();
     eprintln!("script: {} lines", text.lines().count());
     c.bench_function("parse", |b| {
-        b.iter(|| parse_script("bench.p", black_box(&text)).unwrap())
+        b.iter(|| parse_script("bench.p", black_box(&text)).unwrap());
     });
     c.bench_function("compile", |b| {
         b.iter(|| Script::compile(&engine, "bench.p", black_box(text.as_str())).unwrap());

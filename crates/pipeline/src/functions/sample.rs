@@ -66,6 +66,9 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
             return Err(args.error(0, message));
         }
     };
+    if !(0.0..=1.0).contains(&probability) {
+        return Ok(Value::Nil);
+    }
     // `f64` draws from 0 up to but not including 1.
     Ok(Value::Bool(fastrand::f64() < probability))
 }
