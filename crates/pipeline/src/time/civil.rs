@@ -68,13 +68,10 @@ impl Civil {
     /// Checks every part against the calendar.
     ///
     /// # Errors
-    /// The first part, from the month down, that is out of range.
+    /// A part that is out of range; the day, which depends on others, only when these are fine.
     pub const fn validate(&self) -> Result<(), Part> {
         if self.month < 1 || self.month > 12 {
             return Err(Part::Month);
-        }
-        if self.day < 1 || self.day > days_in_month(self.year, self.month) {
-            return Err(Part::Day);
         }
         if self.hour > 23 {
             return Err(Part::Hour);
@@ -84,6 +81,9 @@ impl Civil {
         }
         if self.second > 59 {
             return Err(Part::Second);
+        }
+        if self.day < 1 || self.day > days_in_month(self.year, self.month) {
+            return Err(Part::Day);
         }
         Ok(())
     }

@@ -411,6 +411,19 @@ mod tests {
 
     proptest! {
         #[test]
+        fn directives_agree_with_jiff(ns: i64) {
+            let theirs = jiff::Timestamp::from_nanosecond(ns.into()).unwrap();
+            let theirs = theirs.to_zoned(jiff::tz::TimeZone::UTC);
+            for format in [
+                "%a %A %b %B %h", "%d %e %j %m", "%H %I %k %l %M %S %p %P", "%u %w %U %W",
+                "%G %g %V", "%y %Y %C", "%F %T %R %D",
+            ] {
+                let ours = TimeFormat::new(format).format(ns, &Zone::UTC);
+                prop_assert_eq!(ours, theirs.strftime(format).to_string(), "{}", format);
+            }
+        }
+
+        #[test]
         fn any_format_is_answered(format in "[-%_^#:0-9a-zA-Z+ ]{0,16}", ns: i64) {
             std::hint::black_box(TimeFormat::new(&format).format(ns, &Zone::UTC));
         }
