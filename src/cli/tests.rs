@@ -278,3 +278,35 @@ fn completions_name_the_commands() {
     let said = kafkamq(&["completions", "bash"]);
     assert!(said.code == FINE && said.out.contains("functions"));
 }
+
+#[test]
+fn sample_scripts_do_what_their_fixtures_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/pipelines");
+    let contents = kafkamq_pipeline::manager::read_folder(&root);
+    let mut samples = 0;
+    for (name, text) in contents.scripts.values().flatten() {
+        let fixture = root.join("fixtures").join(name).with_extension("jsonl");
+        let lines = std::fs::read_to_string(&fixture).unwrap_or_else(|_| panic!("{name} has none"));
+        let mut cases = Vec::new();
+        let mut expected = Vec::new();
+        for line in lines.lines() {
+            let mut case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let point = case.as_object_mut().unwrap().remove("point").unwrap();
+            expected.push(serde_json::json!({ "id": case["id"], "point": point }));
+            case["script"] = text.as_str().into();
+            cases.push(case.to_string());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cases.jsonl");
+        std::fs::write(&file, cases.join("\n")).unwrap();
+        let said = kafkamq(&["pipeline", "--cases", &file.display().to_string()]);
+        let found: Vec<serde_json::Value> = said
+            .out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(found, expected, "{name}");
+        samples += 1;
+    }
+    assert_eq!(samples, 3);
+}
