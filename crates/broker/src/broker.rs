@@ -185,8 +185,10 @@ impl Broker {
         if records.is_empty() {
             return Err(BrokerError::Refused(ResponseError::InvalidRecord));
         }
+        let batch = batch::encode(records);
+        let size = batch.len();
         let offset = partition
-            .append(batch::encode(records), self.shared.options.max_batch_bytes)
+            .append(batch, size, self.shared.options.max_batch_bytes)
             .map_err(BrokerError::Refused)?;
         self.shared.recorder.changed();
         Ok(offset)

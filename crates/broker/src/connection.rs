@@ -103,6 +103,10 @@ impl Connection {
         let mut request = BytesMut::with_capacity(length.min(RESERVED));
         while request.len() < length {
             let missing = length - request.len();
+            if request.len() == request.capacity() {
+                // So much has come that the rest is believed, and taken in one go.
+                request.reserve(missing);
+            }
             if self
                 .stream
                 .read_buf(&mut (&mut request).limit(missing))

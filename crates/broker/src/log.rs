@@ -78,18 +78,18 @@ impl PartitionLog {
     }
 
     /// Appends the batches in `bytes` and returns the offset of the first. A batch seen before from an idempotent
-    /// producer is not stored again; its old offset is returned.
+    /// producer is not stored again; its old offset is returned. `pinned` is the size of the allocation `bytes` is
+    /// part of: a batch that fills most of it is kept where it is, a small one is copied to set the rest free.
     ///
     /// # Errors
     /// The code to answer the producer with; nothing of a refused batch is stored.
     pub(crate) fn append(
         &mut self,
         mut bytes: Bytes,
+        pinned: usize,
         max_batch_bytes: usize,
     ) -> Result<i64, ResponseError> {
         let mut first = None;
-        // A slice keeps the whole request alive: fine for the batch that fills it, wasteful for a small part of it.
-        let shared = bytes.len();
         while !bytes.is_empty() {
             let header = BatchHeader::parse(&bytes).map_err(|error| match error {
                 BatchError::Magic(_) => ResponseError::UnsupportedForMessageFormat,
@@ -106,7 +106,7 @@ impl PartitionLog {
                 Verdict::Append => {
                     let offset = self.end;
                     let tail = one.slice(BASE_OFFSET..);
-                    let tail = if one.len() < shared / 2 {
+                    let tail = if one.len() < pinned / 2 {
                         Bytes::copy_from_slice(&tail)
                     } else {
                         tail
@@ -219,7 +219,8 @@ mod tests {
     fn log(batches: &[usize]) -> PartitionLog {
         let mut log = PartitionLog::new(None);
         for (at, records) in (0..).zip(batches) {
-            log.append(batch(*records, at * 1000), usize::MAX).unwrap();
+            log.append(batch(*records, at * 1000), 0, usize::MAX)
+                .unwrap();
         }
         log
     }
@@ -262,10 +263,10 @@ mod tests {
         let size = batch(2, 0).len();
         let mut log = PartitionLog::new(Some(3 * size));
         for _ in 0..10 {
-            log.append(batch(2, 0), usize::MAX).unwrap();
+            log.append(batch(2, 0), 0, usize::MAX).unwrap();
         }
         assert_eq!((log.start(), log.end(), log.bytes()), (14, 20, 3 * size));
-        log.append(batch(500, 0), usize::MAX).unwrap();
+        log.append(batch(500, 0), 0, usize::MAX).unwrap();
         assert_eq!((log.start(), log.end()), (20, 520));
     }
 
@@ -281,7 +282,7 @@ mod tests {
     fn several_batches_in_one_append_are_kept_apart() {
         let mut log = PartitionLog::new(None);
         let bytes = Bytes::from([batch(2, 0), batch(3, 0)].concat());
-        assert_eq!(log.append(bytes, usize::MAX), Ok(0));
+        assert_eq!(log.append(bytes, 0, usize::MAX), Ok(0));
         assert_eq!(offsets(&log, 0, usize::MAX), [0, 2]);
     }
 
@@ -291,15 +292,15 @@ mod tests {
         let mut cut = batch(2, 0);
         cut.truncate(80);
         assert_eq!(
-            log.append(cut, usize::MAX),
+            log.append(cut, 0, usize::MAX),
             Err(ResponseError::CorruptMessage)
         );
         assert_eq!(
-            log.append(batch(50, 0), 100),
+            log.append(batch(50, 0), 0, 100),
             Err(ResponseError::MessageTooLarge)
         );
         assert_eq!(
-            log.append(Bytes::new(), 100),
+            log.append(Bytes::new(), 0, 100),
             Err(ResponseError::InvalidRecord)
         );
         assert_eq!(log.end(), 1);

@@ -302,7 +302,7 @@ fn skip(length: i64, bytes: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use bytes::{Bytes, BytesMut};
     use kafka_protocol::messages::*;
@@ -318,25 +318,28 @@ mod tests {
         assert!(!metadata.holds(1, &[0, 0, 0, 1, 0, 2, b'a']));
     }
 
-    fn sample(key: ApiKey, version: i16) -> BytesMut {
+    /// A request about the topic `topic` or the group `g`, with two elements in its lists.
+    pub(crate) fn sample(key: ApiKey, version: i16) -> BytesMut {
         let mut out = BytesMut::new();
         let s = StrBytes::from_static_str;
         let topic = || TopicName(s("topic"));
         let b = || Bytes::from_static(b"bytes");
         macro_rules! encode {
             ($message:expr) => {
-                $message.encode(&mut out, version).unwrap()
+                $message.encode(&mut out, version)
             };
         }
-        match key {
-            ApiKey::Produce => encode!(ProduceRequest::default().with_topic_data(vec![
+        let encoded = match key {
+            ApiKey::Produce => {
+                encode!(ProduceRequest::default().with_acks(1).with_topic_data(vec![
                 produce_request::TopicProduceData::default().with_name(topic()).with_partition_data(
                     vec![
                         produce_request::PartitionProduceData::default().with_records(Some(b()));
                         2
                     ]
                 )
-            ])),
+            ]))
+            }
             ApiKey::Fetch => encode!(FetchRequest::default().with_topics(vec![
                 fetch_request::FetchTopic::default()
                     .with_topic(topic())
@@ -354,27 +357,44 @@ mod tests {
                 metadata_request::MetadataRequestTopic::default().with_name(Some(topic()));
                 2
             ]))),
-            ApiKey::OffsetCommit => encode!(OffsetCommitRequest::default().with_topics(vec![
-                offset_commit_request::OffsetCommitRequestTopic::default()
-                    .with_name(topic())
-                    .with_partitions(vec![
+            ApiKey::OffsetCommit => encode!(
+                OffsetCommitRequest::default()
+                    .with_group_id(GroupId(s("g")))
+                    .with_topics(vec![
+                        offset_commit_request::OffsetCommitRequestTopic::default()
+                            .with_name(topic())
+                            .with_partitions(vec![
                         offset_commit_request::OffsetCommitRequestPartition::default();
                         2
                     ])
-            ])),
-            ApiKey::OffsetFetch => encode!(OffsetFetchRequest::default().with_topics(Some(vec![
-                offset_fetch_request::OffsetFetchRequestTopic::default()
-                    .with_name(topic())
-                    .with_partition_indexes(vec![1, 2])
-            ]))),
+                    ])
+            ),
+            ApiKey::OffsetFetch => encode!(
+                OffsetFetchRequest::default()
+                    .with_group_id(GroupId(s("g")))
+                    .with_topics(Some(vec![
+                        offset_fetch_request::OffsetFetchRequestTopic::default()
+                            .with_name(topic())
+                            .with_partition_indexes(vec![1, 2])
+                    ]))
+            ),
             ApiKey::FindCoordinator => encode!(FindCoordinatorRequest::default().with_key(s("g"))),
-            ApiKey::JoinGroup => encode!(JoinGroupRequest::default().with_protocols(vec![
-                join_group_request::JoinGroupRequestProtocol::default()
-                    .with_name(s("range"))
-                    .with_metadata(b());
-                2
-            ])),
-            ApiKey::Heartbeat => encode!(HeartbeatRequest::default().with_member_id(s("m"))),
+            ApiKey::JoinGroup => encode!(
+                JoinGroupRequest::default()
+                    .with_group_id(GroupId(s("g")))
+                    .with_session_timeout_ms(9000)
+                    .with_protocols(vec![
+                        join_group_request::JoinGroupRequestProtocol::default()
+                            .with_name(s("range"))
+                            .with_metadata(b());
+                        2
+                    ])
+            ),
+            ApiKey::Heartbeat => encode!(
+                HeartbeatRequest::default()
+                    .with_group_id(GroupId(s("g")))
+                    .with_member_id(s("m"))
+            ),
             ApiKey::LeaveGroup => {
                 let member = leave_group_request::MemberIdentity::default().with_member_id(s("m"));
                 let request = LeaveGroupRequest::default();
@@ -383,14 +403,19 @@ mod tests {
                     _ => encode!(request.with_members(vec![member; 2])),
                 }
             }
-            ApiKey::SyncGroup => encode!(SyncGroupRequest::default().with_assignments(vec![
-                sync_group_request::SyncGroupRequestAssignment::default()
-                    .with_member_id(s("m"))
-                    .with_assignment(b());
-                2
-            ])),
+            ApiKey::SyncGroup => encode!(
+                SyncGroupRequest::default()
+                    .with_group_id(GroupId(s("g")))
+                    .with_assignments(vec![
+                        sync_group_request::SyncGroupRequestAssignment::default(
+                        )
+                        .with_member_id(s("m"))
+                        .with_assignment(b());
+                        2
+                    ])
+            ),
             ApiKey::DescribeGroups => {
-                encode!(DescribeGroupsRequest::default().with_groups(vec![GroupId(s("g")); 2]));
+                encode!(DescribeGroupsRequest::default().with_groups(vec![GroupId(s("g")); 2]))
             }
             ApiKey::ListGroups => encode!(ListGroupsRequest::default()),
             ApiKey::CreateTopics => encode!(CreateTopicsRequest::default().with_topics(vec![
@@ -406,7 +431,7 @@ mod tests {
                     ])
             ])),
             ApiKey::DeleteTopics => {
-                encode!(DeleteTopicsRequest::default().with_topic_names(vec![topic(); 2]));
+                encode!(DeleteTopicsRequest::default().with_topic_names(vec![topic(); 2]))
             }
             ApiKey::DeleteRecords => encode!(DeleteRecordsRequest::default().with_topics(vec![
                 delete_records_request::DeleteRecordsTopic::default()
@@ -425,7 +450,7 @@ mod tests {
                             offset_for_leader_epoch_request::OffsetForLeaderPartition::default();
                             2
                         ])
-                ]));
+                ]))
             }
             ApiKey::CreatePartitions => {
                 encode!(CreatePartitionsRequest::default().with_topics(vec![
@@ -435,13 +460,14 @@ mod tests {
                             create_partitions_request::CreatePartitionsAssignment::default()
                                 .with_broker_ids(vec![BrokerId(1); 2])
                         ]))
-                ]));
+                ]))
             }
             ApiKey::DeleteGroups => {
-                encode!(DeleteGroupsRequest::default().with_groups_names(vec![GroupId(s("g")); 2]));
+                encode!(DeleteGroupsRequest::default().with_groups_names(vec![GroupId(s("g")); 2]))
             }
             other => panic!("no sample of {other:?}"),
-        }
+        };
+        encoded.unwrap();
         out
     }
 

@@ -31,8 +31,13 @@ impl Partition {
     ///
     /// # Errors
     /// The code to answer with.
-    pub(crate) fn append(&self, bytes: Bytes, max: usize) -> Result<i64, ResponseError> {
-        let appended = self.log.lock().append(bytes, max);
+    pub(crate) fn append(
+        &self,
+        bytes: Bytes,
+        pinned: usize,
+        max_batch_bytes: usize,
+    ) -> Result<i64, ResponseError> {
+        let appended = self.log.lock().append(bytes, pinned, max_batch_bytes);
         self.wake();
         appended
     }

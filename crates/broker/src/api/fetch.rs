@@ -206,7 +206,7 @@ mod tests {
                 .topics
                 .partition("a", partition)
                 .unwrap()
-                .append(bytes, usize::MAX)
+                .append(bytes, 0, usize::MAX)
                 .unwrap();
         }
         shared

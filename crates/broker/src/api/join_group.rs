@@ -27,9 +27,9 @@ pub(super) async fn answer(call: &Call<'_>, body: Bytes) -> Result<Outcome, Code
         host: call.host.to_owned(),
         session_timeout,
         // Version 0 has one timeout for both.
-        rebalance_timeout: match call.version {
-            0 => session_timeout,
-            _ => milliseconds(request.rebalance_timeout_ms),
+        rebalance_timeout: match request.rebalance_timeout_ms {
+            ..=0 => session_timeout,
+            time => milliseconds(time),
         },
         protocol_type: request.protocol_type.to_string(),
         protocols: request

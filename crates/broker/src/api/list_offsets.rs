@@ -24,7 +24,11 @@ pub(super) fn answer(call: &Call<'_>, body: Bytes) -> Result<Outcome, CodecError
                 .with_error_code(code(&found))
                 .with_offset(offset)
                 .with_timestamp(timestamp)
-                .with_leader_epoch(if offset < 0 { -1 } else { 0 })
+                .with_leader_epoch(if offset < 0 || call.version < 4 {
+                    -1
+                } else {
+                    0
+                })
         });
         let partitions = partitions.collect();
         ListOffsetsTopicResponse::default()

@@ -120,3 +120,41 @@ fn code<T>(result: &Result<T, ResponseError>) -> i16 {
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::BrokerOptions;
+    use crate::shape::{APIS, tests::sample};
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn every_version_of_every_request_is_answered() {
+        for error in [None, Some(ResponseError::NotCoordinator)] {
+            for api in APIS {
+                for version in api.min..=api.max {
+                    // A broker each, as a second member of the group would wait for the first.
+                    let shared = Shared::new(BrokerOptions::default());
+                    shared.topics.create("topic", 3).unwrap();
+                    let call = Call {
+                        shared: &shared,
+                        version,
+                        correlation: 1,
+                        client: "c",
+                        host: "h",
+                        error,
+                    };
+                    let outcome = match api.key {
+                        ApiKey::ApiVersions => api_versions::answer(&call),
+                        key => answer(&call, key, sample(key, version).freeze()).await,
+                    };
+                    let what = format!("{:?} version {version}", api.key);
+                    match outcome {
+                        Ok(Outcome::Answer(_)) => {}
+                        Ok(_) => panic!("{what} is not answered"),
+                        Err(error) => panic!("{what} fails: {error}"),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use super::{Call, CodecError, Outcome, code};
 
 pub(super) fn answer(call: &Call<'_>, body: Bytes) -> Result<Outcome, CodecError> {
+    let size = body.len();
     let request: ProduceRequest = call.decode(body)?;
     let acks = request.acks;
     let transactional = request.transactional_id.is_some();
@@ -23,7 +24,7 @@ pub(super) fn answer(call: &Call<'_>, body: Bytes) -> Result<Outcome, CodecError
                     return Err(ResponseError::TransactionalIdAuthorizationFailed);
                 }
                 let records = partition.records.ok_or(ResponseError::InvalidRecord)?;
-                store(call, &topic.name, partition.index, records)
+                store(call, &topic.name, partition.index, records, size)
             });
             partitions.push(
                 PartitionProduceResponse::default()
@@ -54,19 +55,20 @@ pub(super) fn answer(call: &Call<'_>, body: Bytes) -> Result<Outcome, CodecError
     call.reply(&ProduceResponse::default().with_responses(responses))
 }
 
-/// Appends batches; gives the offset of the first record and the start of the partition.
+/// Appends batches, part of a request of so many bytes; gives the offset of the first record and the start of the partition.
 fn store(
     call: &Call<'_>,
     topic: &str,
     partition: i32,
     records: Bytes,
+    request: usize,
 ) -> Result<(i64, i64), ResponseError> {
     let shared = call.shared;
     let partition = shared
         .topics
         .partition(topic, partition)
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let base = partition.append(records, shared.options.max_batch_bytes)?;
+    let base = partition.append(records, request, shared.options.max_batch_bytes)?;
     shared.recorder.changed();
     let start = partition.log.lock().start();
     Ok((base, start))

@@ -1,6 +1,7 @@
 //! The coordinator's rules, with a clock that only moves when told to.
 
 use super::*;
+use proptest::prelude::*;
 
 const SESSION: Duration = Duration::from_secs(10);
 const REBALANCE: Duration = Duration::from_secs(60);
@@ -333,4 +334,185 @@ fn a_client_that_vanished_while_joining_is_not_waited_for() {
     assert!(joined.try_recv().is_err());
     f.pass(SESSION);
     assert_eq!(joined.try_recv().unwrap().members.len(), 1);
+}
+
+/// Something a client, or time, may do to a group. Numbers pick members, modulo how many there are.
+#[derive(Debug, Clone)]
+enum Step {
+    Join {
+        instance: Option<u8>,
+        asks_for_id: bool,
+        timeout: u64,
+    },
+    Rejoin(usize),
+    Vanish(usize),
+    Sync(usize),
+    Heartbeat(usize),
+    Leave(usize),
+    Rebalance,
+    Pass(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let instance = proptest::option::weighted(0.3, 0..3u8);
+    prop_oneof![
+        2 => (instance, any::<bool>(), 1..20u64).prop_map(|(instance, asks_for_id, timeout)| {
+            Step::Join { instance, asks_for_id, timeout }
+        }),
+        4 => any::<usize>().prop_map(Step::Rejoin),
+        1 => any::<usize>().prop_map(Step::Vanish),
+        4 => any::<usize>().prop_map(Step::Sync),
+        2 => any::<usize>().prop_map(Step::Heartbeat),
+        1 => any::<usize>().prop_map(Step::Leave),
+        1 => Just(Step::Rebalance),
+        3 => (0..15u64).prop_map(Step::Pass),
+    ]
+}
+
+/// A client as it sees itself.
+struct Client {
+    id: String,
+    instance: Option<String>,
+    generation: i32,
+    leads: Vec<String>,
+    joining: Option<Joining>,
+    syncing: Option<Syncing>,
+}
+
+impl Client {
+    /// Takes the answers that have come.
+    fn read(&mut self) {
+        if let Some(reply) = self
+            .joining
+            .as_mut()
+            .and_then(|joining| joining.try_recv().ok())
+        {
+            self.joining = None;
+            self.id = reply.member;
+            self.generation = reply.generation;
+            self.leads = reply.members.into_iter().map(|(id, ..)| id).collect();
+        }
+        if self
+            .syncing
+            .as_mut()
+            .is_some_and(|syncing| syncing.try_recv().is_ok())
+        {
+            self.syncing = None;
+        }
+    }
+}
+
+fn take(f: &mut Fixture, clients: &mut Vec<Client>, step: Step) {
+    let at = |number: usize| number.checked_rem(clients.len());
+    match step {
+        Step::Join {
+            instance,
+            asks_for_id,
+            timeout,
+        } => {
+            let instance = instance.map(|name| format!("static-{name}"));
+            let joining = f.join(JoinRequest {
+                instance: instance.clone(),
+                asks_for_id,
+                session_timeout: Duration::from_secs(timeout),
+                rebalance_timeout: Duration::from_secs(2 * timeout),
+                ..request("")
+            });
+            clients.push(Client {
+                id: String::new(),
+                instance,
+                generation: -1,
+                leads: Vec::new(),
+                joining: Some(joining),
+                syncing: None,
+            });
+        }
+        Step::Rejoin(number) => {
+            let Some(client) = at(number).map(|at| &mut clients[at]) else {
+                return;
+            };
+            let again = JoinRequest {
+                instance: client.instance.clone(),
+                ..request(&client.id)
+            };
+            client.joining = Some(f.join(again));
+        }
+        Step::Vanish(number) => drop(at(number).map(|at| clients.remove(at))),
+        Step::Sync(number) => {
+            let Some(client) = at(number).map(|at| &mut clients[at]) else {
+                return;
+            };
+            let assignments = client
+                .leads
+                .iter()
+                .map(|id| (id.clone(), Bytes::from(id.clone())))
+                .collect();
+            let (answer, answered) = oneshot::channel();
+            let instance = client.instance.as_deref();
+            f.group.sync(
+                &client.id,
+                instance,
+                client.generation,
+                assignments,
+                answer,
+                f.now,
+            );
+            client.syncing = Some(answered);
+        }
+        Step::Heartbeat(number) => {
+            let Some(client) = at(number).map(|at| &clients[at]) else {
+                return;
+            };
+            let instance = client.instance.as_deref();
+            f.group
+                .heartbeat(&client.id, instance, client.generation, f.now)
+                .ok();
+        }
+        Step::Leave(number) => {
+            let Some(client) = at(number).map(|at| clients.remove(at)) else {
+                return;
+            };
+            let instance = client.instance.as_deref();
+            f.group
+                .leave(&client.id, instance, Departure::Left, f.now)
+                .ok();
+        }
+        Step::Rebalance => f.group.rebalance(f.now),
+        Step::Pass(seconds) => f.pass(Duration::from_secs(seconds)),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_group_never_gets_stuck(steps in proptest::collection::vec(step(), 0..60), delay in 0..3u64) {
+        let mut f = Fixture {
+            group: Group::new("g", Duration::from_secs(delay)),
+            now: Instant::now(),
+        };
+        let mut clients = Vec::new();
+        let mut generation = 0;
+        for step in steps {
+            take(&mut f, &mut clients, step);
+            clients.iter_mut().for_each(Client::read);
+            // Otherwise the timer would spin.
+            f.group.tick(f.now);
+            prop_assert!(f.group.deadline().is_none_or(|deadline| deadline > f.now));
+            prop_assert!(f.group.generation() >= generation);
+            generation = f.group.generation();
+            prop_assert_eq!(f.group.state == State::Empty, f.group.members.is_empty());
+            for (instance, id) in &f.group.instances {
+                prop_assert_eq!(f.group.members[id].instance.as_ref(), Some(instance));
+            }
+        }
+        // Whoever waits gets an answer without anybody doing anything more ...
+        for _ in 0..1000 {
+            let Some(deadline) = f.group.deadline() else { break };
+            f.now = deadline;
+            f.group.tick(deadline);
+            clients.iter_mut().for_each(Client::read);
+        }
+        prop_assert!(clients.iter().all(|client| client.joining.is_none() && client.syncing.is_none()));
+        // ... and with nobody left to be heard of, the group empties.
+        prop_assert_eq!(f.group.state_name(), "Empty");
+    }
 }
