@@ -1,7 +1,8 @@
 //! `kv_split`: picks keys out of key=value text.
 
+use std::sync::Arc;
+
 use kafkamq_point::Text;
-use regex::Regex;
 
 use super::{
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
@@ -12,6 +13,7 @@ use crate::ast::ExprKind;
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::ir::Prepared;
+use crate::regex::{Captures, Groups, Regex};
 use crate::value::{Types, Value};
 
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
@@ -54,13 +56,13 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 };
 
 struct Patterns {
-    field: Regex,
-    value: Regex,
+    field: Arc<Regex>,
+    value: Arc<Regex>,
 }
 
 fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let compile = |at: usize| {
-        Regex::new(call.str(at).unwrap_or_default())
+        Regex::cached(call.str(at).unwrap_or_default(), Groups::Named)
             .map_err(|error| call.error(at, format!("invalid regular expression: {error}")))
     };
     let patterns = Patterns {
@@ -89,9 +91,9 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     };
     let (trim_key, trim_value) = (args.literal_str(3), args.literal_str(4));
     let mut found: Vec<(Text, Text)> = Vec::new();
-    for field in patterns.field.split(&text) {
-        let mut halves = patterns.value.splitn(field, 2);
-        let (Some(name), Some(value)) = (halves.next(), halves.next()) else {
+    let mut captures = Captures::default();
+    for field in patterns.field.split(&text, usize::MAX, &mut captures) {
+        let [name, value] = *patterns.value.split(field, 2, &mut captures) else {
             continue;
         };
         let name = name.trim_matches(|c| trim_key.contains(c));

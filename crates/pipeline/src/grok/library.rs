@@ -124,6 +124,10 @@ impl Library {
     }
 }
 
+/// The service that gives the scripts of an engine a library other than the built-in one.
+#[derive(Debug)]
+pub struct SharedLibrary(pub Arc<Library>);
+
 /// A pattern that a script defines with `add_pattern`, expanded with what was visible there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition(Expanded);

@@ -12,7 +12,7 @@ mod library;
 mod tests;
 
 pub use expand::{GrokError, MAX_EXPANDED};
-pub use library::{Definition, Library};
+pub use library::{Definition, Library, SharedLibrary};
 
 use crate::regex::{Captures, Groups, Regex};
 use expand::Expanded;

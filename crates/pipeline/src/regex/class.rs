@@ -1,5 +1,7 @@
 //! Named sets of code points: the ASCII classes of the dialect and Unicode properties.
 
+use std::sync::LazyLock;
+
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
 /// The set of these ranges.
@@ -72,6 +74,47 @@ pub(super) fn property(name: &str) -> Option<ClassUnicode> {
         }
         _ => None,
     }
+}
+
+/// Whether a code point has a form of its own on paper: letters, marks, digits, punctuation, symbols and
+/// the plain blank.
+pub(crate) fn is_printable(c: char) -> bool {
+    static PRINTABLE: LazyLock<ClassUnicode> = LazyLock::new(|| {
+        let mut all = set(&[(' ', ' ')]);
+        for name in ["L", "M", "N", "P", "S"] {
+            if let Some(part) = property(name) {
+                all.union(&part);
+            }
+        }
+        all
+    });
+    if c.is_ascii() {
+        return (' '..='~').contains(&c);
+    }
+    contains(&PRINTABLE, c)
+}
+
+/// Whether a code point is a letter (category L).
+pub(crate) fn is_letter(c: char) -> bool {
+    static LETTERS: LazyLock<ClassUnicode> =
+        LazyLock::new(|| property("L").unwrap_or_else(ClassUnicode::empty));
+    if c.is_ascii() {
+        return c.is_ascii_alphabetic();
+    }
+    contains(&LETTERS, c)
+}
+
+/// Whether a code point is of the Han script.
+pub(crate) fn is_han(c: char) -> bool {
+    static HAN: LazyLock<ClassUnicode> =
+        LazyLock::new(|| property("Han").unwrap_or_else(ClassUnicode::empty));
+    !c.is_ascii() && contains(&HAN, c)
+}
+
+fn contains(class: &ClassUnicode, c: char) -> bool {
+    let after = class.ranges().partition_point(|range| range.end() < c);
+    let range = class.ranges().get(after);
+    range.is_some_and(|range| range.start() <= c)
 }
 
 const CATEGORIES: [&str; 35] = [

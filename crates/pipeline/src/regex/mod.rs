@@ -14,6 +14,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use class::{is_han, is_letter, is_printable};
 pub use parse::{Groups, SyntaxError};
 
 use ast::Node;
