@@ -273,8 +273,6 @@ fn a_batch_above_the_limit_is_refused() {
     };
     let broker = Broker::start(options).unwrap();
     broker.create_topic("t", 1).unwrap();
-    let consumer: BaseConsumer = config(&broker, &[]).create().unwrap();
-    drop(consumer);
     let (sender, receiver) = mpsc::channel();
     struct Reports(std::sync::Mutex<mpsc::Sender<Option<RDKafkaErrorCode>>>);
     impl rdkafka::ClientContext for Reports {}
