@@ -481,6 +481,29 @@ mod tests {
     }
 
     #[test]
+    fn no_value_is_lost_between_threads() {
+        let sink = Arc::new(Sink::default());
+        let aggregator = Aggregator::new(Arc::clone(&sink) as _, Vec::new());
+        let buckets = Buckets::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    buckets.create(&aggregator, Category::Metric, "b", options, 0);
+                    let bucket = buckets.get(Category::Metric, "b").unwrap();
+                    for at in 0..1000 {
+                        let group = if at % 2 == 0 { "a" } else { "b" };
+                        bucket.add(&[("g".into(), group.into())], "f", Function::Sum, 1.0, 0);
+                        aggregator.flush_due(at * 10);
+                    }
+                });
+            }
+        });
+        drop(buckets);
+        let total: f64 = sink.taken().iter().map(|(_, value)| value).sum();
+        assert!((total - 4000.0).abs() < f64::EPSILON, "{total}");
+    }
+
+    #[test]
     fn groups_are_told_apart_by_every_value() {
         let sink = Arc::new(Sink::default());
         let aggregator = Aggregator::new(Arc::clone(&sink) as _, Vec::new());
