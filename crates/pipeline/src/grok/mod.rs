@@ -104,6 +104,12 @@ impl Grok {
         self.fields.iter().map(|field| (&field.key, field.kind))
     }
 
+    /// Whether the text contains a match.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
     /// Searches the text; on a match calls `write` for every key and its value and returns true. A key
     /// whose groups took no part has empty text, or, when typed, is left out. `trim` strips white space from both
     /// ends of a value before its type is applied.

@@ -9,6 +9,8 @@
 mod ast;
 mod class;
 mod parse;
+#[cfg(test)]
+mod parse_tests;
 mod program;
 mod search;
 #[cfg(test)]
@@ -210,6 +212,28 @@ impl Regex {
     #[cfg(test)]
     pub(crate) const fn has_direct(&self) -> bool {
         self.direct.is_some()
+    }
+
+    /// Panics if the two engines find different matches or groups in a text; for tests and fuzzing.
+    #[cfg(any(test, feature = "verify"))]
+    pub fn assert_engines_agree(&self, text: &str) {
+        let Some(direct) = &self.direct else { return };
+        for from in (0..=text.len())
+            .filter(|&at| text.is_char_boundary(at))
+            .take(6)
+        {
+            let (mut fast, mut slow) = (Captures::default(), Captures::default());
+            let outcome = direct.search(text, from, &mut fast.slots, &mut fast.stack);
+            let found = self.linear_at(text, from, &mut slow);
+            assert!(
+                outcome == Found::Unknown || (outcome == Found::Match) == found,
+                "{self:?} on {text:?} from {from}: {outcome:?}, {found}"
+            );
+            if outcome == Found::Match {
+                assert_eq!(fast.slots, slow.slots, "{self:?} on {text:?} from {from}");
+            }
+            assert!(!found || self.possible(text, from), "{self:?} on {text:?}");
+        }
     }
 
     fn possible(&self, text: &str, from: usize) -> bool {

@@ -144,21 +144,7 @@ proptest! {
     #[test]
     fn both_engines_find_the_same(pattern in pattern(), text in "[ab0 é\n中.]{0,24}") {
         let Ok(regex) = Regex::new(&pattern, Groups::All) else { return Ok(()) };
-        let Some(direct) = &regex.direct else { return Ok(()) };
-        for from in (0..=text.len()).filter(|&at| text.is_char_boundary(at)).take(6) {
-            let mut fast = Captures::default();
-            let outcome = direct.search(&text, from, &mut fast.slots, &mut fast.stack);
-            if outcome == Found::Unknown {
-                continue;
-            }
-            let mut slow = Captures::default();
-            let found = regex.linear_at(&text, from, &mut slow);
-            prop_assert_eq!(outcome == Found::Match, found, "{} from {}", pattern, from);
-            if found {
-                prop_assert_eq!(&fast.slots, &slow.slots, "{} from {}", pattern, from);
-            }
-            prop_assert!(!found || regex.possible(&text, from));
-        }
+        regex.assert_engines_agree(&text);
     }
 
     #[test]
