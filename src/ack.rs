@@ -1,0 +1,252 @@
+//! The acknowledgement that travels inside every piece of work.
+//!
+//! A batch of records is *open* until each of its records is settled: delivered, dropped by an
+//! explicit rule, or written to the dead letters. Saying so is always an explicit call. A piece of
+//! work that disappears without saying so (an actor crashed, a mailbox was dropped) takes its
+//! [`AckShare`] with it, and when the last share of a batch is gone while records are open, the
+//! owner hears [`Resolution::Incomplete`] and sends those records again. So nothing can be settled
+//! by forgetting it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// How a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// Every record is settled.
+    Settled,
+    /// All shares are gone and some records are still open; they have to be sent again.
+    Incomplete,
+}
+
+/// Told exactly once how a batch ended; runs on whichever thread settled or dropped last.
+pub type OnResolved = Box<dyn Fn(Resolution) + Send + Sync>;
+
+/// The owner's view of a batch's acknowledgement.
+pub struct BatchAck {
+    /// Open obligations per record. A record begins with one and gains one for each further item
+    /// made from it.
+    open: Box<[AtomicU32]>,
+    /// Records that have open obligations.
+    unsettled: AtomicU32,
+    shares: AtomicU32,
+    resolved: AtomicBool,
+    cancelled: Arc<AtomicBool>,
+    on_resolved: OnResolved,
+}
+
+impl fmt::Debug for BatchAck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchAck")
+            .field("records", &self.open.len())
+            .field("unsettled", &self.unsettled.load(Ordering::Relaxed))
+            .field("shares", &self.shares.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+impl BatchAck {
+    /// Opens the acknowledgement of a batch of `records` records and returns it with its first
+    /// share. `cancelled` is the flag of the assignment the batch belongs to.
+    pub fn open(
+        records: usize,
+        cancelled: Arc<AtomicBool>,
+        on_resolved: OnResolved,
+    ) -> (Arc<Self>, AckShare) {
+        let ack = Arc::new(Self {
+            open: (0..records).map(|_| AtomicU32::new(1)).collect(),
+            unsettled: AtomicU32::new(u32::try_from(records).unwrap_or(u32::MAX)),
+            shares: AtomicU32::new(1),
+            resolved: AtomicBool::new(false),
+            cancelled,
+            on_resolved,
+        });
+        let share = AckShare {
+            ack: Arc::clone(&ack),
+        };
+        if records == 0 {
+            ack.resolve(Resolution::Settled);
+        }
+        (ack, share)
+    }
+
+    /// Records that are not settled yet.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.unsettled.load(Ordering::Acquire) as usize
+    }
+
+    /// Whether the record at `index` is settled.
+    #[must_use]
+    pub fn is_settled(&self, index: usize) -> bool {
+        self.open
+            .get(index)
+            .is_none_or(|open| open.load(Ordering::Acquire) == 0)
+    }
+
+    /// Index of the first record that is not settled; the batch's length when all are.
+    #[must_use]
+    pub fn settled_prefix(&self) -> usize {
+        (0..self.open.len())
+            .find(|&index| !self.is_settled(index))
+            .unwrap_or(self.open.len())
+    }
+
+    fn resolve(&self, resolution: Resolution) {
+        if !self.resolved.swap(true, Ordering::AcqRel) {
+            (self.on_resolved)(resolution);
+        }
+    }
+}
+
+/// One holder's part in a batch's acknowledgement.
+#[must_use = "dropping the last share sends the batch's open records again"]
+pub struct AckShare {
+    ack: Arc<BatchAck>,
+}
+
+impl fmt::Debug for AckShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ack.fmt(f)
+    }
+}
+
+impl AckShare {
+    /// A further share of the same batch.
+    pub fn share(&self) -> Self {
+        self.ack.shares.fetch_add(1, Ordering::Relaxed);
+        Self {
+            ack: Arc::clone(&self.ack),
+        }
+    }
+
+    /// States that the record at `index` became `items` items (at least one), each to be settled.
+    pub fn expect_items(&self, index: u32, items: u32) {
+        if items > 1
+            && let Some(open) = self.ack.open.get(index as usize)
+        {
+            open.fetch_add(items - 1, Ordering::AcqRel);
+        }
+    }
+
+    /// Settles one item of the record at `index`. Returns whether that was its last item, so that
+    /// the record is settled now.
+    pub fn settle(&self, index: u32) -> bool {
+        let Some(open) = self.ack.open.get(index as usize) else {
+            return false;
+        };
+        // A second settling of the same item would be a defect; it must not wrap and reopen.
+        let before = open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+        debug_assert!(
+            before.is_ok(),
+            "record {index} settled more often than it had items"
+        );
+        let settled = before == Ok(1);
+        if settled && self.ack.unsettled.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.ack.resolve(Resolution::Settled);
+        }
+        settled
+    }
+
+    /// Whether the partition was taken away meanwhile, so that further work for it is useless.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.ack.cancelled.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for AckShare {
+    fn drop(&mut self) {
+        if self.ack.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let settled = self.ack.unsettled.load(Ordering::Acquire) == 0;
+            self.ack.resolve(if settled {
+                Resolution::Settled
+            } else {
+                Resolution::Incomplete
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn open(records: usize) -> (Arc<BatchAck>, AckShare, mpsc::Receiver<Resolution>) {
+        let (told, resolutions) = mpsc::channel();
+        let (ack, share) = BatchAck::open(
+            records,
+            Arc::default(),
+            Box::new(move |resolution| told.send(resolution).unwrap()),
+        );
+        (ack, share, resolutions)
+    }
+
+    #[test]
+    fn a_dropped_share_means_incomplete_never_settled() {
+        let (ack, share, resolutions) = open(2);
+        share.settle(0);
+        drop(share);
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Incomplete));
+        assert_eq!(ack.settled_prefix(), 1);
+        assert!(!ack.is_settled(1));
+    }
+
+    #[test]
+    fn settled_is_told_once_even_when_shares_outlive_it() {
+        let (_ack, share, resolutions) = open(1);
+        let other = share.share();
+        other.settle(0);
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Settled));
+        drop(share);
+        drop(other);
+        assert!(resolutions.try_recv().is_err());
+    }
+
+    #[test]
+    fn an_empty_batch_is_settled_at_once() {
+        let (_ack, _share, resolutions) = open(0);
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Settled));
+    }
+
+    #[test]
+    fn a_crash_that_unwinds_resends() {
+        let (_ack, share, resolutions) = open(1);
+        let crashed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _held = share;
+            panic!("an actor died");
+        }));
+        assert!(crashed.is_err());
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Incomplete));
+    }
+
+    proptest! {
+        /// Whatever the order in which items settle, a batch resolves as settled exactly when the
+        /// last item of the last record did.
+        #[test]
+        fn resolves_with_the_last_item(
+            items in prop::collection::vec(1u32..4, 1..20),
+            seed in any::<u64>(),
+        ) {
+            let (ack, share, resolutions) = open(items.len());
+            let mut pending = Vec::new();
+            for (index, &count) in (0u32..).zip(&items) {
+                share.expect_items(index, count);
+                pending.extend((0..count).map(|_| index));
+            }
+            fastrand::Rng::with_seed(seed).shuffle(&mut pending);
+            while let Some(index) = pending.pop() {
+                prop_assert!(resolutions.try_recv().is_err());
+                prop_assert_eq!(share.settle(index), !pending.contains(&index));
+                prop_assert_eq!(ack.is_settled(index as usize), !pending.contains(&index));
+            }
+            prop_assert_eq!(resolutions.try_recv(), Ok(Resolution::Settled));
+            prop_assert_eq!(ack.settled_prefix(), items.len());
+        }
+    }
+}

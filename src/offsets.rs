@@ -1,0 +1,129 @@
+//! Offsets of one assigned partition: what may be committed.
+//!
+//! The delivery contract in one sentence: an offset is stored for commit only when every record
+//! below it is settled. [`OffsetTracker`] keeps the batches of one assignment in offset order and
+//! moves a watermark over the contiguous prefix of settled ones.
+//!
+//! | batches, in offset order          | watermark           |
+//! |-----------------------------------|---------------------|
+//! | `[0,10) open`                     | none                |
+//! | `[0,10) settled, [10,20) open`    | 10                  |
+//! | `[0,10) open, [10,20) settled`    | none                |
+//! | `[0,10) settled, [10,20) settled` | 20                  |
+//!
+//! Gaps between batches (compaction, transaction markers) hold no records and are passed over with
+//! the batch that follows them.
+
+use std::collections::VecDeque;
+
+/// The offset a consumer would read next; this is what Kafka stores as the committed offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NextOffset(pub i64);
+
+/// Names a batch within one assignment of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchId(pub u64);
+
+#[derive(Debug)]
+struct Entry {
+    next: NextOffset,
+    settled: bool,
+}
+
+/// The contiguous watermark over the batches of one assignment.
+#[derive(Debug, Default)]
+pub struct OffsetTracker {
+    entries: VecDeque<Entry>,
+    /// Id of the entry at the front.
+    front: u64,
+    watermark: Option<NextOffset>,
+}
+
+impl OffsetTracker {
+    /// Registers the batch that ends before `next`. Batches are registered in offset order.
+    pub fn begin(&mut self, next: NextOffset) -> BatchId {
+        self.entries.push_back(Entry {
+            next,
+            settled: false,
+        });
+        BatchId(self.front + self.entries.len() as u64 - 1)
+    }
+
+    /// Marks a batch as settled and returns the watermark if that moved it. An unknown or already
+    /// settled batch changes nothing.
+    pub fn settle(&mut self, id: BatchId) -> Option<NextOffset> {
+        let at = usize::try_from(id.0.checked_sub(self.front)?).ok()?;
+        self.entries.get_mut(at)?.settled = true;
+        let before = self.watermark;
+        while self.entries.front().is_some_and(|entry| entry.settled) {
+            self.watermark = self.entries.pop_front().map(|entry| entry.next);
+            self.front += 1;
+        }
+        self.watermark.filter(|_| self.watermark != before)
+    }
+
+    /// The oldest batch that is not settled.
+    #[must_use]
+    pub fn oldest_open(&self) -> Option<BatchId> {
+        (!self.entries.is_empty()).then_some(BatchId(self.front))
+    }
+
+    /// Everything below this offset is settled; `None` until the first batch is.
+    #[must_use]
+    pub const fn watermark(&self) -> Option<NextOffset> {
+        self.watermark
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_the_module_holds() {
+        let mut tracker = OffsetTracker::default();
+        let first = tracker.begin(NextOffset(10));
+        let second = tracker.begin(NextOffset(20));
+        assert_eq!(tracker.watermark(), None);
+        assert_eq!(tracker.settle(second), None);
+        assert_eq!(tracker.oldest_open(), Some(first));
+        assert_eq!(tracker.settle(first), Some(NextOffset(20)));
+        assert_eq!(tracker.oldest_open(), None);
+        assert_eq!(
+            tracker.settle(first),
+            None,
+            "settling twice changes nothing"
+        );
+    }
+
+    proptest! {
+        /// In any order of settling, the watermark never passes an open batch and ends at the end.
+        #[test]
+        fn never_passes_an_open_batch(
+            lengths in prop::collection::vec(1i64..50, 1..40),
+            seed in any::<u64>(),
+        ) {
+            let mut tracker = OffsetTracker::default();
+            let mut end = 0;
+            let batches: Vec<_> = lengths.iter().map(|length| {
+                end += length;
+                (tracker.begin(NextOffset(end)), end)
+            }).collect();
+            let mut order: Vec<_> = (0..batches.len()).collect();
+            fastrand::Rng::with_seed(seed).shuffle(&mut order);
+            let mut open: std::collections::BTreeSet<_> = order.iter().copied().collect();
+            for at in order {
+                open.remove(&at);
+                tracker.settle(batches[at].0);
+                let expected = match open.first() {
+                    Some(0) => None,
+                    Some(&first_open) => Some(NextOffset(batches[first_open - 1].1)),
+                    None => Some(NextOffset(end)),
+                };
+                prop_assert_eq!(tracker.watermark(), expected);
+            }
+        }
+    }
+}
