@@ -1,0 +1,146 @@
+//! Settings to client configuration: the keys that the delivery contract forces, those derived
+//! from limits, and the operator's own, in this order of precedence from last to first.
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::settings::{Assignor, ClusterSettings, InputSettings, LimitSettings, Sasl};
+
+/// Share of the memory limit that prefetched records may take, all partitions together.
+const PREFETCH_SHARE: u64 = 2;
+/// Bounds of the prefetch queue of one partition, in KiB. More than the upper bound gains nothing;
+/// less than the lower one starves the reader.
+const PREFETCH_KIB: std::ops::RangeInclusive<u64> = 256..=2048;
+
+/// The configuration of a consumer for `input`.
+#[must_use]
+pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    // The operator's options come first so that nothing in them can undo the delivery contract.
+    for (key, value) in &input.cluster.librdkafka {
+        config.set(key, value);
+    }
+    set_cluster(&mut config, &input.cluster);
+
+    let per_partition = limits.memory_bytes / PREFETCH_SHARE / limits.partitions.max(1) as u64;
+    let prefetch_kib = (per_partition / 1024).clamp(*PREFETCH_KIB.start(), *PREFETCH_KIB.end());
+    let fetch_bytes = (prefetch_kib * 1024 / 8).max(64 * 1024);
+    for (key, value) in [
+        // Both limits hold per partition once queues are split.
+        ("queued.max.messages.kbytes", prefetch_kib),
+        ("fetch.message.max.bytes", fetch_bytes),
+        // The default of a second idles the fetcher whenever a queue was full.
+        ("fetch.queue.backoff.ms", 5),
+        ("queued.min.messages", 10_000),
+        ("statistics.interval.ms", 1000),
+        // How soon a topic that did not exist at start is noticed.
+        ("topic.metadata.refresh.interval.ms", 10_000),
+    ] {
+        set_default(&mut config, input, key, &value.to_string());
+    }
+
+    config
+        .set("group.id", &input.group_id)
+        .set("partition.assignment.strategy", input.assignor.name())
+        .set(
+            "session.timeout.ms",
+            input.session_timeout.as_millis().to_string(),
+        )
+        .set(
+            "heartbeat.interval.ms",
+            input.heartbeat_interval.as_millis().to_string(),
+        )
+        .set(
+            "max.poll.interval.ms",
+            input.max_poll_interval.as_millis().to_string(),
+        )
+        .set(
+            "auto.commit.interval.ms",
+            input.commit_interval.as_millis().to_string(),
+        )
+        // Settled offsets are stored by hand; the client commits what is stored on its interval, on
+        // revoke and on close.
+        .set("enable.auto.commit", "true")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "false")
+        .set("allow.auto.create.topics", "false")
+        // Where a group has no committed offset is decided when partitions are assigned, so this
+        // only decides what follows a committed offset that no longer exists.
+        .set("auto.offset.reset", reset_policy(input));
+    if let Some(instance) = &input.group_instance_id {
+        config.set("group.instance.id", instance);
+    }
+    if input.assignor == Assignor::CooperativeSticky {
+        tracing::debug!(group = input.group_id, "rebalances are incremental");
+    }
+    config
+}
+
+fn reset_policy(input: &InputSettings) -> &'static str {
+    use crate::settings::{Offset, OutOfRange};
+    match input.out_of_range {
+        OutOfRange::Resume(Offset::Newest) => "latest",
+        OutOfRange::Resume(Offset::Oldest | Offset::At(_)) => "earliest",
+        OutOfRange::Stop => "error",
+    }
+}
+
+fn set_default(config: &mut ClientConfig, input: &InputSettings, key: &str, value: &str) {
+    if !input.cluster.librdkafka.contains_key(key) {
+        config.set(key, value);
+    }
+}
+
+/// Adds what every client of `cluster` needs: addresses, transport, authentication.
+pub fn set_cluster(config: &mut ClientConfig, cluster: &ClusterSettings) {
+    let security = &cluster.security;
+    config
+        .set_log_level(RDKafkaLogLevel::Info)
+        .set("bootstrap.servers", cluster.addrs.join(","))
+        .set("security.protocol", security.protocol.name())
+        .set("enable.metrics.push", "false")
+        .set("reconnect.backoff.ms", "100")
+        .set("reconnect.backoff.max.ms", "10000")
+        .set("socket.keepalive.enable", "true");
+    if let Some(client_id) = &cluster.client_id {
+        config.set("client.id", client_id);
+    }
+    if security.protocol.is_tls() {
+        // Without a bundle, `probe` looks in the places distributions use; a statically linked TLS
+        // library knows none of them.
+        let ca = security
+            .ca_file
+            .as_ref()
+            .map_or("probe".into(), |file| file.to_string_lossy());
+        config.set("ssl.ca.location", ca);
+        if security.insecure_skip_verify {
+            config
+                .set("enable.ssl.certificate.verification", "false")
+                .set("ssl.endpoint.identification.algorithm", "none");
+        }
+        if let Some(identity) = &security.identity {
+            config
+                .set(
+                    "ssl.certificate.location",
+                    identity.cert_file.to_string_lossy(),
+                )
+                .set("ssl.key.location", identity.key_file.to_string_lossy());
+            if let Some(password) = &identity.key_password {
+                config.set("ssl.key.password", password.expose());
+            }
+        }
+    }
+    if let Some(sasl) = &security.sasl {
+        config.set("sasl.mechanisms", sasl.mechanism());
+        match sasl {
+            Sasl::Plain { username, password }
+            | Sasl::ScramSha256 { username, password }
+            | Sasl::ScramSha512 { username, password } => {
+                config
+                    .set("sasl.username", username)
+                    .set("sasl.password", password.expose());
+            }
+            Sasl::OAuthBearer(_) => {}
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Answers to the client library's callbacks.
+//!
+//! Rebalances run inside `poll`, on the poll thread, while the group waits. On assignment each
+//! partition's queue is split off *before* the partition is assigned, so that no record can reach
+//! the common queue. On revocation the listener drains what is in flight up to a deadline; the
+//! client then commits what is stored before it gives the partitions up.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::partition::{PartitionReader, store};
+use super::{AssignmentListener, Generation, KafkaError, Statistics};
+use crate::offsets::NextOffset;
+use crate::record::TopicPartition;
+
+/// Longest wait for the brokers while a group rebalances.
+const POSITION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where to begin in a partition for which the group has no committed offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitialOffset {
+    /// Behind the last record there is now.
+    Newest,
+    /// At the first record still there.
+    Oldest,
+    /// At the first record of this time or later.
+    At(SystemTime),
+}
+
+/// The context of one consumer.
+pub(super) struct PollContext {
+    pub(super) listener: Arc<dyn AssignmentListener>,
+    pub(super) consumer: OnceLock<Weak<BaseConsumer<Self>>>,
+    pub(super) generation: Arc<AtomicU64>,
+    pub(super) initial: InitialOffset,
+    pub(super) drain_timeout: Duration,
+}
+
+impl fmt::Debug for PollContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollContext")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PollContext {
+    fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &mut TopicPartitionList) {
+        let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);
+        let (starts, fresh) = self.positions(consumer, partitions);
+        let mut readers = Vec::with_capacity(partitions.count());
+        if let Some(owner) = self.consumer.get().and_then(Weak::upgrade) {
+            for source in sources(partitions) {
+                let start = starts.get(&source).copied();
+                match PartitionReader::split(&owner, source, start) {
+                    Ok(reader) => readers.push(reader),
+                    Err(error) => self.listener.error(&error),
+                }
+            }
+        }
+        let assigned = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_assign(partitions),
+            _ => consumer.assign(partitions),
+        };
+        if let Err(error) = assigned {
+            self.listener.error(&KafkaError::from_client(error));
+            return;
+        }
+        // Storing the first position makes the group remember where it began, so that records
+        // written between this start and the first commit are not skipped by a restart.
+        for (source, next) in fresh {
+            if let Err(error) = store(consumer, &source, next) {
+                self.listener.error(&error);
+            }
+        }
+        self.listener.joined(true);
+        self.listener.assigned(generation, readers);
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
+        let lost = consumer.assignment_lost();
+        let going = sources(partitions).collect();
+        self.listener
+            .revoked(going, lost, Instant::now() + self.drain_timeout);
+        let unassigned = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
+            _ => consumer.unassign(),
+        };
+        if let Err(error) = unassigned {
+            self.listener.error(&KafkaError::from_client(error));
+        }
+    }
+
+    /// Sets the starting offset of each partition, and returns the known ones together with those
+    /// that the group has not committed yet.
+    fn positions(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &mut TopicPartitionList,
+    ) -> (
+        HashMap<TopicPartition, NextOffset>,
+        Vec<(TopicPartition, NextOffset)>,
+    ) {
+        let mut starts = HashMap::new();
+        if partitions.count() == 0 {
+            return (starts, Vec::new());
+        }
+        let committed = match consumer.committed_offsets(partitions.clone(), POSITION_TIMEOUT) {
+            Ok(committed) => committed,
+            Err(error) => {
+                // The client asks again by itself; only the rule for new groups is lost meanwhile.
+                self.listener.error(&KafkaError::from_client(error));
+                return (starts, Vec::new());
+            }
+        };
+        let mut query = TopicPartitionList::new();
+        for element in committed.elements() {
+            let source = TopicPartition::new(element.topic(), element.partition());
+            match element.offset() {
+                Offset::Offset(next) => {
+                    starts.insert(source, NextOffset(next));
+                }
+                _ if element.error().is_err() => {}
+                _ => {
+                    let at = match self.initial {
+                        InitialOffset::Newest => Offset::End,
+                        InitialOffset::Oldest => {
+                            self.set(partitions, &source, Offset::Beginning);
+                            continue;
+                        }
+                        InitialOffset::At(time) => Offset::Offset(millis(time)),
+                    };
+                    if let Err(error) =
+                        query.add_partition_offset(&source.topic, source.partition, at)
+                    {
+                        self.listener.error(&KafkaError::from_client(error));
+                    }
+                }
+            }
+        }
+        let fresh = self.resolve(consumer, query);
+        for (source, next) in &fresh {
+            starts.insert(source.clone(), *next);
+            self.set(partitions, source, Offset::Offset(next.0));
+        }
+        (starts, fresh)
+    }
+
+    /// Looks up the offsets that `query` names by time or as the end.
+    fn resolve(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        query: TopicPartitionList,
+    ) -> Vec<(TopicPartition, NextOffset)> {
+        if query.count() == 0 {
+            return Vec::new();
+        }
+        let found = match consumer.offsets_for_times(query, POSITION_TIMEOUT) {
+            Ok(found) => found,
+            Err(error) => {
+                self.listener.error(&KafkaError::from_client(error));
+                return Vec::new();
+            }
+        };
+        let mut fresh = Vec::with_capacity(found.count());
+        for element in found.elements() {
+            let source = TopicPartition::new(element.topic(), element.partition());
+            let next = match element.offset() {
+                Offset::Offset(next) => Some(next),
+                // No record is that young: the end is the answer.
+                _ => consumer
+                    .fetch_watermarks(&source.topic, source.partition, POSITION_TIMEOUT)
+                    .map_err(|error| self.listener.error(&KafkaError::from_client(error)))
+                    .ok()
+                    .map(|(_, high)| high),
+            };
+            fresh.extend(next.map(|next| (source, NextOffset(next))));
+        }
+        fresh
+    }
+
+    fn set(&self, partitions: &mut TopicPartitionList, source: &TopicPartition, at: Offset) {
+        if let Err(error) = partitions.set_partition_offset(&source.topic, source.partition, at) {
+            self.listener.error(&KafkaError::from_client(error));
+        }
+    }
+}
+
+fn sources(partitions: &TopicPartitionList) -> impl Iterator<Item = TopicPartition> {
+    let mut topics: HashMap<String, Arc<str>> = HashMap::new();
+    partitions
+        .elements()
+        .into_iter()
+        .map(|element| {
+            let topic = topics
+                .entry(element.topic().to_owned())
+                .or_insert_with(|| element.topic().into());
+            TopicPartition::new(Arc::clone(topic), element.partition())
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl ClientContext for PollContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, message),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "librdkafka", facility, message);
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, message),
+        }
+    }
+
+    fn stats_raw(&self, report: &[u8]) {
+        match Statistics::parse(report) {
+            Ok(statistics) => self.listener.statistics(statistics),
+            Err(error) => tracing::warn!(%error, "cannot read the client's statistics"),
+        }
+    }
+
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, reason, "client error");
+        self.listener.error(&KafkaError::from_client(error));
+    }
+
+    fn generate_oauth_token(
+        &self,
+        _config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        Err("OAUTHBEARER needs a token source".into())
+    }
+}
+
+impl ConsumerContext for PollContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.assign(consumer, partitions);
+            }
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                self.revoke(consumer, partitions);
+            }
+            other => {
+                let code = RDKafkaErrorCode::from(other);
+                let error = rdkafka::error::KafkaError::Rebalance(code);
+                self.listener.error(&KafkaError::Client(error));
+                if let Err(error) = consumer.unassign() {
+                    self.listener.error(&KafkaError::from_client(error));
+                }
+            }
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) => self.listener.committed(None),
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
+            Err(error) => self
+                .listener
+                .committed(Some(&KafkaError::from_client(error))),
+        }
+    }
+}

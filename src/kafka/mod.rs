@@ -1,0 +1,122 @@
+//! Kafka: the only module that knows the client library.
+//!
+//! * [`client`] turns settings into a client configuration, with the keys that the delivery
+//!   contract forces.
+//! * [`poll_loop`] runs one consumer on a thread of its own and rebuilds it when it is beyond
+//!   repair.
+//! * [`context`] answers the library's callbacks: rebalances, statistics, errors.
+//! * [`partition`] reads batches from one assigned partition.
+//!
+//! What leaves this module are [`PartitionReader`]s and calls of the [`AssignmentListener`].
+
+pub mod client;
+mod context;
+mod partition;
+mod poll_loop;
+mod statistics;
+
+use std::time::Instant;
+
+pub use context::InitialOffset;
+pub use partition::{PartitionReader, ReadResult, Wake};
+pub use poll_loop::{ConsumerThread, PollOptions};
+use rdkafka::error::RDKafkaErrorCode;
+pub use statistics::{PartitionStatistics, Statistics};
+
+use crate::record::TopicPartition;
+
+/// What can go wrong between this process and the brokers.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KafkaError {
+    /// A key of the client configuration was refused. The value is not shown: it may be a secret.
+    #[error("the client refused `{key}`: {reason}")]
+    Configuration {
+        /// The client library's name of the key.
+        key: String,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// A topic name that no broker can have.
+    #[error("`{0}` is not a topic name")]
+    InvalidTopic(String),
+    /// The client knows no such partition.
+    #[error("{0} is unknown to the client")]
+    UnknownPartition(TopicPartition),
+    /// An error reported for one partition.
+    #[error("{partition}: {code}: {detail}")]
+    Partition {
+        /// The partition concerned.
+        partition: TopicPartition,
+        /// The client library's error code.
+        code: RDKafkaErrorCode,
+        /// The client library's explanation.
+        detail: String,
+    },
+    /// Any other error of the client library.
+    #[error("{0}")]
+    Client(rdkafka::error::KafkaError),
+    /// The operating system refused a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+impl KafkaError {
+    /// Wraps an error of the client library without ever repeating a configuration value.
+    pub(crate) fn from_client(error: rdkafka::error::KafkaError) -> Self {
+        match error {
+            rdkafka::error::KafkaError::ClientConfig(_, reason, key, _secret) => {
+                Self::Configuration { key, reason }
+            }
+            other => Self::Client(other),
+        }
+    }
+
+    /// Whether the client stays unusable until it is created anew or access is granted.
+    #[must_use]
+    pub fn is_authorization(&self) -> bool {
+        let code = match self {
+            Self::Partition { code, .. } => Some(*code),
+            Self::Client(error) => error.rdkafka_error_code(),
+            _ => None,
+        };
+        matches!(
+            code,
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::GroupAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed
+                    | RDKafkaErrorCode::SaslAuthenticationFailed
+                    | RDKafkaErrorCode::Authentication
+            )
+        )
+    }
+}
+
+/// Counts the assignments of one consumer; work tagged with an older one is stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Generation(pub u64);
+
+/// Hears what the group decides. The methods run on the poll thread inside the client's rebalance
+/// callback: the group waits meanwhile.
+pub trait AssignmentListener: Send + Sync {
+    /// Partitions were given to this member. Reading may begin when this returns.
+    fn assigned(&self, generation: Generation, readers: Vec<PartitionReader>);
+
+    /// Partitions are about to go. Returns when their work in flight is settled and stored, or at
+    /// the deadline. With `lost` they are gone already: nothing can be committed any more.
+    fn revoked(&self, partitions: Vec<TopicPartition>, lost: bool, deadline: Instant);
+
+    /// The client's statistics, about once a second.
+    fn statistics(&self, statistics: Statistics);
+
+    /// The client is connected to its group (`true`), or was created anew and is not yet (`false`).
+    fn joined(&self, joined: bool);
+
+    /// Something went wrong that an operator should see. Transport errors repeat while a broker is
+    /// away.
+    fn error(&self, error: &KafkaError);
+
+    /// A commit ended.
+    fn committed(&self, error: Option<&KafkaError>);
+}

@@ -1,0 +1,271 @@
+//! The thread that owns a consumer.
+//!
+//! It only polls: records never come through here, because every assigned partition has a queue of
+//! its own. Polling serves rebalances, statistics and errors, and keeps the member in its group
+//! however long destinations are away. The thread waits for nobody outside a rebalance.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::context::PollContext;
+use super::{AssignmentListener, InitialOffset, KafkaError};
+
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+const REBUILD_BACKOFF: Duration = Duration::from_secs(1);
+const REBUILD_BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Time beyond the drain for the brokers to hear of the last commit and the leave.
+const LEAVE_GRACE: Duration = Duration::from_secs(5);
+
+/// What a consumer thread needs.
+pub struct PollOptions {
+    /// Name of the input, for the thread's name and the log.
+    pub input: String,
+    /// Topics to subscribe to; none leaves the thread idle.
+    pub topics: Vec<String>,
+    /// The client's configuration, from [`super::client::consumer_config`].
+    pub client: ClientConfig,
+    /// Where a new group begins.
+    pub initial: InitialOffset,
+    /// How long a revocation waits for records in flight.
+    pub drain_timeout: Duration,
+}
+
+impl std::fmt::Debug for PollOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The client's configuration is left out: its own `Debug` shows some secrets.
+        f.debug_struct("PollOptions")
+            .field("input", &self.input)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}
+
+enum Command {
+    Subscribe(Vec<String>),
+    Rebuild(&'static str),
+    Stop,
+}
+
+/// Handle of a running consumer thread. Dropping it stops the thread without waiting.
+#[derive(Debug)]
+pub struct ConsumerThread {
+    commands: mpsc::Sender<Command>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ConsumerThread {
+    /// Starts the thread. Brokers need not be reachable: the client keeps trying.
+    ///
+    /// # Errors
+    /// When the client refuses its configuration or the system refuses a thread.
+    pub fn start(
+        options: PollOptions,
+        listener: Arc<dyn AssignmentListener>,
+    ) -> Result<Self, KafkaError> {
+        let (commands, inbox) = mpsc::channel();
+        let mut poll = PollLoop {
+            topics: options.topics.clone(),
+            options,
+            listener,
+            generation: Arc::default(),
+            inbox,
+        };
+        // The first client is made here so that a wrong configuration is the caller's error.
+        let consumer = poll.connect()?;
+        let thread = thread::Builder::new()
+            .name(
+                format!("kafka-{}", poll.options.input)
+                    .chars()
+                    .take(15)
+                    .collect(),
+            )
+            .spawn(move || poll.run(consumer))
+            .map_err(KafkaError::Thread)?;
+        Ok(Self {
+            commands,
+            thread: Some(thread),
+        })
+    }
+
+    /// Changes the subscribed topics without leaving the group.
+    pub fn subscribe(&self, topics: Vec<String>) {
+        self.command(Command::Subscribe(topics));
+    }
+
+    /// Replaces the client, for instance because it makes no progress although there is lag.
+    pub fn rebuild(&self, reason: &'static str) {
+        self.command(Command::Rebuild(reason));
+    }
+
+    /// Leaves the group: partitions are drained and committed. The returned handle ends when that
+    /// is done.
+    #[must_use]
+    pub fn stop(mut self) -> Option<JoinHandle<()>> {
+        self.command(Command::Stop);
+        self.thread.take()
+    }
+
+    fn command(&self, command: Command) {
+        if self.commands.send(command).is_err() {
+            tracing::debug!("the consumer thread has ended already");
+        }
+    }
+}
+
+struct PollLoop {
+    options: PollOptions,
+    topics: Vec<String>,
+    listener: Arc<dyn AssignmentListener>,
+    generation: Arc<AtomicU64>,
+    inbox: mpsc::Receiver<Command>,
+}
+
+/// Why serving one client ended.
+enum Exit {
+    Stop,
+    Rebuild(&'static str),
+}
+
+impl PollLoop {
+    fn connect(&self) -> Result<Arc<BaseConsumer<PollContext>>, KafkaError> {
+        let context = PollContext {
+            listener: Arc::clone(&self.listener),
+            consumer: OnceLock::new(),
+            generation: Arc::clone(&self.generation),
+            initial: self.options.initial,
+            drain_timeout: self.options.drain_timeout,
+        };
+        let consumer: BaseConsumer<PollContext> = self
+            .options
+            .client
+            .create_with_context(context)
+            .map_err(KafkaError::from_client)?;
+        let consumer = Arc::new(consumer);
+        // The context needs the consumer to split queues, but must not keep it alive.
+        let known = consumer.context().consumer.set(Arc::downgrade(&consumer));
+        debug_assert!(known.is_ok(), "a context serves one consumer");
+        Ok(consumer)
+    }
+
+    fn run(&mut self, first: Arc<BaseConsumer<PollContext>>) {
+        let mut next = Some(first);
+        let mut backoff = REBUILD_BACKOFF;
+        loop {
+            let consumer = match next.take().map_or_else(|| self.connect(), Ok) {
+                Ok(consumer) => consumer,
+                Err(error) => {
+                    self.listener.error(&error);
+                    if self.stopped_within(backoff) {
+                        return;
+                    }
+                    backoff = (backoff * 2).min(REBUILD_BACKOFF_MAX);
+                    continue;
+                }
+            };
+            let began = Instant::now();
+            let exit = self.serve(&consumer);
+            self.listener.joined(false);
+            self.leave(consumer);
+            match exit {
+                Exit::Stop => return,
+                Exit::Rebuild(reason) => {
+                    tracing::warn!(input = self.options.input, reason, "replacing the client");
+                    if began.elapsed() > REBUILD_BACKOFF_MAX {
+                        backoff = REBUILD_BACKOFF;
+                    }
+                    if self.stopped_within(backoff) {
+                        return;
+                    }
+                    backoff = (backoff * 2).min(REBUILD_BACKOFF_MAX);
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, consumer: &BaseConsumer<PollContext>) -> Exit {
+        self.subscribe(consumer);
+        loop {
+            match consumer.poll(POLL_INTERVAL) {
+                None => {}
+                Some(Err(error)) => {
+                    self.listener.error(&KafkaError::from_client(error));
+                    if consumer.client().fatal_error().is_some() {
+                        return Exit::Rebuild("the client reported a fatal error");
+                    }
+                }
+                // Every partition's queue is split off before it is assigned. Should a record come
+                // here all the same, it is read again by a client that begins at what is committed.
+                Some(Ok(_)) => return Exit::Rebuild("a record reached the common queue"),
+            }
+            loop {
+                match self.inbox.try_recv() {
+                    Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return Exit::Stop,
+                    Ok(Command::Rebuild(reason)) => return Exit::Rebuild(reason),
+                    Ok(Command::Subscribe(topics)) => {
+                        self.topics = topics;
+                        self.subscribe(consumer);
+                    }
+                    Err(mpsc::TryRecvError::Empty) => break,
+                }
+            }
+        }
+    }
+
+    fn subscribe(&self, consumer: &BaseConsumer<PollContext>) {
+        if self.topics.is_empty() {
+            consumer.unsubscribe();
+            return;
+        }
+        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        if let Err(error) = consumer.subscribe(&topics) {
+            self.listener.error(&KafkaError::from_client(error));
+        }
+    }
+
+    /// Gives all partitions up, which drains and commits them, then leaves the group.
+    fn leave(&self, consumer: Arc<BaseConsumer<PollContext>>) {
+        consumer.unsubscribe();
+        let deadline = Instant::now() + self.options.drain_timeout + LEAVE_GRACE;
+        while Instant::now() < deadline
+            && consumer
+                .assignment()
+                .is_ok_and(|assignment| assignment.count() > 0)
+        {
+            if let Some(Err(error)) = consumer.poll(POLL_INTERVAL) {
+                self.listener.error(&KafkaError::from_client(error));
+            }
+        }
+        // Readers hold the consumer; the group is left only when the last one is gone, and that
+        // must happen on this thread.
+        while Arc::strong_count(&consumer) > 1 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if Arc::strong_count(&consumer) > 1 {
+            tracing::warn!(
+                input = self.options.input,
+                "partitions are still being read"
+            );
+        }
+        drop(consumer);
+    }
+
+    fn stopped_within(&mut self, wait: Duration) -> bool {
+        let deadline = Instant::now() + wait;
+        loop {
+            match self
+                .inbox
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(Command::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return true,
+                Ok(Command::Subscribe(topics)) => self.topics = topics,
+                Ok(Command::Rebuild(_)) => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => return false,
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The part of the client library's statistics that kafkamq uses.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::record::TopicPartition;
+
+/// Positions of one assigned partition. `None` means not known yet, which is not the same as zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionStatistics {
+    /// The partition.
+    pub source: TopicPartition,
+    /// Offset after the last record that may be read.
+    pub high_watermark: Option<i64>,
+    /// The committed offset.
+    pub committed: Option<i64>,
+    /// Records between the committed offset and the high watermark.
+    pub lag: Option<i64>,
+    /// Records waiting in the client's queue.
+    pub prefetched_records: u64,
+    /// Bytes waiting in the client's queue.
+    pub prefetched_bytes: u64,
+}
+
+/// One report of the client.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Assigned partitions.
+    pub partitions: Vec<PartitionStatistics>,
+    /// State of the consumer group membership, for example `up`.
+    pub group_state: String,
+    /// Join state, for example `steady`.
+    pub join_state: String,
+    /// Rebalances this client took part in.
+    pub rebalances: u64,
+    /// Brokers connected and known.
+    pub brokers_up: u64,
+}
+
+#[derive(Deserialize)]
+struct RawReport {
+    #[serde(default)]
+    topics: HashMap<String, RawTopic>,
+    #[serde(default)]
+    cgrp: Option<RawGroup>,
+    #[serde(default)]
+    brokers: HashMap<String, RawBroker>,
+}
+
+#[derive(Deserialize)]
+struct RawBroker {
+    #[serde(default)]
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct RawGroup {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    join_state: String,
+    #[serde(default)]
+    rebalance_cnt: u64,
+}
+
+#[derive(Deserialize)]
+struct RawTopic {
+    #[serde(default)]
+    partitions: HashMap<String, RawPartition>,
+}
+
+#[derive(Deserialize)]
+struct RawPartition {
+    partition: i32,
+    #[serde(default)]
+    desired: bool,
+    #[serde(default)]
+    fetchq_cnt: u64,
+    #[serde(default)]
+    fetchq_size: u64,
+    #[serde(default)]
+    committed_offset: i64,
+    #[serde(default)]
+    hi_offset: i64,
+}
+
+impl Statistics {
+    /// Reads a report. The client writes it, so a report that cannot be read is a defect worth a
+    /// warning, not a failure.
+    pub(super) fn parse(report: &[u8]) -> Result<Self, serde_json::Error> {
+        let raw: RawReport = serde_json::from_slice(report)?;
+        let mut partitions = Vec::new();
+        for (topic, raw_topic) in raw.topics {
+            let topic: std::sync::Arc<str> = topic.into();
+            for partition in raw_topic.partitions.into_values() {
+                if partition.partition < 0 || !partition.desired {
+                    continue;
+                }
+                let high_watermark = (partition.hi_offset >= 0).then_some(partition.hi_offset);
+                let committed =
+                    (partition.committed_offset >= 0).then_some(partition.committed_offset);
+                partitions.push(PartitionStatistics {
+                    source: TopicPartition::new(std::sync::Arc::clone(&topic), partition.partition),
+                    high_watermark,
+                    committed,
+                    lag: high_watermark
+                        .zip(committed)
+                        .map(|(high, done)| (high - done).max(0)),
+                    prefetched_records: partition.fetchq_cnt,
+                    prefetched_bytes: partition.fetchq_size,
+                });
+            }
+        }
+        partitions.sort_by(|a, b| a.source.cmp(&b.source));
+        let (group_state, join_state, rebalances) = raw
+            .cgrp
+            .map(|group| (group.state, group.join_state, group.rebalance_cnt))
+            .unwrap_or_default();
+        let brokers_up = raw
+            .brokers
+            .values()
+            .filter(|broker| broker.state == "UP")
+            .count() as u64;
+        Ok(Self {
+            partitions,
+            group_state,
+            join_state,
+            rebalances,
+            brokers_up,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_positions_are_none_and_foreign_partitions_left_out() {
+        let report = br#"{"type":"consumer","brokers":{"a":{"state":"UP"},"b":{"state":"DOWN"}},
+            "cgrp":{"state":"up","join_state":"steady","rebalance_cnt":2},
+            "topics":{"t":{"partitions":{
+              "-1":{"partition":-1,"desired":false},
+              "0":{"partition":0,"desired":true,"fetchq_cnt":3,"fetchq_size":99,
+                   "committed_offset":-1001,"hi_offset":50},
+              "1":{"partition":1,"desired":true,"committed_offset":40,"hi_offset":50},
+              "2":{"partition":2,"desired":false,"committed_offset":1,"hi_offset":2}}}}}"#;
+        let statistics = Statistics::parse(report).unwrap();
+        let lags: Vec<_> = statistics
+            .partitions
+            .iter()
+            .map(|p| (p.source.partition, p.lag))
+            .collect();
+        assert_eq!(lags, [(0, None), (1, Some(10))]);
+        assert_eq!(statistics.partitions[0].high_watermark, Some(50));
+        assert_eq!(statistics.partitions[0].prefetched_bytes, 99);
+        assert_eq!((statistics.brokers_up, statistics.rebalances), (1, 2));
+        assert_eq!(statistics.join_state, "steady");
+    }
+}
