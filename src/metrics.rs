@@ -1,0 +1,485 @@
+//! Every metric of the service: its name, help, labels, and the event that moves it.
+//!
+//! Label values come from configuration (topics, destinations, inputs) or from a closed set in the
+//! code, never from records. Children are resolved once per actor, not per record. A test compares
+//! names, labels and help with `docs/metrics.md`.
+
+use std::fmt;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// Seconds; requests to a collector next door take well under a millisecond.
+const DELIVERY_BUCKETS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
+
+/// How a record ended. The outcomes of all records received add up to the settled ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// A destination accepted everything made from it.
+    Delivered,
+    /// Left out by the sampling rate.
+    Sampled,
+    /// Dropped by its script.
+    Dropped,
+    /// Dropped by the header check.
+    HeaderRejected,
+    /// A tombstone or empty value that the policy skips.
+    SkippedEmpty,
+    /// Its topic has no use at the destination (SkyWalking managements and meters).
+    Acknowledged,
+    /// Dropped because a status rule of the operator says so.
+    DroppedByStatus,
+    /// Written to the dead letters.
+    DeadLettered,
+}
+
+impl Outcome {
+    /// All outcomes, so that series exist before the first event.
+    pub const ALL: [Self; 8] = [
+        Self::Delivered,
+        Self::Sampled,
+        Self::Dropped,
+        Self::HeaderRejected,
+        Self::SkippedEmpty,
+        Self::Acknowledged,
+        Self::DroppedByStatus,
+        Self::DeadLettered,
+    ];
+
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Sampled => "sampled",
+            Self::Dropped => "dropped",
+            Self::HeaderRejected => "header_rejected",
+            Self::SkippedEmpty => "skipped_empty",
+            Self::Acknowledged => "acknowledged",
+            Self::DroppedByStatus => "dropped_by_status",
+            Self::DeadLettered => "dead_lettered",
+        }
+    }
+}
+
+/// All metrics with the registry that exports them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    /// Records read from Kafka.
+    pub records_received: IntCounterVec,
+    /// Bytes of keys and values read from Kafka.
+    pub received_bytes: IntCounterVec,
+    /// Records settled, by outcome.
+    pub records_processed: IntCounterVec,
+    /// Points handed to a destination, by outcome.
+    pub points_forwarded: IntCounterVec,
+    /// Requests answered or failed, by destination and status.
+    pub requests: IntCounterVec,
+    /// Time of a request, from its first byte to the answer.
+    pub delivery_seconds: HistogramVec,
+    /// Requests tried again.
+    pub retries: IntCounterVec,
+    /// 0 up, 1 backing off, 2 held by a configuration fault.
+    pub destination_state: IntGaugeVec,
+    /// Items queued at a destination.
+    pub destination_queue: IntGaugeVec,
+    /// Elements that a receiver refused inside an accepted request.
+    pub partial_rejections: IntCounterVec,
+    /// Batches not settled yet.
+    pub batches_in_flight: IntGaugeVec,
+    /// Bytes of records not settled yet.
+    pub in_flight_bytes: IntGaugeVec,
+    /// Time during which a partition was not read because its credits were used up.
+    pub backpressure_seconds: CounterVec,
+    /// Records between committed offset and high watermark.
+    pub consumer_lag: IntGaugeVec,
+    /// Offset after the last record.
+    pub high_watermark_offset: IntGaugeVec,
+    /// Committed offset.
+    pub committed_offset: IntGaugeVec,
+    /// Offsets that no longer existed when they should have been read.
+    pub offsets_skipped: IntCounterVec,
+    /// Assignments and revocations.
+    pub rebalances: IntCounterVec,
+    /// Commits, by outcome.
+    pub commits: IntCounterVec,
+    /// Client errors, by input.
+    pub kafka_errors: IntCounterVec,
+    /// 1 while the input is a member of its group.
+    pub input_joined: IntGaugeVec,
+    /// Script runs that ended in an error.
+    pub script_errors: IntCounterVec,
+    /// Dead letters, by topic and reason.
+    pub dead_letters: IntCounterVec,
+    /// Dead letters that could not be written, so that their partition waits.
+    pub dead_letter_failures: IntCounter,
+    /// Actors started again after they died.
+    pub actor_restarts: IntCounterVec,
+    /// Values that should have been split and were not arrays.
+    pub split_failures: IntCounterVec,
+    /// Number of the configuration revision that runs.
+    pub config_revision: IntGauge,
+    /// The original's counter.
+    pub original_messages: IntCounterVec,
+    /// The original's counter.
+    pub original_elections: IntCounter,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// Creates and registers all metrics.
+    ///
+    /// # Errors
+    /// When a name is registered twice, which is a defect of this file.
+    pub fn try_new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let add = Adder {
+            registry: &registry,
+        };
+        let metrics = Self {
+            records_received: add.counters(
+                "kafkamq_records_received_total",
+                "Records read from Kafka.",
+                &["topic"],
+            )?,
+            received_bytes: add.counters(
+                "kafkamq_received_bytes_total",
+                "Bytes of keys and values read from Kafka.",
+                &["topic"],
+            )?,
+            records_processed: add.counters(
+                "kafkamq_records_processed_total",
+                "Records settled, by what became of them.",
+                &["topic", "outcome"],
+            )?,
+            points_forwarded: add.counters(
+                "kafkamq_points_forwarded_total",
+                "Points or payloads that a destination accepted or refused for good.",
+                &["sink", "outcome"],
+            )?,
+            requests: add.counters(
+                "kafkamq_requests_total",
+                "Requests to a destination, by HTTP status or the layer that failed.",
+                &["sink", "status"],
+            )?,
+            delivery_seconds: add.histograms(
+                "kafkamq_delivery_seconds",
+                "Time from sending a request to its answer.",
+                &["sink"],
+                &DELIVERY_BUCKETS,
+            )?,
+            retries: add.counters(
+                "kafkamq_delivery_retries_total",
+                "Requests sent again, by the class of the failure.",
+                &["sink", "reason"],
+            )?,
+            destination_state: add.gauges(
+                "kafkamq_destination_state",
+                "State of a destination: 0 up, 1 backing off, 2 held by a configuration fault.",
+                &["sink"],
+            )?,
+            destination_queue: add.gauges(
+                "kafkamq_destination_queued_items",
+                "Items that wait at a destination or are in flight to it.",
+                &["sink"],
+            )?,
+            partial_rejections: add.counters(
+                "kafkamq_partial_rejections_total",
+                "Elements that a receiver refused inside a request it accepted.",
+                &["sink"],
+            )?,
+            batches_in_flight: add.gauges(
+                "kafkamq_batches_in_flight",
+                "Batches of records that are not settled yet.",
+                &["topic"],
+            )?,
+            in_flight_bytes: add.gauges(
+                "kafkamq_in_flight_bytes",
+                "Memory held by records that are not settled yet.",
+                &["topic"],
+            )?,
+            backpressure_seconds: add.float_counters(
+                "kafkamq_backpressure_seconds_total",
+                "Time during which partitions were not read because their credits were used up.",
+                &["topic"],
+            )?,
+            consumer_lag: add.gauges(
+                "kafkamq_consumer_lag",
+                "Records between the committed offset and the high watermark.",
+                &["topic", "partition"],
+            )?,
+            high_watermark_offset: add.gauges(
+                "kafkamq_high_watermark_offset",
+                "Offset after the last record of the partition.",
+                &["topic", "partition"],
+            )?,
+            committed_offset: add.gauges(
+                "kafkamq_committed_offset",
+                "Committed offset of the partition.",
+                &["topic", "partition"],
+            )?,
+            offsets_skipped: add.counters(
+                "kafkamq_offsets_skipped_total",
+                "Offsets that no longer existed when they should have been read.",
+                &["topic"],
+            )?,
+            rebalances: add.counters(
+                "kafkamq_rebalances_total",
+                "Changes of the assignment, by kind.",
+                &["input", "kind"],
+            )?,
+            commits: add.counters(
+                "kafkamq_commits_total",
+                "Offset commits, by outcome.",
+                &["input", "outcome"],
+            )?,
+            kafka_errors: add.counters(
+                "kafkamq_kafka_errors_total",
+                "Errors that the Kafka client reported.",
+                &["input"],
+            )?,
+            input_joined: add.gauges(
+                "kafkamq_input_joined",
+                "1 while the input is a steady member of its consumer group.",
+                &["input"],
+            )?,
+            script_errors: add.counters(
+                "kafkamq_script_errors_total",
+                "Script runs that ended in an error.",
+                &["script", "code"],
+            )?,
+            dead_letters: add.counters(
+                "kafkamq_dead_letters_total",
+                "Records written to the dead letters.",
+                &["topic", "reason"],
+            )?,
+            dead_letter_failures: add.counter(
+                "kafkamq_dead_letter_failures_total",
+                "Failed attempts to write dead letters; their partitions wait.",
+            )?,
+            actor_restarts: add.counters(
+                "kafkamq_actor_restarts_total",
+                "Actors started again after they died.",
+                &["actor"],
+            )?,
+            split_failures: add.counters(
+                "kafkamq_split_failures_total",
+                "Values that should have been split and could not be.",
+                &["topic"],
+            )?,
+            config_revision: add.gauge(
+                "kafkamq_config_revision",
+                "Number of the configuration revision that runs.",
+            )?,
+            original_messages: add.counters(
+                "datakit_input_kafkamq_consumer_message_total",
+                "Kafka records handled, by status.",
+                &["topic", "partition", "status"],
+            )?,
+            original_elections: add.counter(
+                "datakit_input_kafkamq_group_election_total",
+                "Times this member joined a new generation of its group.",
+            )?,
+            registry: registry.clone(),
+        };
+        let build = IntGaugeVec::new(
+            Opts::new(
+                "kafkamq_build_info",
+                "Version of the running binary; always 1.",
+            ),
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(metrics)
+    }
+
+    /// The registry, for the exporter.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+struct Adder<'a> {
+    registry: &'a Registry,
+}
+
+impl Adder<'_> {
+    fn add<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.add(IntCounter::new(name, help)?)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn float_counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<CounterVec, prometheus::Error> {
+        self.add(CounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.add(HistogramVec::new(options, labels)?)
+    }
+}
+
+/// Children of one topic's metrics, resolved once.
+#[derive(Debug, Clone)]
+pub struct TopicMetrics {
+    /// See [`Metrics::records_received`].
+    pub received: IntCounter,
+    /// See [`Metrics::received_bytes`].
+    pub received_bytes: IntCounter,
+    /// See [`Metrics::batches_in_flight`].
+    pub batches_in_flight: IntGauge,
+    /// See [`Metrics::in_flight_bytes`].
+    pub in_flight_bytes: IntGauge,
+    /// See [`Metrics::backpressure_seconds`].
+    pub backpressure: Counter,
+    /// See [`Metrics::offsets_skipped`].
+    pub offsets_skipped: IntCounter,
+    /// See [`Metrics::split_failures`].
+    pub split_failures: IntCounter,
+    outcomes: [IntCounter; Outcome::ALL.len()],
+}
+
+impl TopicMetrics {
+    /// The children of `topic`.
+    #[must_use]
+    pub fn new(metrics: &Metrics, topic: &str) -> Self {
+        let topic = &[topic];
+        Self {
+            received: metrics.records_received.with_label_values(topic),
+            received_bytes: metrics.received_bytes.with_label_values(topic),
+            batches_in_flight: metrics.batches_in_flight.with_label_values(topic),
+            in_flight_bytes: metrics.in_flight_bytes.with_label_values(topic),
+            backpressure: metrics.backpressure_seconds.with_label_values(topic),
+            offsets_skipped: metrics.offsets_skipped.with_label_values(topic),
+            split_failures: metrics.split_failures.with_label_values(topic),
+            outcomes: Outcome::ALL.map(|outcome| {
+                metrics
+                    .records_processed
+                    .with_label_values(&[topic[0], outcome.label()])
+            }),
+        }
+    }
+
+    /// Counts records that ended with `outcome`.
+    pub fn settled(&self, outcome: Outcome, records: u64) {
+        if let Some(counter) = self.outcomes.get(outcome as usize) {
+            counter.inc_by(records);
+        }
+    }
+}
+
+/// Children of one destination's metrics, resolved once.
+#[derive(Debug, Clone)]
+pub struct SinkMetrics {
+    metrics: Metrics,
+    sink: String,
+    /// See [`Metrics::delivery_seconds`].
+    pub delivery_seconds: Histogram,
+    /// See [`Metrics::destination_state`].
+    pub state: IntGauge,
+    /// See [`Metrics::destination_queue`].
+    pub queued: IntGauge,
+    /// See [`Metrics::partial_rejections`].
+    pub partial_rejections: IntCounter,
+    /// Accepted items.
+    pub delivered: IntCounter,
+    /// Items refused for good.
+    pub rejected: IntCounter,
+    success: IntCounter,
+}
+
+impl SinkMetrics {
+    /// The children of destination `sink`.
+    #[must_use]
+    pub fn new(metrics: &Metrics, sink: &str) -> Self {
+        Self {
+            delivery_seconds: metrics.delivery_seconds.with_label_values(&[sink]),
+            state: metrics.destination_state.with_label_values(&[sink]),
+            queued: metrics.destination_queue.with_label_values(&[sink]),
+            partial_rejections: metrics.partial_rejections.with_label_values(&[sink]),
+            delivered: metrics
+                .points_forwarded
+                .with_label_values(&[sink, "delivered"]),
+            rejected: metrics
+                .points_forwarded
+                .with_label_values(&[sink, "rejected"]),
+            success: metrics.requests.with_label_values(&[sink, "200"]),
+            metrics: metrics.clone(),
+            sink: sink.to_owned(),
+        }
+    }
+
+    /// Counts one request by its status or the layer that failed.
+    pub fn request(&self, status: &str) {
+        if status == "200" {
+            self.success.inc();
+        } else {
+            self.metrics
+                .requests
+                .with_label_values(&[&self.sink, status])
+                .inc();
+        }
+    }
+
+    /// Counts one request that will be sent again.
+    pub fn retry(&self, reason: &str) {
+        self.metrics
+            .retries
+            .with_label_values(&[&self.sink, reason])
+            .inc();
+    }
+}

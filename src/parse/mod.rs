@@ -1,0 +1,16 @@
+//! Records to items: the work of a parser without its actor.
+//!
+//! Everything here is a pure function of a record and its route: which records are left out by
+//! rule, how a value is split, how points and requests are built. It knows no Kafka and no HTTP.
+
+mod answer;
+mod handle;
+mod points;
+mod sampling;
+mod split;
+
+pub use answer::{answer_category, answer_points};
+pub use handle::{encode_for_handle, passes_header_check};
+pub use points::{Origin, build_point};
+pub use sampling::Sampler;
+pub use split::{SplitError, split};

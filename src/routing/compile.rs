@@ -1,0 +1,441 @@
+//! Settings to routes: every topic gets its kind, its destination and a checked endpoint.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafkamq_point::Category;
+use kafkamq_point::codec::Encoding;
+
+use super::{
+    Destination, DestinationId, HandleRoute, InputId, KeyLanes, OutputRoute, PointRoute, Route,
+    RouteKind, RouteTable,
+};
+use crate::settings::{
+    self, DestinationKind, HandleContent, HttpSettings, InputSettings, JaegerEncoding,
+    OtelEncoding, OtelSignal, OutputSettings, Settings, StatusAction,
+};
+use crate::sinks::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
+use crate::sinks::health::HealthOptions;
+use crate::sinks::lanes::Limits;
+use crate::sinks::status::{Class, Policy, Profile};
+
+/// Where a `Content-Type` says protobuf.
+const PROTOBUF: &str = "application/x-protobuf";
+/// The header that lets a receiver recognise a repeated request.
+const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
+/// How large one request to a destination of single payloads may be: whatever Kafka could carry.
+const SINGLE_PAYLOAD_BYTES: usize = usize::MAX;
+
+/// Why settings cannot be turned into routes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoutingError {
+    /// An address or header that no request can be sent with.
+    #[error("{place}: {source}")]
+    Endpoint {
+        /// The route or output.
+        place: String,
+        /// What is wrong.
+        source: EndpointError,
+    },
+    /// A feature that this build does not have.
+    #[error("{place}: {feature} is not supported by this version")]
+    Unsupported {
+        /// The route or output.
+        place: String,
+        /// What was asked for.
+        feature: String,
+    },
+}
+
+impl RouteTable {
+    /// Compiles the routes of `settings` as revision `revision`.
+    ///
+    /// # Errors
+    /// The first endpoint that cannot be used.
+    pub fn compile(settings: &Settings, revision: u64) -> Result<Self, RoutingError> {
+        let mut compiler = Compiler {
+            response_bytes: usize::try_from(settings.limits.response_bytes).unwrap_or(usize::MAX),
+            destinations: BTreeMap::new(),
+        };
+        let mut routes = HashMap::new();
+        for input in &settings.inputs {
+            let id = InputId(input.name.as_str().into());
+            let compiled = compiler.input(&id, input, &settings.outputs)?;
+            routes.insert(id, compiled);
+        }
+        Ok(Self {
+            revision,
+            routes,
+            destinations: compiler.destinations,
+        })
+    }
+}
+
+struct Compiler {
+    response_bytes: usize,
+    destinations: BTreeMap<DestinationId, Destination>,
+}
+
+/// What a route's kind needs besides the route's own table.
+struct Place<'a> {
+    http: &'a HttpSettings,
+    destination: DestinationId,
+    profile: Profile,
+}
+
+impl Compiler {
+    fn input(
+        &mut self,
+        id: &InputId,
+        input: &InputSettings,
+        outputs: &[OutputSettings],
+    ) -> Result<HashMap<Arc<str>, Arc<Route>>, RoutingError> {
+        let mut routes = HashMap::new();
+        let mut add = |topic: &str, kind: RouteKind, threads: usize| {
+            let topic: Arc<str> = topic.into();
+            let flow = input.flow(&topic);
+            let route = Route {
+                input: id.clone(),
+                topic: Arc::clone(&topic),
+                kind,
+                lanes: key_lanes(input.ordering, threads),
+                sampling: flow.sampling_rate.map(|rate| (rate, flow.sampling_key)),
+                null_value: flow.null_value.unwrap_or_default(),
+                empty_value: flow.empty_value,
+            };
+            routes.insert(topic, Arc::new(route));
+        };
+
+        if let Some(route) = &input.skywalking {
+            let place = self.single(id, "skywalking", &route.http, Profile::DatakitTrace);
+            for topic in &route.topics {
+                let kind = match &topic.path {
+                    Some(path) => place.forward(path, PROTOBUF)?,
+                    None => RouteKind::Acknowledge,
+                };
+                add(&topic.topic, kind, route.threads);
+            }
+        }
+        if let Some(route) = &input.jaeger {
+            let profile = if route.path.starts_with("/apis/") {
+                Profile::DatakitTrace
+            } else {
+                Profile::Generic
+            };
+            let place = self.single(id, "jaeger", &route.http, profile);
+            for topic in &route.topics {
+                let kind = match route.encoding {
+                    JaegerEncoding::Raw => place.forward(&route.path, PROTOBUF)?,
+                    JaegerEncoding::Thrift => place.forward(&route.path, "application/x-thrift")?,
+                    JaegerEncoding::ZipkinThrift => {
+                        place.forward(&route.zipkin_v1_path, "application/x-thrift")?
+                    }
+                    JaegerEncoding::ZipkinProto => {
+                        place.forward(&route.zipkin_v2_path, PROTOBUF)?
+                    }
+                    JaegerEncoding::ZipkinJson => {
+                        place.forward(&route.zipkin_v2_path, "application/json")?
+                    }
+                    JaegerEncoding::OtlpProto => place.forward(&route.otlp_path, PROTOBUF)?,
+                    JaegerEncoding::OtlpJson => {
+                        place.forward(&route.otlp_path, "application/json")?
+                    }
+                    other => return Err(place.unsupported(&format!("jaeger encoding {other:?}"))),
+                };
+                add(topic, kind, route.threads);
+            }
+        }
+        if let Some(route) = &input.otel {
+            for (name, signal) in [
+                ("traces", &route.traces),
+                ("metrics", &route.metrics),
+                ("logs", &route.logs),
+            ] {
+                if signal.topics.is_empty() {
+                    continue;
+                }
+                let place = self.single(id, "otel", &route.http, otel_profile(signal));
+                for topic in &signal.topics {
+                    let content_type = match signal.encoding {
+                        OtelEncoding::OtlpProto | OtelEncoding::Raw => PROTOBUF,
+                        OtelEncoding::OtlpJson => "application/json",
+                        OtelEncoding::Auto => {
+                            return Err(place.unsupported(&format!("otel {name} encoding auto")));
+                        }
+                    };
+                    add(
+                        topic,
+                        place.forward(&signal.path, content_type)?,
+                        route.threads,
+                    );
+                }
+            }
+        }
+        if let Some(route) = &input.custom {
+            let compiled = self.outputs(outputs, route.storage_index.as_deref())?;
+            for topic in &route.topics {
+                let kind = RouteKind::Points(PointRoute {
+                    category: topic.category,
+                    script: topic.script.as_str().into(),
+                    split: topic.split.clone(),
+                    time: route.point_time,
+                    outputs: Arc::clone(&compiled),
+                });
+                add(&topic.topic, kind, route.threads);
+            }
+        }
+        if let Some(route) = &input.remote_handle {
+            let answers = match route.is_response_point {
+                true => Some(self.outputs(outputs, None)?),
+                false => None,
+            };
+            let limits = Limits {
+                max_items: route.batch_records,
+                max_bytes: usize::MAX,
+                max_age: route.batch_wait,
+                max_requests: route.http.concurrency,
+            };
+            let place = self.place(id, "remote_handle", &route.http, Profile::Handle, limits);
+            let framing = match route.content {
+                HandleContent::Batch => Framing::json_array(),
+                HandleContent::SingleRecord => Framing::none(),
+            };
+            let endpoint = place.endpoint("", &route.content_type, framing, true)?;
+            for topic in &route.topics {
+                let kind = RouteKind::Handle(HandleRoute {
+                    destination: place.destination.clone(),
+                    endpoint: Arc::clone(&endpoint),
+                    content: route.content,
+                    header_check: route.header_check,
+                    answers: answers.clone(),
+                });
+                add(topic, kind, route.threads);
+            }
+        }
+        Ok(routes)
+    }
+
+    /// A destination that takes one payload a request.
+    fn single<'a>(
+        &mut self,
+        input: &InputId,
+        block: &str,
+        http: &'a HttpSettings,
+        profile: Profile,
+    ) -> Place<'a> {
+        let limits = Limits {
+            max_items: 1,
+            max_bytes: SINGLE_PAYLOAD_BYTES,
+            max_age: Duration::ZERO,
+            max_requests: http.concurrency,
+        };
+        self.place(input, block, http, profile, limits)
+    }
+
+    fn place<'a>(
+        &mut self,
+        input: &InputId,
+        block: &str,
+        http: &'a HttpSettings,
+        profile: Profile,
+        limits: Limits,
+    ) -> Place<'a> {
+        let id = DestinationId(format!("{input}.{block}").into());
+        self.destination(&id, http, limits);
+        Place {
+            http,
+            destination: id,
+            profile,
+        }
+    }
+
+    fn destination(&mut self, id: &DestinationId, http: &HttpSettings, limits: Limits) {
+        let delivery = &http.delivery;
+        let health = HealthOptions {
+            base: delivery.backoff_min,
+            cap: delivery.backoff_max,
+            alarm_base: delivery.backoff_min.max(Duration::from_secs(1)),
+            alarm_cap: delivery.hold_backoff,
+            retry_after_cap: delivery.retry_after_max,
+            ..HealthOptions::default()
+        };
+        self.destinations
+            .entry(id.clone())
+            .or_insert_with(|| Destination {
+                id: id.clone(),
+                http: http.clone(),
+                limits,
+                health,
+                response_bytes: self.response_bytes,
+            });
+    }
+
+    fn outputs(
+        &mut self,
+        outputs: &[OutputSettings],
+        storage_index: Option<&str>,
+    ) -> Result<Arc<[OutputRoute]>, RoutingError> {
+        outputs
+            .iter()
+            .map(|output| self.output(output, storage_index))
+            .collect()
+    }
+
+    fn output(
+        &mut self,
+        output: &OutputSettings,
+        storage_index: Option<&str>,
+    ) -> Result<OutputRoute, RoutingError> {
+        let id = DestinationId(output.name.as_str().into());
+        let DestinationKind::Datakit(http) = &output.kind else {
+            return Err(RoutingError::Unsupported {
+                place: format!("output `{}`", output.name),
+                feature: "this kind of output".into(),
+            });
+        };
+        let limits = Limits {
+            max_items: output.batch.max_points,
+            max_bytes: usize::try_from(output.batch.max_bytes).unwrap_or(usize::MAX),
+            max_age: output.batch.max_wait,
+            max_requests: http.concurrency,
+        };
+        self.destination(&id, http, limits);
+        let place = Place {
+            http,
+            destination: id.clone(),
+            profile: Profile::DatakitWrite,
+        };
+        let encoding = point_encoding(output.encoding);
+        let framing = encoding.framing();
+        let framing = Framing {
+            prefix: framing.prefix.into(),
+            separator: framing.separator.into(),
+            suffix: framing.suffix.into(),
+        };
+        let mut endpoints = [const { None }; Category::ALL.len()];
+        for category in Category::ALL {
+            if !output.categories.is_empty() && !output.categories.contains(&category) {
+                continue;
+            }
+            let mut path = format!("{}?precision=n", category.write_path());
+            if let Some(index) = storage_index.filter(|_| category == Category::Logging) {
+                path.push_str("&storage_index=");
+                path.extend(url::form_urlencoded::byte_serialize(index.as_bytes()));
+            }
+            let endpoint =
+                place.endpoint(&path, encoding.content_type(), framing.clone(), false)?;
+            if let Some(slot) = endpoints.get_mut(category as usize) {
+                *slot = Some(endpoint);
+            }
+        }
+        Ok(OutputRoute {
+            destination: id,
+            encoding,
+            endpoints,
+        })
+    }
+}
+
+impl Place<'_> {
+    fn forward(&self, path: &str, content_type: &str) -> Result<RouteKind, RoutingError> {
+        let endpoint = self.endpoint(path, content_type, Framing::none(), false)?;
+        Ok(RouteKind::Forward {
+            destination: self.destination.clone(),
+            endpoint,
+        })
+    }
+
+    fn endpoint(
+        &self,
+        path: &str,
+        content_type: &str,
+        framing: Framing,
+        idempotency: bool,
+    ) -> Result<Arc<Endpoint>, RoutingError> {
+        let headers = self
+            .http
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
+            .collect();
+        let options = EndpointOptions {
+            url: self.http.url(path).into(),
+            headers,
+            content_type: Some(content_type.to_owned()),
+            framing,
+            compression: match self.http.compression {
+                settings::Compression::None => Compression::None,
+                settings::Compression::Gzip => Compression::Gzip,
+                settings::Compression::Zstd => Compression::Zstd,
+            },
+            policy: self.policy(),
+            idempotency_header: idempotency.then(|| IDEMPOTENCY_HEADER.to_owned()),
+        };
+        Endpoint::try_new(options)
+            .map(Arc::new)
+            .map_err(|source| RoutingError::Endpoint {
+                place: self.destination.to_string(),
+                source,
+            })
+    }
+
+    fn policy(&self) -> Policy {
+        let delivery = &self.http.delivery;
+        let mut policy =
+            Policy::new(self.profile).with_bounded_tries(delivery.max_retries.saturating_add(1));
+        for (range, action) in &delivery.status.rules {
+            let class = match action {
+                StatusAction::Retry => Class::Retry,
+                StatusAction::Hold => Class::Hold,
+                StatusAction::DeadLetter => Class::Reject,
+                StatusAction::Drop => Class::Drop,
+            };
+            policy = policy.with(format!("{}-{}", range.first, range.last).parse(), class);
+        }
+        policy
+    }
+
+    fn unsupported(&self, feature: &str) -> RoutingError {
+        RoutingError::Unsupported {
+            place: self.destination.to_string(),
+            feature: feature.to_owned(),
+        }
+    }
+}
+
+/// DataKit's OTLP input answers by its own rules; a path of the standard means a standard receiver.
+fn otel_profile(signal: &OtelSignal) -> Profile {
+    if signal.path.starts_with("/otel/") {
+        Profile::DatakitTrace
+    } else {
+        Profile::Otlp
+    }
+}
+
+fn key_lanes(ordering: settings::Ordering, threads: usize) -> KeyLanes {
+    let lanes = threads.max(1) as u64;
+    match ordering {
+        settings::Ordering::Partition => KeyLanes::One,
+        settings::Ordering::Free => KeyLanes::Free(lanes.max(2)),
+        settings::Ordering::ByThread | settings::Ordering::Key if lanes > 1 => {
+            KeyLanes::ByKey(lanes)
+        }
+        settings::Ordering::ByThread | settings::Ordering::Key => KeyLanes::One,
+    }
+}
+
+const fn point_encoding(encoding: settings::Encoding) -> Encoding {
+    match encoding {
+        settings::Encoding::LineProtocol => Encoding::LineProtocol,
+        settings::Encoding::Json => Encoding::Json,
+        settings::Encoding::PbJson => Encoding::PbJson,
+        settings::Encoding::Protobuf => Encoding::Protobuf,
+    }
+}

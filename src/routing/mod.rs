@@ -1,0 +1,230 @@
+//! Routing: which topic's records go where, compiled whole from the settings.
+//!
+//! A [`RouteTable`] is immutable and shared; a change of configuration compiles a new one and swaps
+//! it. Work that is under way keeps the route it began with.
+
+mod compile;
+mod limit;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use kafkamq_point::Category;
+use kafkamq_point::codec::Encoding;
+
+pub use compile::RoutingError;
+pub use limit::RateLimit;
+
+use crate::settings::{
+    HandleContent, HeaderCheck, HttpSettings, PointTime, SamplingKey, SplitSettings, ValuePolicy,
+};
+use crate::sinks::endpoint::Endpoint;
+use crate::sinks::health::HealthOptions;
+use crate::sinks::http::{TlsOptions, TransportOptions};
+use crate::sinks::lanes::Limits;
+
+/// Names an input: `[[inputs.kafkamq]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InputId(pub Arc<str>);
+
+/// Names a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DestinationId(pub Arc<str>);
+
+impl fmt::Display for InputId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for DestinationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What happens to the records of one topic.
+#[derive(Debug)]
+pub struct Route {
+    /// The input that reads the topic.
+    pub input: InputId,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// Where its records go.
+    pub kind: RouteKind,
+    /// Lanes inside a partition.
+    pub lanes: KeyLanes,
+    /// Share of records kept, in (0, 1), and what the decision is made for.
+    pub sampling: Option<(f64, SamplingKey)>,
+    /// What happens to tombstones.
+    pub null_value: ValuePolicy,
+    /// What happens to values of zero bytes.
+    pub empty_value: ValuePolicy,
+}
+
+/// How the records of a partition are spread over lanes; order holds within a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyLanes {
+    /// One lane: the partition's order.
+    One,
+    /// So many lanes, chosen by the key; records without a key are spread.
+    ByKey(u64),
+    /// So many lanes without any order.
+    Free(u64),
+}
+
+/// The kinds of route.
+#[derive(Debug)]
+pub enum RouteKind {
+    /// Settled and counted; the destination has no use for these records.
+    Acknowledge,
+    /// Each value is posted as it is.
+    Forward {
+        /// Where.
+        destination: DestinationId,
+        /// With which address and headers.
+        endpoint: Arc<Endpoint>,
+    },
+    /// Values become points.
+    Points(PointRoute),
+    /// Records are posted in batches to a user's own HTTP handle.
+    Handle(HandleRoute),
+}
+
+/// How values become points, and where those go.
+#[derive(Debug)]
+pub struct PointRoute {
+    /// Category of the points before a script changes anything.
+    pub category: Category,
+    /// The script as the topic map names it: empty means `<topic>.p`, `-` means none.
+    pub script: Arc<str>,
+    /// How one value becomes several points.
+    pub split: Option<SplitSettings>,
+    /// Where a point's time comes from before its script runs.
+    pub time: PointTime,
+    /// The outputs.
+    pub outputs: Arc<[OutputRoute]>,
+}
+
+/// One output of points.
+#[derive(Debug)]
+pub struct OutputRoute {
+    /// Where points go.
+    pub destination: DestinationId,
+    /// How they are encoded.
+    pub encoding: Encoding,
+    endpoints: [Option<Arc<Endpoint>>; Category::ALL.len()],
+}
+
+impl OutputRoute {
+    /// Where points of `category` go; `None` if this output does not take them.
+    #[must_use]
+    pub fn endpoint(&self, category: Category) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(category as usize)?.as_ref()
+    }
+}
+
+/// How records are posted to a handle.
+#[derive(Debug)]
+pub struct HandleRoute {
+    /// Where.
+    pub destination: DestinationId,
+    /// With which address and headers.
+    pub endpoint: Arc<Endpoint>,
+    /// What a request holds.
+    pub content: HandleContent,
+    /// The test of the first bytes.
+    pub header_check: HeaderCheck,
+    /// Whether answers hold points, which then go to these outputs.
+    pub answers: Option<Arc<[OutputRoute]>>,
+}
+
+/// One destination: how its actor reaches it and how much it may do at once.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Its name.
+    pub id: DestinationId,
+    /// How it is reached.
+    pub http: HttpSettings,
+    /// Limits of requests and of their number.
+    pub limits: Limits,
+    /// Back-off.
+    pub health: HealthOptions,
+    /// Largest answer that is read, in bytes.
+    pub response_bytes: usize,
+}
+
+impl Destination {
+    /// The base address without secrets, for people.
+    #[must_use]
+    pub fn shown_url(&self) -> String {
+        let mut url = self.http.endpoint.clone();
+        if url.password().is_some() && url.set_password(Some("***")).is_err() {
+            return "(hidden)".to_owned();
+        }
+        if url.query().is_some() {
+            url.set_query(Some("***"));
+        }
+        url.into()
+    }
+
+    /// How its HTTP client is built.
+    #[must_use]
+    pub fn transport_options(&self) -> TransportOptions {
+        let http = &self.http;
+        TransportOptions {
+            connect_timeout: http.delivery.connect_timeout,
+            total_timeout: http.delivery.timeout,
+            max_idle: http.concurrency,
+            max_answer_bytes: self.response_bytes,
+            tls: TlsOptions {
+                ca_file: http.ca_file.clone(),
+                cert_file: http
+                    .identity
+                    .as_ref()
+                    .map(|identity| identity.cert_file.clone()),
+                key_file: http
+                    .identity
+                    .as_ref()
+                    .map(|identity| identity.key_file.clone()),
+                insecure: http.insecure_skip_verify,
+                ..TlsOptions::default()
+            },
+            ..TransportOptions::default()
+        }
+    }
+}
+
+/// All routes and destinations of one configuration revision.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    /// Number of the revision.
+    pub revision: u64,
+    routes: HashMap<InputId, HashMap<Arc<str>, Arc<Route>>>,
+    destinations: BTreeMap<DestinationId, Destination>,
+}
+
+impl RouteTable {
+    /// The route of `topic` as read by `input`.
+    #[must_use]
+    pub fn route(&self, input: &InputId, topic: &str) -> Option<&Arc<Route>> {
+        self.routes.get(input)?.get(topic)
+    }
+
+    /// Every route.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values().flat_map(HashMap::values)
+    }
+
+    /// Every destination, by name.
+    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.destinations.values()
+    }
+
+    /// The destination called `id`.
+    #[must_use]
+    pub fn destination(&self, id: &DestinationId) -> Option<&Destination> {
+        self.destinations.get(id)
+    }
+}
