@@ -70,7 +70,6 @@ pub struct ConfigArgs {
         long,
         value_name = "FILE",
         env = "KAFKAMQ_CONFIG",
-        hide_env_values = true,
         value_delimiter = ','
     )]
     config: Vec<PathBuf>,

@@ -1,6 +1,33 @@
-//! kafkamq.
+//! kafkamq routes observability records from Kafka to HTTP collectors and time series stores.
+//!
+//! The way of a record, which is also the direction of imports:
+//!
+//! ```text
+//! kafka  ->  actors::topic  ->  actors::parser  ->  actors::forwarder  ->  ack  ->  offsets  ->  kafka
+//! ```
+//!
+//! * [`settings`]: what the operator asked for.
+//! * [`routing`]: which topic's records go where, compiled from the settings.
+//! * [`kafka`]: the only module that knows the client library.
+//! * [`record`], [`ack`], [`offsets`]: a batch, its acknowledgement, and what may be committed.
+//! * [`parse`]: records to items, as pure functions.
+//! * [`sinks`]: delivery over HTTP and the dead letters.
+//! * [`actors`]: who owns whom, and the messages between them.
+//! * [`routes`]: the HTTP server. [`metrics`]: every metric.
+//! * [`app`]: builds all of it in order and stops it in order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod ack;
+pub mod actors;
+pub mod app;
 pub mod cli;
+pub mod kafka;
+pub mod metrics;
+pub mod offsets;
+pub mod parse;
+pub mod record;
+pub mod routes;
+pub mod routing;
+pub mod scripts;
 pub mod settings;
 pub mod sinks;

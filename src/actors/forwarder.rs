@@ -1,0 +1,467 @@
+//! [`ForwarderActor`]: one destination.
+//!
+//! It owns the destination's queue, its state of health and its HTTP client, and lives as long as
+//! the destination is configured. Order, batching and retries are decided by [`Lanes`] and
+//! [`Health`]; what an answer means is decided by [`classify`]. The actor connects the three and
+//! says what became of each item. A request that was accepted is settled at once; one that failed
+//! for a passing reason stays where it is, whatever that takes; one that is refused for its content
+//! is cut until the item at fault stands alone and goes to the dead letters.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle,
+    WrapFuture,
+};
+
+use super::consignment::Consignment;
+use super::dead_letter::letter;
+use super::directory::Directory;
+use super::messages::{
+    Bury, Child, ChildStopped, Flush, Forward, GetDestinationStatus, ParseAnswer, Sweep,
+};
+use super::status::{DestinationStatus, LastError};
+use crate::metrics::{Metrics, Outcome, SinkMetrics};
+use crate::parse::answer_category;
+use crate::routing::{Destination, HandleRoute, RouteKind};
+use crate::sinks::answer::{Answer, TransportError};
+use crate::sinks::endpoint::{OffsetRange, idempotency_key};
+use crate::sinks::health::{Failure, Gate, Health, Permit, State};
+use crate::sinks::http::{Post, Transport};
+use crate::sinks::lanes::{LaneId, Lanes, Parcel, Request, RequestId};
+use crate::sinks::status::{Reason, Verdict, classify};
+
+/// Pause before a request is tried again whose refusal may be its own fault.
+const BOUNDED_RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// One destination.
+pub(crate) struct ForwarderActor {
+    destination: Destination,
+    lanes: Lanes<Consignment>,
+    health: Health,
+    transport: Arc<Transport>,
+    in_flight: HashMap<RequestId, (SpawnHandle, Permit)>,
+    timer: Option<(Instant, SpawnHandle)>,
+    metrics: SinkMetrics,
+    directory: Arc<Directory>,
+    stopped: Recipient<ChildStopped>,
+    last_error: Option<LastError>,
+}
+
+impl ForwarderActor {
+    pub(crate) fn new(
+        destination: Destination,
+        transport: Arc<Transport>,
+        directory: Arc<Directory>,
+        metrics: &Metrics,
+        stopped: Recipient<ChildStopped>,
+    ) -> Self {
+        Self {
+            lanes: Lanes::new(destination.limits),
+            health: Health::new(destination.health, fastrand::Rng::new()),
+            metrics: SinkMetrics::new(metrics, &destination.id.0),
+            destination,
+            transport,
+            in_flight: HashMap::new(),
+            timer: None,
+            directory,
+            stopped,
+            last_error: None,
+        }
+    }
+
+    /// Sends what may be sent now, and sees to it that it is called again when more may.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let again = loop {
+            if let Gate::Closed(until) = self.health.gate(now) {
+                break until;
+            }
+            match self.lanes.next(now) {
+                Some(request) => {
+                    let permit = self.health.sent();
+                    self.send(request, permit, ctx);
+                }
+                None => break self.lanes.due(),
+            }
+        };
+        if let Some(at) = again {
+            self.wake_at(at, now, ctx);
+        }
+        let load = self.lanes.load();
+        let waiting = load.queued_items + load.in_flight_items;
+        self.metrics
+            .queued
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    fn wake_at(&mut self, at: Instant, now: Instant, ctx: &mut Context<Self>) {
+        if let Some((earlier, handle)) = self.timer {
+            if earlier <= at && earlier > now {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let handle = ctx.run_later(at.saturating_duration_since(now), |actor, ctx| {
+            actor.timer = None;
+            actor.pump(ctx);
+        });
+        self.timer = Some((at, handle));
+    }
+
+    fn send(&mut self, request: Request, permit: Permit, ctx: &mut Context<Self>) {
+        let post = Post {
+            endpoint: Arc::clone(&request.endpoint),
+            items: Arc::clone(&request.items),
+            headers: Vec::new(),
+            idempotency_key: request
+                .endpoint
+                .idempotency_header()
+                .is_some()
+                .then(|| self.key(&request)),
+        };
+        let transport = Arc::clone(&self.transport);
+        let id = request.id;
+        let handle = ctx.spawn(
+            async move {
+                let began = Instant::now();
+                let outcome = transport.send(post).await;
+                (request, outcome, began.elapsed())
+            }
+            .into_actor(self)
+            .map(move |(request, outcome, took), actor, ctx| {
+                actor.in_flight.remove(&id);
+                actor.metrics.delivery_seconds.observe(took.as_secs_f64());
+                actor.finished(&request, permit, outcome);
+                actor.pump(ctx);
+            }),
+        );
+        self.in_flight.insert(id, (handle, permit));
+    }
+
+    /// The same for the same bytes of the same offsets, whoever sends them.
+    fn key(&self, request: &Request) -> http::HeaderValue {
+        let mut ranges: Vec<(&str, i32, i64, i64)> = Vec::new();
+        for part in self.lanes.parts(request.id) {
+            for item in part.items {
+                let Some((batch, record)) = part.payload.record(item.record) else {
+                    continue;
+                };
+                let (topic, partition) = (&*batch.source().topic, batch.source().partition);
+                match ranges.last_mut() {
+                    Some((t, p, _, last)) if *t == topic && *p == partition => {
+                        *last = record.offset();
+                    }
+                    _ => ranges.push((topic, partition, record.offset(), record.offset())),
+                }
+            }
+        }
+        let ranges = ranges
+            .into_iter()
+            .map(|(topic, partition, first, last)| OffsetRange {
+                topic,
+                partition,
+                first,
+                last,
+            });
+        idempotency_key(ranges, request.items.iter().map(|item| &*item.body))
+    }
+
+    fn finished(
+        &mut self,
+        request: &Request,
+        permit: Permit,
+        outcome: Result<Answer, TransportError>,
+    ) {
+        match &outcome {
+            Ok(answer) => self
+                .metrics
+                .request(itoa::Buffer::new().format(answer.status)),
+            Err(error) => self.metrics.request(error.layer.as_str()),
+        }
+        let id = request.id;
+        let verdict = classify(
+            request.endpoint.policy(),
+            &outcome,
+            request.counted,
+            request.items.len(),
+        );
+        let now = Instant::now();
+        match verdict {
+            Verdict::Delivered => {
+                self.recovered(permit);
+                self.delivered(id, outcome.ok());
+            }
+            Verdict::PartialSuccess { rejected, message } => {
+                self.recovered(permit);
+                self.metrics.partial_rejections.inc_by(rejected);
+                tracing::warn!(
+                    sink = %self.destination.id, rejected, message, "partial success"
+                );
+                self.delivered(id, None);
+            }
+            Verdict::Retry { after, reason } => {
+                self.failed(permit, Failure::Passing, after, reason, now);
+                self.lanes.retry(id, false, now);
+            }
+            Verdict::RetryBounded { after, reason } => {
+                self.failed(permit, Failure::Ambiguous, after, reason, now);
+                self.lanes.retry(id, true, now + BOUNDED_RETRY_PAUSE);
+            }
+            Verdict::Hold { after, reason } => {
+                self.failed(permit, Failure::Hold, after, reason, now);
+                self.lanes.retry(id, false, now);
+            }
+            Verdict::TooLarge { reason } => {
+                self.note(&reason);
+                self.recovered(permit);
+                if !self.lanes.too_large(id) {
+                    self.reject(id, &reason, request.tries);
+                }
+            }
+            Verdict::Bisect { reason } => {
+                self.note(&reason);
+                self.recovered(permit);
+                if !self.lanes.bisect(id) {
+                    self.reject(id, &reason, request.tries);
+                }
+            }
+            Verdict::Rejected { reason } => {
+                self.note(&reason);
+                self.recovered(permit);
+                self.reject(id, &reason, request.tries);
+            }
+            Verdict::Dropped { reason } => {
+                self.note(&reason);
+                self.recovered(permit);
+                let rejected = &self.metrics.rejected;
+                let settled = self.lanes.rejected(id, |consignment, items| {
+                    rejected.inc_by(items.len() as u64);
+                    for item in items {
+                        consignment.settle(item.record, Outcome::DroppedByStatus);
+                    }
+                });
+                drop(settled);
+            }
+        }
+    }
+
+    fn delivered(&mut self, id: RequestId, answer: Option<Answer>) {
+        let delivered = &self.metrics.delivered;
+        if let Some(answer) = answer
+            && let Some(message) = answered(&self.lanes, id, answer)
+        {
+            let parser = message
+                .asked
+                .first()
+                .and_then(|(consignment, record)| consignment.record(*record))
+                .and_then(|(batch, _)| self.directory.parser(batch.source()));
+            // The records are settled with the points of the answer; until then their shares
+            // travel in the message.
+            drop(
+                self.lanes
+                    .delivered(id, |_, items| delivered.inc_by(items.len() as u64)),
+            );
+            if let Some(parser) = parser {
+                parser.do_send(message);
+            }
+            return;
+        }
+        drop(self.lanes.delivered(id, |consignment, items| {
+            delivered.inc_by(items.len() as u64);
+            for item in items {
+                consignment.settle(item.record, Outcome::Delivered);
+            }
+        }));
+    }
+
+    fn reject(&mut self, id: RequestId, reason: &Reason, tries: u32) {
+        let mut buried = Vec::new();
+        let rejected = &self.metrics.rejected;
+        drop(self.lanes.rejected(id, |consignment, items| {
+            rejected.inc_by(items.len() as u64);
+            let route = Arc::clone(consignment.route());
+            let (letters, records) = items
+                .iter()
+                .filter_map(|item| {
+                    let (batch, record) = consignment.record(item.record)?;
+                    let text = reason.to_string();
+                    let letter = letter(
+                        &route.input,
+                        batch.source(),
+                        &record,
+                        "deliver",
+                        &text,
+                        reason.status,
+                        tries + 1,
+                    );
+                    Some((letter, item.record))
+                })
+                .unzip();
+            buried.push(Bury {
+                letters,
+                records,
+                consignment: consignment.share(),
+            });
+        }));
+        let addresses = self.directory.load();
+        for message in buried {
+            addresses.dead_letter.do_send(message);
+        }
+    }
+
+    fn recovered(&mut self, permit: Permit) {
+        if self.health.succeeded(permit) {
+            tracing::info!(sink = %self.destination.id, "the destination is up again");
+            self.show_state();
+        }
+    }
+
+    fn failed(
+        &mut self,
+        permit: Permit,
+        failure: Failure,
+        after: Option<Duration>,
+        reason: Reason,
+        now: Instant,
+    ) {
+        self.metrics.retry(&reason.code);
+        self.last_error = Some(LastError::now(reason.to_string()));
+        let text = reason.to_string();
+        if self.health.failed(permit, failure, after, reason, now) {
+            let state = self.health.state().as_str();
+            tracing::warn!(
+                sink = %self.destination.id, state, reason = text,
+                "the destination does not take data; nothing is lost, its topics wait"
+            );
+        }
+        self.show_state();
+    }
+
+    fn note(&mut self, reason: &Reason) {
+        self.last_error = Some(LastError::now(reason.to_string()));
+    }
+
+    fn show_state(&self) {
+        self.metrics.state.set(match self.health.state() {
+            State::Up => 0,
+            State::BackingOff { .. } => 1,
+            State::Alarm { .. } => 2,
+        });
+    }
+
+    /// Lets go of work that nobody waits for any more, requests under way included.
+    fn sweep(&mut self, ctx: &mut Context<Self>) {
+        let cancelled = self.lanes.cancel(Consignment::is_cancelled);
+        for id in cancelled.void {
+            if let Some((handle, permit)) = self.in_flight.remove(&id) {
+                ctx.cancel_future(handle);
+                self.health.abandoned(permit);
+            }
+            drop(self.lanes.delivered(id, |_, _| {}));
+        }
+        drop(cancelled.payloads);
+        self.pump(ctx);
+    }
+}
+
+/// If the answer of a handle is to be read for points: the message that has it read.
+fn answered(lanes: &Lanes<Consignment>, id: RequestId, answer: Answer) -> Option<ParseAnswer> {
+    let mut asked = Vec::new();
+    for part in lanes.parts(id) {
+        for item in part.items {
+            asked.push((part.payload.share(), item.record));
+        }
+    }
+    let route = Arc::clone(asked.first()?.0.route());
+    let RouteKind::Handle(HandleRoute {
+        answers: Some(_), ..
+    }) = &route.kind
+    else {
+        return None;
+    };
+    let header = |name: &str| {
+        answer
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    Some(ParseAnswer {
+        category: answer_category(header("x-category")),
+        content_type: header("content-type").map(str::to_owned),
+        body: answer.body,
+        route,
+        asked,
+    })
+}
+
+impl Actor for ForwarderActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        self.show_state();
+    }
+}
+
+impl Drop for ForwarderActor {
+    fn drop(&mut self) {
+        let child = Child::Forwarder(self.destination.id.clone());
+        self.stopped.do_send(ChildStopped { child });
+    }
+}
+
+impl Handler<Forward> for ForwarderActor {
+    type Result = ();
+
+    fn handle(&mut self, forward: Forward, ctx: &mut Self::Context) {
+        let parcel = Parcel {
+            lane: LaneId(forward.lane),
+            endpoint: forward.endpoint,
+            items: forward.items.into(),
+            arrived: Instant::now(),
+            payload: forward.consignment,
+        };
+        drop(self.lanes.push(parcel));
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Flush> for ForwarderActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
+        self.lanes.flush(Instant::now());
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Sweep> for ForwarderActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Sweep, ctx: &mut Self::Context) {
+        self.sweep(ctx);
+    }
+}
+
+impl Handler<GetDestinationStatus> for ForwarderActor {
+    type Result = MessageResult<GetDestinationStatus>;
+
+    fn handle(&mut self, _: GetDestinationStatus, _: &mut Self::Context) -> Self::Result {
+        let load = self.lanes.load();
+        let state = self.health.state();
+        MessageResult(DestinationStatus {
+            name: self.destination.id.to_string(),
+            url: self.destination.shown_url(),
+            state: state.as_str().to_owned(),
+            alarm: matches!(state, State::Alarm { .. }),
+            reason: state.reason().map(ToString::to_string),
+            queued_items: load.queued_items,
+            in_flight_items: load.in_flight_items,
+            in_flight_requests: load.in_flight_requests,
+            oldest_seconds: load.oldest.map(|oldest| oldest.elapsed().as_secs_f64()),
+            last_error: self.last_error.as_ref().map(LastError::status),
+        })
+    }
+}

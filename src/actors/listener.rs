@@ -1,0 +1,115 @@
+//! From the poll thread into the actors.
+
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use actix::Addr;
+
+use super::messages::{
+    InputFailed, InputJoined, InputReport, PartitionsAssigned, PartitionsRevoked,
+};
+use super::router::RouterActor;
+use crate::kafka::{AssignmentListener, Generation, KafkaError, PartitionReader, Statistics};
+use crate::metrics::Metrics;
+use crate::record::TopicPartition;
+use crate::routing::InputId;
+
+/// Tells the router what happens to one input's membership.
+pub(crate) struct RouterListener {
+    pub(crate) input: InputId,
+    pub(crate) router: Addr<RouterActor>,
+    pub(crate) metrics: Metrics,
+}
+
+impl RouterListener {
+    fn rebalance(&self, kind: &str) {
+        self.metrics
+            .rebalances
+            .with_label_values(&[&*self.input.0, kind])
+            .inc();
+    }
+}
+
+impl AssignmentListener for RouterListener {
+    fn assigned(&self, generation: Generation, readers: Vec<PartitionReader>) {
+        self.rebalance("assign");
+        self.metrics.original_elections.inc();
+        let partitions: Vec<String> = readers
+            .iter()
+            .map(|reader| reader.source().to_string())
+            .collect();
+        tracing::info!(input = %self.input, ?partitions, "partitions assigned");
+        let input = self.input.clone();
+        self.router.do_send(PartitionsAssigned {
+            input,
+            generation,
+            readers,
+        });
+    }
+
+    fn revoked(&self, partitions: Vec<TopicPartition>, lost: bool, deadline: Instant) {
+        self.rebalance(if lost { "lost" } else { "revoke" });
+        let count = partitions.len();
+        let (drained, all_drained) = sync_channel(0);
+        let input = self.input.clone();
+        let began = Instant::now();
+        self.router.do_send(PartitionsRevoked {
+            input,
+            partitions,
+            lost,
+            deadline,
+            drained,
+        });
+        // Nothing is ever sent: the wait ends when the last clone of the sender is dropped.
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let in_time = matches!(
+            all_drained.recv_timeout(wait),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
+        );
+        tracing::info!(
+            input = %self.input, partitions = count, lost, in_time,
+            seconds = began.elapsed().as_secs_f64(), "partitions revoked"
+        );
+    }
+
+    fn statistics(&self, statistics: Statistics) {
+        self.router.do_send(InputReport {
+            input: self.input.clone(),
+            statistics,
+        });
+    }
+
+    fn joined(&self, joined: bool) {
+        self.router.do_send(InputJoined {
+            input: self.input.clone(),
+            joined,
+        });
+    }
+
+    fn error(&self, error: &KafkaError) {
+        self.metrics
+            .kafka_errors
+            .with_label_values(&[&*self.input.0])
+            .inc();
+        self.router.do_send(InputFailed {
+            input: self.input.clone(),
+            error: error.to_string(),
+            held: error.is_authorization(),
+        });
+    }
+
+    fn committed(&self, error: Option<&KafkaError>) {
+        let outcome = if error.is_some() {
+            "failed"
+        } else {
+            "committed"
+        };
+        self.metrics
+            .commits
+            .with_label_values(&[&*self.input.0, outcome])
+            .inc();
+        if let Some(error) = error {
+            tracing::debug!(input = %self.input, %error, "a commit failed; the next carries it");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Every message between actors. Data goes one way, from topic to parser to forwarder; only the
+//! acknowledgement comes back. Messages hold no logic.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Instant;
+
+use actix::Message;
+use bytes::Bytes;
+use kafkamq_point::Category;
+
+use super::consignment::Consignment;
+use super::status::{DestinationStatus, PartitionStatus, ServiceStatus};
+use crate::ack::{AckShare, Resolution};
+use crate::kafka::{Generation, PartitionReader, Statistics};
+use crate::offsets::BatchId;
+use crate::record::{RecordBatch, TopicPartition};
+use crate::routing::{DestinationId, InputId, Route};
+use crate::sinks::dead_letter::DeadLetter;
+use crate::sinks::endpoint::Endpoint;
+use crate::sinks::lanes::Item;
+
+/// Poll thread to router: partitions were assigned.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PartitionsAssigned {
+    pub(crate) input: InputId,
+    pub(crate) generation: Generation,
+    pub(crate) readers: Vec<PartitionReader>,
+}
+
+/// Poll thread to router: partitions go. All clones of `drained` are dropped when their work in
+/// flight is settled, or at the deadline.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PartitionsRevoked {
+    pub(crate) input: InputId,
+    pub(crate) partitions: Vec<TopicPartition>,
+    pub(crate) lost: bool,
+    pub(crate) deadline: Instant,
+    pub(crate) drained: SyncSender<()>,
+}
+
+/// Poll thread to router: what the client reported.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct InputReport {
+    pub(crate) input: InputId,
+    pub(crate) statistics: Statistics,
+}
+
+/// Poll thread to router: membership changed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct InputJoined {
+    pub(crate) input: InputId,
+    pub(crate) joined: bool,
+}
+
+/// Anyone to router: an error worth an operator's attention.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct InputFailed {
+    pub(crate) input: InputId,
+    pub(crate) error: String,
+    /// Whether somebody has to act, as with a missing permission.
+    pub(crate) held: bool,
+}
+
+/// Client library, timer: the partition's queue may hold records.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct Wake;
+
+/// Router to topic: take nothing more, finish what is in flight, store, stop.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drain {
+    pub(crate) lost: bool,
+    pub(crate) deadline: Instant,
+    pub(crate) drained: SyncSender<()>,
+}
+
+/// Router to topic: this partition's part of the memory limit.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct SetCredits {
+    pub(crate) bytes: usize,
+}
+
+/// Acknowledgement to topic: one piece of a batch ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct BatchResolved {
+    pub(crate) id: BatchId,
+    pub(crate) piece: u32,
+    pub(crate) resolution: Resolution,
+}
+
+/// Topic to parser: records to be turned into items for destinations.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ParseBatch {
+    pub(crate) route: Arc<Route>,
+    pub(crate) batch: Arc<RecordBatch>,
+    pub(crate) share: AckShare,
+}
+
+/// Forwarder to parser: an answer that holds points.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ParseAnswer {
+    pub(crate) route: Arc<Route>,
+    pub(crate) category: Category,
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: Bytes,
+    /// The records the answer belongs to; they are settled when its points are.
+    pub(crate) asked: Vec<(Consignment, u32)>,
+}
+
+/// Parser to forwarder: items for one endpoint, all of one lane.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Forward {
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) lane: u64,
+    pub(crate) items: Vec<Item>,
+    pub(crate) consignment: Consignment,
+}
+
+/// Parser, forwarder, topic to dead letters: records that go no further.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Bury {
+    pub(crate) letters: Vec<DeadLetter>,
+    /// For each letter, the index of its record in the consignment.
+    pub(crate) records: Vec<u32>,
+    pub(crate) consignment: Consignment,
+}
+
+/// Drop guard of an actor to router: the actor is gone without having been told to.
+#[derive(Message, Debug, Clone)]
+#[rtype(result = "()")]
+pub(crate) struct ChildStopped {
+    pub(crate) child: Child,
+}
+
+/// Names an actor that the router owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Child {
+    Topic(InputId, TopicPartition, Generation),
+    Parser(usize),
+    Forwarder(DestinationId),
+    DeadLetter,
+}
+
+/// Router to forwarders: drop what belongs to partitions that were taken away.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct Sweep;
+
+/// Router to forwarders: send what waits for more, since a drain waits for it.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct Flush;
+
+/// App to router: stop every input (drain, commit, leave). Answers when all have.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Shutdown;
+
+/// HTTP routes to router: the state of everything.
+#[derive(Message)]
+#[rtype(result = "ServiceStatus")]
+pub(crate) struct GetStatus;
+
+/// Router to topic.
+#[derive(Message)]
+#[rtype(result = "PartitionStatus")]
+pub(crate) struct GetPartitionStatus;
+
+/// Router to forwarder.
+#[derive(Message)]
+#[rtype(result = "DestinationStatus")]
+pub(crate) struct GetDestinationStatus;

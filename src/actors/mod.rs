@@ -1,0 +1,34 @@
+//! The actors: who owns whom, and what they say to each other.
+//!
+//! ```text
+//!                      RouterActor  (system arbiter; owns everything below)
+//!                           |
+//!        +------------------+-------------------+--------------------+
+//!        |                  |                   |                    |
+//!   TopicActor         ParserActor        ForwarderActor      DeadLetterActor
+//!   one per assigned   one per core       one per             one
+//!   partition          (parse arbiters)   destination         (own arbiter: disk)
+//!   (stream arbiter)                      (forward arbiter)
+//!        |                  ^  |                ^  |                 ^
+//!        +--- ParseBatch ---+  +--- Forward ----+  +----- Bury ------+
+//!        ^                                      |
+//!        +------------- BatchResolved ----------+   (the acknowledgement, carried by `ack`)
+//! ```
+//!
+//! What is in flight is bounded at its source, by the credits of the topic actors, so every message
+//! can be sent without waiting. An actor that dies takes the messages in its hands with it, and
+//! with each of them a share of an acknowledgement: the records come back to their topic actor and
+//! are sent again, to the address that the router has put into the [`directory`] by then.
+
+mod consignment;
+mod dead_letter;
+mod directory;
+mod forwarder;
+mod listener;
+mod messages;
+mod parser;
+mod router;
+pub mod status;
+mod topic;
+
+pub use router::{Router, StartError};

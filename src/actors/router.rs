@@ -1,0 +1,773 @@
+//! [`RouterActor`]: owns every other actor.
+//!
+//! It starts them in the order in which data flows backwards, so that each finds those it sends to;
+//! gives every assigned partition a [`TopicActor`] and drains it when the partition goes; replaces
+//! parsers, forwarders and the dead letter writer when they die, with a growing pause; and has an
+//! input's client made anew when one of its partitions lost its actor. It answers for the state of
+//! everything.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::wrap_future;
+use actix::{
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseActFuture,
+    ResponseFuture,
+};
+use futures_util::future::join_all;
+
+use super::dead_letter::{DeadLetterActor, Graveyard};
+use super::directory::{Addresses, Directory};
+use super::forwarder::ForwarderActor;
+use super::listener::RouterListener;
+use super::messages::{
+    Child, ChildStopped, Drain, GetDestinationStatus, GetPartitionStatus, GetStatus, InputFailed,
+    InputJoined, InputReport, PartitionsAssigned, PartitionsRevoked, SetCredits, Shutdown, Sweep,
+};
+use super::parser::ParserActor;
+use super::status::{ActorCounts, InputStatus, LastError, ServiceStatus};
+use super::topic::{Credits, TopicActor, TopicOptions};
+use crate::kafka::client::consumer_config;
+use crate::kafka::{
+    AssignmentListener, ConsumerThread, Generation, InitialOffset, KafkaError, PartitionReader,
+    PollOptions, Statistics,
+};
+use crate::metrics::{Metrics, TopicMetrics};
+use crate::record::TopicPartition;
+use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
+use crate::settings::{DeadLetterKind, InputSettings, Offset, Settings};
+use crate::sinks::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
+use crate::sinks::http::{TlsError, Transport};
+
+/// Share of the memory limit for records in flight, all partitions together.
+const IN_FLIGHT_SHARE: u64 = 4;
+/// Least memory in flight that one partition is given: any less would starve it.
+const MIN_PARTITION_BYTES: u64 = 128 * 1024;
+/// Most memory in flight that one partition can use well.
+const MAX_PARTITION_BYTES: u64 = 16 << 20;
+/// Pause before an actor that died is started again; doubles while it keeps dying.
+const RESPAWN_PAUSE: Duration = Duration::from_millis(10);
+const RESPAWN_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// An actor that lived this long is not counted as one that keeps dying.
+const RESPAWN_RESET: Duration = Duration::from_secs(30);
+/// How long the status page waits for an actor.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why the actors cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A route or output cannot be used.
+    #[error(transparent)]
+    Routing(#[from] RoutingError),
+    /// A destination's TLS files cannot be used.
+    #[error("destination `{destination}`: {source}")]
+    Tls {
+        /// The destination.
+        destination: String,
+        /// What is wrong.
+        source: TlsError,
+    },
+    /// The folder of dead letters cannot be used.
+    #[error("dead letters: {0}")]
+    DeadLetters(#[from] DeadLetterError),
+    /// The Kafka client refused an input.
+    #[error("input `{input}`: {source}")]
+    Kafka {
+        /// The input.
+        input: String,
+        /// What is wrong.
+        source: KafkaError,
+    },
+    /// A feature that this build does not have.
+    #[error("{0} is not supported by this version")]
+    Unsupported(&'static str),
+}
+
+/// One input and its membership.
+struct Input {
+    settings: InputSettings,
+    thread: Option<ConsumerThread>,
+    topics: HashMap<TopicPartition, (Generation, Addr<TopicActor>)>,
+    limit: Option<Arc<RateLimit>>,
+    joined: bool,
+    statistics: Statistics,
+    last_error: Option<LastError>,
+}
+
+/// The threads that actors run on.
+struct Threads {
+    stream: Arbiter,
+    parse: Vec<Arbiter>,
+    forward: Arbiter,
+    dead_letter: Arbiter,
+}
+
+/// How often a child died lately.
+struct Deaths {
+    count: u32,
+    last: Instant,
+}
+
+/// Owner of all actors.
+pub(crate) struct RouterActor {
+    settings: Arc<Settings>,
+    metrics: Metrics,
+    directory: Arc<Directory>,
+    threads: Threads,
+    graveyard: Graveyard,
+    inputs: HashMap<InputId, Input>,
+    deaths: HashMap<String, Deaths>,
+    restarts: u64,
+    started: Instant,
+    stopping: bool,
+}
+
+/// A handle on the running actors, for the HTTP server and the composition root.
+#[derive(Clone)]
+pub struct Router {
+    address: Addr<RouterActor>,
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Router").finish_non_exhaustive()
+    }
+}
+
+impl Router {
+    /// Starts all actors and the consumer of every input. Must be called inside a running system.
+    ///
+    /// # Errors
+    /// When something in the settings cannot be used. Brokers and destinations need not be there.
+    pub fn start(settings: Arc<Settings>, metrics: Metrics) -> Result<Self, StartError> {
+        let routes = Arc::new(RouteTable::compile(&settings, 1)?);
+        let mut transports = HashMap::new();
+        for destination in routes.destinations() {
+            transports.insert(destination.id.clone(), transport(destination)?);
+        }
+        let graveyard = graveyard(&settings)?;
+        metrics.config_revision.set(1);
+
+        let (_, inbox) = actix::dev::channel::channel(64);
+        let context = Context::with_receiver(inbox);
+        let address = context.address();
+        let mut actor =
+            RouterActor::new(settings, metrics, routes, transports, graveyard, &address);
+        if let Err(error) = actor.start_inputs(&address) {
+            actor.stop_inputs();
+            return Err(error);
+        }
+        Ok(Self {
+            address: context.run(actor),
+        })
+    }
+
+    /// The state of everything; `None` if the router does not answer in time.
+    pub async fn status(&self) -> Option<ServiceStatus> {
+        let asked = self.address.send(GetStatus);
+        tokio::time::timeout(STATUS_TIMEOUT * 2, asked)
+            .await
+            .ok()?
+            .ok()
+    }
+
+    /// Stops all inputs: takes nothing more, settles what is in flight up to each input's
+    /// deadline, commits, and leaves the groups.
+    pub async fn shutdown(&self) {
+        if self.address.send(Shutdown).await.is_err() {
+            tracing::error!("the router is gone; inputs leave their groups by time-out");
+        }
+    }
+}
+
+fn transport(destination: &Destination) -> Result<Arc<Transport>, StartError> {
+    Transport::try_new(&destination.transport_options())
+        .map(Arc::new)
+        .map_err(|source| StartError::Tls {
+            destination: destination.id.to_string(),
+            source,
+        })
+}
+
+fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
+    match &settings.dead_letter.kind {
+        DeadLetterKind::File {
+            path,
+            segment_bytes,
+            max_bytes,
+        } => {
+            let options = DeadLetterOptions {
+                segment_bytes: *segment_bytes,
+                limit_bytes: *max_bytes,
+            };
+            Ok(Graveyard::Files(Arc::new(DeadLetterStore::open(
+                path, options,
+            )?)))
+        }
+        DeadLetterKind::None => Ok(Graveyard::Nowhere),
+        DeadLetterKind::Kafka { .. } => Err(StartError::Unsupported("a topic of dead letters")),
+    }
+}
+
+fn start_dead_letter(
+    arbiter: &Arbiter,
+    graveyard: Graveyard,
+    metrics: Metrics,
+    router: &Addr<RouterActor>,
+) -> Addr<DeadLetterActor> {
+    let stopped = router.clone().recipient();
+    DeadLetterActor::start_in_arbiter(&arbiter.handle(), move |_| {
+        DeadLetterActor::new(graveyard, metrics, stopped)
+    })
+}
+
+impl RouterActor {
+    fn new(
+        settings: Arc<Settings>,
+        metrics: Metrics,
+        routes: Arc<RouteTable>,
+        transports: HashMap<DestinationId, Arc<Transport>>,
+        graveyard: Graveyard,
+        address: &Addr<Self>,
+    ) -> Self {
+        let threads = Threads {
+            stream: Arbiter::new(),
+            parse: (0..settings.pipeline.threads.max(1))
+                .map(|_| Arbiter::new())
+                .collect(),
+            forward: Arbiter::new(),
+            dead_letter: Arbiter::new(),
+        };
+        let dead_letter = start_dead_letter(
+            &threads.dead_letter,
+            graveyard.clone(),
+            metrics.clone(),
+            address,
+        );
+        let directory = Directory::new(Addresses {
+            routes: Arc::clone(&routes),
+            parsers: Vec::new(),
+            forwarders: HashMap::new(),
+            dead_letter,
+        });
+        let actor = Self {
+            settings,
+            metrics,
+            directory,
+            threads,
+            graveyard,
+            inputs: HashMap::new(),
+            deaths: HashMap::new(),
+            restarts: 0,
+            started: Instant::now(),
+            stopping: false,
+        };
+        for destination in routes.destinations() {
+            if let Some(transport) = transports.get(&destination.id) {
+                actor.start_forwarder(destination.clone(), Arc::clone(transport), address);
+            }
+        }
+        for index in 0..actor.threads.parse.len() {
+            actor.start_parser(index, address);
+        }
+        actor
+    }
+
+    fn start_parser(&self, index: usize, address: &Addr<Self>) {
+        let Some(arbiter) = self.threads.parse.get(index) else {
+            return;
+        };
+        let (directory, metrics) = (Arc::clone(&self.directory), self.metrics.clone());
+        let stopped = address.clone().recipient();
+        let parser = ParserActor::start_in_arbiter(&arbiter.handle(), move |_| {
+            ParserActor::new(index, directory, metrics, stopped)
+        });
+        self.directory
+            .update(|addresses| match addresses.parsers.get_mut(index) {
+                Some(slot) => *slot = parser,
+                None => addresses.parsers.push(parser),
+            });
+    }
+
+    fn start_forwarder(
+        &self,
+        destination: Destination,
+        transport: Arc<Transport>,
+        address: &Addr<Self>,
+    ) {
+        let id = destination.id.clone();
+        let (directory, metrics) = (Arc::clone(&self.directory), self.metrics.clone());
+        let stopped = address.clone().recipient();
+        let arbiter = self.threads.forward.handle();
+        let forwarder = ForwarderActor::start_in_arbiter(&arbiter, move |_| {
+            ForwarderActor::new(destination, transport, directory, &metrics, stopped)
+        });
+        self.directory.update(|addresses| {
+            addresses.forwarders.insert(id, forwarder);
+        });
+    }
+
+    fn start_inputs(&mut self, address: &Addr<Self>) -> Result<(), StartError> {
+        let settings = Arc::clone(&self.settings);
+        for input in &settings.inputs {
+            let id = InputId(input.name.as_str().into());
+            let listener: Arc<dyn AssignmentListener> = Arc::new(RouterListener {
+                input: id.clone(),
+                router: address.clone(),
+                metrics: self.metrics.clone(),
+            });
+            let topics: Vec<String> = input
+                .subscriptions()
+                .iter()
+                .map(|subscription| subscription.topic.to_owned())
+                .collect();
+            let options = PollOptions {
+                input: input.name.clone(),
+                topics,
+                client: consumer_config(input, &settings.limits),
+                initial: match input.offsets {
+                    Offset::Newest => InitialOffset::Newest,
+                    Offset::Oldest => InitialOffset::Oldest,
+                    Offset::At(time) => InitialOffset::At(time),
+                },
+                drain_timeout: input.drain_timeout,
+            };
+            self.metrics
+                .input_joined
+                .with_label_values(&[&*id.0])
+                .set(0);
+            let flow = &input.flow;
+            let limit = RateLimit::new(flow.limit_records, flow.limit_bytes, Instant::now());
+            let thread =
+                ConsumerThread::start(options, listener).map_err(|source| StartError::Kafka {
+                    input: input.name.clone(),
+                    source,
+                })?;
+            self.inputs.insert(
+                id,
+                Input {
+                    settings: input.clone(),
+                    thread: Some(thread),
+                    topics: HashMap::new(),
+                    limit: limit.map(Arc::new),
+                    joined: false,
+                    statistics: Statistics::default(),
+                    last_error: None,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Asks every consumer thread to leave its group, and returns what to wait for.
+    fn stop_inputs(&mut self) -> Vec<std::thread::JoinHandle<()>> {
+        self.inputs
+            .values_mut()
+            .filter_map(|input| input.thread.take())
+            .filter_map(ConsumerThread::stop)
+            .collect()
+    }
+
+    /// This partition's part of the memory for records in flight.
+    fn partition_bytes(&self) -> usize {
+        let partitions: usize = self.inputs.values().map(|input| input.topics.len()).sum();
+        let share = self.settings.limits.memory_bytes / IN_FLIGHT_SHARE;
+        let bytes =
+            (share / partitions.max(1) as u64).clamp(MIN_PARTITION_BYTES, MAX_PARTITION_BYTES);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    fn share_out_credits(&self) {
+        let credits = SetCredits {
+            bytes: self.partition_bytes(),
+        };
+        for input in self.inputs.values() {
+            for (_, topic) in input.topics.values() {
+                topic.do_send(credits);
+            }
+        }
+    }
+
+    fn assign(
+        &mut self,
+        input_id: &InputId,
+        generation: Generation,
+        readers: Vec<PartitionReader>,
+        address: &Addr<Self>,
+    ) {
+        let limits = self.settings.limits;
+        for reader in readers {
+            let source = reader.source().clone();
+            let bytes = self.partition_bytes();
+            let Some(input) = self.inputs.get_mut(input_id) else {
+                return;
+            };
+            let own = input
+                .settings
+                .topic_flow
+                .get(&*source.topic)
+                .and_then(|flow| {
+                    RateLimit::new(flow.limit_records, flow.limit_bytes, Instant::now())
+                })
+                .map(Arc::new);
+            let options = TopicOptions {
+                input: input_id.clone(),
+                generation,
+                credits: Credits {
+                    records: input.settings.max_in_flight,
+                    bytes,
+                },
+                batch_records: limits.batch_records,
+                batch_bytes: usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX),
+                max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
+                limit: own.or_else(|| input.limit.clone()),
+                metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
+                directory: Arc::clone(&self.directory),
+                failures: address.clone().recipient(),
+                stopped: address.clone().recipient(),
+            };
+            let topic = TopicActor::start_in_arbiter(&self.threads.stream.handle(), move |_| {
+                TopicActor::new(reader, options)
+            });
+            input.topics.insert(source, (generation, topic));
+        }
+        self.share_out_credits();
+    }
+
+    fn revoke(&mut self, revoked: &PartitionsRevoked) {
+        let Some(input) = self.inputs.get_mut(&revoked.input) else {
+            return;
+        };
+        for source in &revoked.partitions {
+            let partition = source.partition.to_string();
+            let labels = &[&*source.topic, partition.as_str()];
+            // A series of a partition that somebody else owns would show a lag that is not ours.
+            for gauge in [
+                &self.metrics.consumer_lag,
+                &self.metrics.high_watermark_offset,
+                &self.metrics.committed_offset,
+            ] {
+                if gauge.remove_label_values(labels).is_err() {
+                    tracing::trace!(%source, "no series to remove");
+                }
+            }
+            if let Some((_, topic)) = input.topics.remove(source) {
+                topic.do_send(Drain {
+                    lost: revoked.lost,
+                    deadline: revoked.deadline,
+                    drained: revoked.drained.clone(),
+                });
+            }
+        }
+        if revoked.lost {
+            for forwarder in self.directory.load().forwarders.values() {
+                forwarder.do_send(Sweep);
+            }
+        }
+        self.share_out_credits();
+    }
+
+    fn report(&mut self, input_id: &InputId, statistics: Statistics) {
+        let Some(input) = self.inputs.get_mut(input_id) else {
+            return;
+        };
+        for partition in &statistics.partitions {
+            if !input.topics.contains_key(&partition.source) {
+                continue;
+            }
+            let number = partition.source.partition.to_string();
+            let labels = &[&*partition.source.topic, number.as_str()];
+            for (gauge, value) in [
+                (&self.metrics.consumer_lag, partition.lag),
+                (
+                    &self.metrics.high_watermark_offset,
+                    partition.high_watermark,
+                ),
+                (&self.metrics.committed_offset, partition.committed),
+            ] {
+                if let Some(value) = value {
+                    gauge.with_label_values(labels).set(value);
+                }
+            }
+        }
+        let joined = statistics.group_state == "up" && statistics.join_state == "steady";
+        input.joined = joined;
+        self.metrics
+            .input_joined
+            .with_label_values(&[&*input_id.0])
+            .set(i64::from(joined));
+        input.statistics = statistics;
+    }
+
+    fn child_stopped(&mut self, child: Child, ctx: &mut Context<Self>) {
+        if self.stopping {
+            return;
+        }
+        let kind = match &child {
+            Child::Topic(..) => "topic",
+            Child::Parser(_) => "parser",
+            Child::Forwarder(_) => "forwarder",
+            Child::DeadLetter => "dead_letter",
+        };
+        self.restarts += 1;
+        self.metrics.actor_restarts.with_label_values(&[kind]).inc();
+        if let Child::Topic(input, source, generation) = &child {
+            // Its reader is gone with it. The group hands the partition out again, from what is
+            // committed, once the client is made anew.
+            let Some(input) = self.inputs.get_mut(input) else {
+                return;
+            };
+            if input
+                .topics
+                .get(source)
+                .is_some_and(|(current, _)| current == generation)
+            {
+                input.topics.remove(source);
+                if let Some(thread) = &input.thread {
+                    thread.rebuild("the actor of a partition died");
+                }
+            }
+            return;
+        }
+        let now = Instant::now();
+        let deaths = self
+            .deaths
+            .entry(format!("{child:?}"))
+            .and_modify(|deaths| {
+                let alive = now.saturating_duration_since(deaths.last);
+                deaths.count = if alive > RESPAWN_RESET {
+                    1
+                } else {
+                    deaths.count + 1
+                };
+                deaths.last = now;
+            })
+            .or_insert(Deaths {
+                count: 1,
+                last: now,
+            });
+        let pause = (RESPAWN_PAUSE * 2u32.saturating_pow(deaths.count - 1)).min(RESPAWN_PAUSE_MAX);
+        tracing::error!(
+            ?child,
+            times = deaths.count,
+            "an actor died and is started again"
+        );
+        ctx.run_later(pause, move |actor, ctx| {
+            actor.respawn(child, &ctx.address());
+        });
+    }
+
+    fn respawn(&mut self, child: Child, address: &Addr<Self>) {
+        match child {
+            Child::Topic(..) => {}
+            Child::Parser(index) => self.start_parser(index, address),
+            Child::Forwarder(id) => {
+                let routes = Arc::clone(&self.directory.load().routes);
+                let Some(destination) = routes.destination(&id) else {
+                    return;
+                };
+                match transport(destination) {
+                    Ok(transport) => self.start_forwarder(destination.clone(), transport, address),
+                    Err(error) => {
+                        tracing::error!(%error, "a destination cannot be started again");
+                        address.do_send(ChildStopped {
+                            child: Child::Forwarder(id),
+                        });
+                    }
+                }
+            }
+            Child::DeadLetter => {
+                let dead_letter = start_dead_letter(
+                    &self.threads.dead_letter,
+                    self.graveyard.clone(),
+                    self.metrics.clone(),
+                    address,
+                );
+                self.directory
+                    .update(|addresses| addresses.dead_letter = dead_letter);
+            }
+        }
+    }
+
+    fn input_status(&self, id: &InputId, input: &Input) -> InputStatus {
+        InputStatus {
+            name: id.to_string(),
+            group_id: input.settings.group_id.clone(),
+            joined: input.joined,
+            group_state: input.statistics.group_state.clone(),
+            brokers_up: input.statistics.brokers_up,
+            rebalances: input.statistics.rebalances,
+            lag: input
+                .statistics
+                .partitions
+                .iter()
+                .filter_map(|partition| partition.lag)
+                .sum(),
+            partitions: Vec::new(),
+            last_error: input.last_error.as_ref().map(LastError::status),
+        }
+    }
+}
+
+impl Actor for RouterActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<PartitionsAssigned> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, assigned: PartitionsAssigned, ctx: &mut Self::Context) {
+        let PartitionsAssigned {
+            input,
+            generation,
+            readers,
+        } = assigned;
+        self.assign(&input, generation, readers, &ctx.address());
+    }
+}
+
+impl Handler<PartitionsRevoked> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, revoked: PartitionsRevoked, _: &mut Self::Context) {
+        self.revoke(&revoked);
+    }
+}
+
+impl Handler<InputReport> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, report: InputReport, _: &mut Self::Context) {
+        self.report(&report.input, report.statistics);
+    }
+}
+
+impl Handler<InputJoined> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, message: InputJoined, _: &mut Self::Context) {
+        if let Some(input) = self.inputs.get_mut(&message.input) {
+            input.joined = message.joined;
+            let gauge = self
+                .metrics
+                .input_joined
+                .with_label_values(&[&*message.input.0]);
+            gauge.set(i64::from(message.joined));
+        }
+    }
+}
+
+impl Handler<InputFailed> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, failed: InputFailed, _: &mut Self::Context) {
+        let Some(input) = self.inputs.get_mut(&failed.input) else {
+            return;
+        };
+        // The client repeats itself while a broker is away; the log need not.
+        let news = input
+            .last_error
+            .as_ref()
+            .is_none_or(|last| last.is_news(&failed.error));
+        if news {
+            tracing::warn!(input = %failed.input, error = failed.error, held = failed.held, "kafka");
+        }
+        input.last_error = Some(LastError::now(failed.error));
+    }
+}
+
+impl Handler<ChildStopped> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, stopped: ChildStopped, ctx: &mut Self::Context) {
+        self.child_stopped(stopped.child, ctx);
+    }
+}
+
+impl Handler<Shutdown> for RouterActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        let threads = self.stop_inputs();
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("a consumer thread panicked");
+                }
+            }
+        });
+        Box::pin(wrap_future(joined).map(|ended, _: &mut Self, _| {
+            if ended.is_err() {
+                tracing::error!("waiting for the consumer threads failed");
+            }
+        }))
+    }
+}
+
+impl Handler<GetStatus> for RouterActor {
+    type Result = ResponseFuture<ServiceStatus>;
+
+    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
+        let addresses = Arc::clone(&self.directory.load());
+        let mut status = ServiceStatus {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            revision: addresses.routes.revision,
+            stopping: self.stopping,
+            actors: ActorCounts {
+                topic: self.inputs.values().map(|input| input.topics.len()).sum(),
+                parser: addresses.parsers.len(),
+                forwarder: addresses.forwarders.len(),
+                restarts: self.restarts,
+            },
+            ..ServiceStatus::default()
+        };
+        let mut inputs: Vec<_> = self
+            .inputs
+            .iter()
+            .map(|(id, input)| {
+                let asked: Vec<_> = input
+                    .topics
+                    .values()
+                    .map(|(_, topic)| topic.send(GetPartitionStatus).timeout(STATUS_TIMEOUT))
+                    .collect();
+                (
+                    self.input_status(id, input),
+                    input.statistics.clone(),
+                    asked,
+                )
+            })
+            .collect();
+        inputs.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        Box::pin(async move {
+            for (mut input, statistics, asked) in inputs {
+                for mut partition in join_all(asked).await.into_iter().flatten() {
+                    let known = statistics.partitions.iter().find(|known| {
+                        known.source.partition == partition.partition
+                            && *known.source.topic == *partition.topic
+                    });
+                    if let Some(known) = known {
+                        partition.committed = known.committed;
+                        partition.high_watermark = known.high_watermark;
+                        partition.lag = known.lag;
+                    }
+                    input.partitions.push(partition);
+                }
+                input
+                    .partitions
+                    .sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+                status.inputs.push(input);
+            }
+            let asked = addresses
+                .forwarders
+                .values()
+                .map(|forwarder| forwarder.send(GetDestinationStatus).timeout(STATUS_TIMEOUT));
+            status.destinations = join_all(asked).await.into_iter().flatten().collect();
+            status.destinations.sort_by(|a, b| a.name.cmp(&b.name));
+            status
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! What each actor says about itself: plain data for the status page, readiness and tests.
+
+use serde::Serialize;
+
+/// The whole service.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ServiceStatus {
+    /// Version of the binary.
+    pub version: &'static str,
+    /// Seconds since start.
+    pub uptime_seconds: f64,
+    /// Number of the configuration revision that runs.
+    pub revision: u64,
+    /// Whether the service is shutting down.
+    pub stopping: bool,
+    /// The inputs.
+    pub inputs: Vec<InputStatus>,
+    /// The destinations.
+    pub destinations: Vec<DestinationStatus>,
+    /// Actors by kind, and how often one had to be started again.
+    pub actors: ActorCounts,
+}
+
+impl ServiceStatus {
+    /// Whether every input has joined its group and no destination is in alarm.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.stopping
+            && self.inputs.iter().all(|input| input.joined)
+            && self
+                .destinations
+                .iter()
+                .all(|destination| !destination.alarm)
+    }
+}
+
+/// One input.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct InputStatus {
+    /// Its name.
+    pub name: String,
+    /// Its consumer group.
+    pub group_id: String,
+    /// Whether it is a member of its group.
+    pub joined: bool,
+    /// State of the membership as the client names it.
+    pub group_state: String,
+    /// Brokers it is connected to.
+    pub brokers_up: u64,
+    /// Rebalances it took part in.
+    pub rebalances: u64,
+    /// Records between committed offsets and high watermarks, where both are known.
+    pub lag: i64,
+    /// Assigned partitions.
+    pub partitions: Vec<PartitionStatus>,
+    /// The error reported last.
+    pub last_error: Option<ErrorStatus>,
+}
+
+/// One assigned partition.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PartitionStatus {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// Offset of the next record to be read.
+    pub position: Option<i64>,
+    /// Offset stored for the next commit.
+    pub stored: Option<i64>,
+    /// Committed offset.
+    pub committed: Option<i64>,
+    /// Offset after the last record.
+    pub high_watermark: Option<i64>,
+    /// Records between the committed offset and the high watermark.
+    pub lag: Option<i64>,
+    /// Batches not settled yet.
+    pub batches_in_flight: usize,
+    /// Records not settled yet.
+    pub records_in_flight: usize,
+    /// Memory of records not settled yet.
+    pub bytes_in_flight: usize,
+    /// Since when reading waits for credits.
+    pub blocked_seconds: Option<f64>,
+}
+
+/// One destination.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct DestinationStatus {
+    /// Its name.
+    pub name: String,
+    /// Where requests go; secrets are masked.
+    pub url: String,
+    /// `up`, `backing_off` or `alarm`.
+    pub state: String,
+    /// Whether somebody has to act before data flows again.
+    pub alarm: bool,
+    /// Why it is not up.
+    pub reason: Option<String>,
+    /// Items that wait.
+    pub queued_items: usize,
+    /// Items of requests under way.
+    pub in_flight_items: usize,
+    /// Requests under way.
+    pub in_flight_requests: usize,
+    /// Age of the oldest item, in seconds.
+    pub oldest_seconds: Option<f64>,
+    /// The failure seen last.
+    pub last_error: Option<ErrorStatus>,
+}
+
+/// An error with its time.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ErrorStatus {
+    /// Seconds ago.
+    pub seconds_ago: f64,
+    /// What it says.
+    pub message: String,
+}
+
+/// Actors alive, and restarts since start.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct ActorCounts {
+    /// One per assigned partition.
+    pub topic: usize,
+    /// Parsers.
+    pub parser: usize,
+    /// One per destination.
+    pub forwarder: usize,
+    /// Actors started again after they died.
+    pub restarts: u64,
+}
+
+/// Remembers the last error with the moment it was seen.
+#[derive(Debug, Clone)]
+pub(crate) struct LastError {
+    at: std::time::Instant,
+    message: String,
+}
+
+impl LastError {
+    pub(crate) fn now(message: String) -> Self {
+        Self {
+            at: std::time::Instant::now(),
+            message,
+        }
+    }
+
+    /// Whether `message` differs from this error, or the last mention of it is long ago.
+    pub(crate) fn is_news(&self, message: &str) -> bool {
+        self.message != message || self.at.elapsed() > std::time::Duration::from_secs(30)
+    }
+
+    pub(crate) fn status(&self) -> ErrorStatus {
+        ErrorStatus {
+            seconds_ago: self.at.elapsed().as_secs_f64(),
+            message: self.message.clone(),
+        }
+    }
+}

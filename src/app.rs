@@ -1,0 +1,138 @@
+//! The composition root: builds everything in order, and stops it in order.
+//!
+//! Stop order: readiness falls, inputs take nothing more, what is in flight settles up to each
+//! input's deadline and is committed, the groups are left, and the HTTP server goes last, so that
+//! the end can be watched.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer};
+
+use crate::actors::{Router, StartError};
+use crate::metrics::Metrics;
+use crate::routes::{Shared, configure};
+use crate::settings::Settings;
+
+/// Seconds that open connections of the HTTP server are given to finish.
+const SERVER_GRACE_SECONDS: u64 = 2;
+
+/// Why the service cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// Metrics cannot be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The actors cannot be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The HTTP server cannot listen.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Signals cannot be handled.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct Service {
+    router: Router,
+    server: ServerHandle,
+    address: SocketAddr,
+}
+
+impl Service {
+    /// Starts the service described by `settings`. Must be called inside an actix system. Brokers
+    /// and destinations need not be there.
+    ///
+    /// # Errors
+    /// When the settings cannot be used or the address is taken.
+    pub fn start(settings: Settings) -> Result<Self, AppError> {
+        let metrics = Metrics::try_new()?;
+        let settings = Arc::new(settings);
+        let listen = settings.server.listen;
+        let router = Router::start(Arc::clone(&settings), metrics.clone())?;
+        let shared = Shared {
+            router: router.clone(),
+            metrics,
+        };
+        let server = HttpServer::new(move || App::new().configure(configure(shared.clone())))
+            .workers(settings.server.workers.max(1))
+            .shutdown_timeout(SERVER_GRACE_SECONDS)
+            .disable_signals()
+            .bind(listen)
+            .map_err(|source| AppError::Listen {
+                address: listen,
+                source,
+            })?;
+        let address = server.addrs().first().copied().unwrap_or(listen);
+        let server = server.run();
+        let handle = server.handle();
+        actix_rt::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        });
+        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "kafkamq is running");
+        Ok(Self {
+            router,
+            server: handle,
+            address,
+        })
+    }
+
+    /// Where the HTTP server listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The running actors.
+    #[must_use]
+    pub const fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Stops everything in order.
+    pub async fn stop(self) {
+        let began = std::time::Instant::now();
+        tracing::info!("stopping: settling what is in flight");
+        self.router.shutdown().await;
+        self.server.stop(true).await;
+        tracing::info!(seconds = began.elapsed().as_secs_f64(), "stopped");
+    }
+}
+
+/// Runs the service until SIGTERM or SIGINT, then stops it in order.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(settings: Settings) -> Result<(), AppError> {
+    let system = actix_rt::System::new();
+    system.block_on(async {
+        let service = Service::start(settings)?;
+        stop_requested().await.map_err(AppError::Signals)?;
+        service.stop().await;
+        Ok(())
+    })
+}
+
+/// Waits for the signal that asks for an orderly end.
+async fn stop_requested() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
