@@ -126,7 +126,7 @@ pub fn run(settings: Settings) -> Result<(), AppError> {
 }
 
 /// Waits for the signal that asks for an orderly end.
-async fn stop_requested() -> std::io::Result<()> {
+pub(crate) async fn stop_requested() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

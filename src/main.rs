@@ -3,11 +3,19 @@
 use std::process::ExitCode;
 
 use kafkamq::cli::{self, Entries};
+use kafkamq::{app, demo, telemetry};
+
+/// Points are built on one thread and freed on another; this allocator does that best.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Where the commands that run actors lead to.
 const ENTRIES: Entries = Entries {
-    run: |_, _| anyhow::bail!("the service is not part of this build"),
-    demo: |_| anyhow::bail!("the demonstration is not part of this build"),
+    run: |loaded, _| {
+        telemetry::init(&loaded.settings.log)?;
+        Ok(app::run(loaded.settings)?)
+    },
+    demo: demo::run,
 };
 
 fn main() -> ExitCode {

@@ -13,6 +13,7 @@ pub mod client;
 mod context;
 mod partition;
 mod poll_loop;
+mod producer;
 mod statistics;
 
 use std::time::Instant;
@@ -20,6 +21,7 @@ use std::time::Instant;
 pub use context::InitialOffset;
 pub use partition::{PartitionReader, ReadResult, Wake};
 pub use poll_loop::{ConsumerThread, PollOptions};
+pub use producer::{Outbound, Producer};
 use rdkafka::error::RDKafkaErrorCode;
 pub use statistics::{PartitionStatistics, Statistics};
 

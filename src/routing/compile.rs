@@ -13,7 +13,7 @@ use super::{
 };
 use crate::settings::{
     self, DestinationKind, HandleContent, HttpSettings, InputSettings, JaegerEncoding,
-    OtelEncoding, OtelSignal, OutputSettings, Settings, StatusAction,
+    OtelEncoding, OtelSignal, OutputSettings, Settings, StatusAction, ValuePolicy,
 };
 use crate::sinks::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
 use crate::sinks::health::HealthOptions;
@@ -96,13 +96,17 @@ impl Compiler {
         let mut add = |topic: &str, kind: RouteKind, threads: usize| {
             let topic: Arc<str> = topic.into();
             let flow = input.flow(&topic);
+            let null_value = match kind {
+                RouteKind::Handle(_) => ValuePolicy::Pass,
+                _ => ValuePolicy::Skip,
+            };
             let route = Route {
                 input: id.clone(),
                 topic: Arc::clone(&topic),
                 kind,
                 lanes: key_lanes(input.ordering, threads),
                 sampling: flow.sampling_rate.map(|rate| (rate, flow.sampling_key)),
-                null_value: flow.null_value.unwrap_or_default(),
+                null_value: flow.null_value.unwrap_or(null_value),
                 empty_value: flow.empty_value,
             };
             routes.insert(topic, Arc::new(route));
