@@ -70,6 +70,7 @@ pub struct ConfigArgs {
         long,
         value_name = "FILE",
         env = "KAFKAMQ_CONFIG",
+        hide_env_values = true,
         value_delimiter = ','
     )]
     config: Vec<PathBuf>,

@@ -29,7 +29,6 @@ pub mod parse;
 pub mod record;
 pub mod routes;
 pub mod routing;
-pub mod scripts;
 pub mod settings;
 pub mod sinks;
 pub mod telemetry;

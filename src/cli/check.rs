@@ -1,14 +1,16 @@
 //! `kafkamq check`: everything that can be known before the service runs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use clap::Args;
 use kafkamq_pipeline::Engine;
+use kafkamq_pipeline::diagnostic::Diagnostic as ScriptDiagnostic;
+use kafkamq_pipeline::manager::{Change, Namespace, ScriptProblem, ScriptStore, read_folder};
 use kafkamq_point::Category;
 use serde_json::json;
 
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
-use crate::scripts::{ScriptTexts, Scripts};
 use crate::settings::{Diagnostic, Diagnostics, Loaded, Severity, load, scripts_folder};
 
 /// What to check.
@@ -32,28 +34,30 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
         Err(found) => (None, found),
     };
     // Scripts are checked even when the configuration is wrong, to show everything at once.
-    let folder = scripts_folder(&sources);
-    let (texts, unreadable) = ScriptTexts::read(&folder);
-    let defaults = loaded
-        .as_ref()
-        .map(|loaded| loaded.settings.pipeline.default_scripts.clone())
-        .unwrap_or_default();
-    let scripts = Scripts::compile(&Engine::new(), &texts, defaults, None);
-    let invalid = loaded.is_none();
+    let contents = read_folder(&scripts_folder(&sources));
+    let names: Names = contents
+        .scripts
+        .iter()
+        .map(|(&category, scripts)| (category, scripts.keys().cloned().collect()))
+        .collect();
+    let unreadable: Vec<Diagnostic> = contents
+        .problems
+        .iter()
+        .map(|problem| Diagnostic::error("pipeline.path", problem.to_string()))
+        .collect();
+    let store = ScriptStore::new(Engine::new());
+    let broken = store
+        .apply(Namespace::Default, &Change::folder(contents))
+        .problems;
     if let Some(loaded) = &loaded {
-        found.0.extend(missing_scripts(loaded, &scripts));
+        found.0.extend(missing_scripts(loaded, &names));
     }
-    found.0.extend(
-        unreadable
-            .iter()
-            .map(|error| Diagnostic::error("pipeline.path", error.to_string())),
-    );
-    let broken = scripts.errors().count();
+    found.0.extend(unreadable);
     if arguments.json {
-        print_json(&found, &scripts, terminal)?;
+        print_json(&found, &broken, terminal)?;
     } else {
-        print_text(&found, &scripts, terminal)?;
-        let errors = found.errors() + broken;
+        print_text(&found, &broken, terminal)?;
+        let errors = found.errors() + broken.len();
         let warnings = found.warnings();
         let inputs = loaded
             .as_ref()
@@ -70,19 +74,22 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
                 terminal.out,
                 "configuration is valid: {}, {}, {}",
                 counted(inputs, "input"),
-                counted(scripts.len(), "script"),
+                counted(names.values().map(BTreeSet::len).sum(), "script"),
                 counted(warnings, "warning"),
             )?;
         }
     }
-    Ok(if invalid {
+    Ok(if loaded.is_none() {
         INVALID
-    } else if broken > 0 || found.errors() > 0 {
+    } else if !broken.is_empty() || found.errors() > 0 {
         FAILED
     } else {
         FINE
     })
 }
+
+/// The scripts of each category, broken ones included.
+type Names = BTreeMap<Category, BTreeSet<String>>;
 
 fn counted(number: usize, noun: &str) -> String {
     if number == 1 {
@@ -93,11 +100,14 @@ fn counted(number: usize, noun: &str) -> String {
 }
 
 /// Scripts that a map or a default names and that are not there.
-fn missing_scripts(loaded: &Loaded, scripts: &Scripts) -> Vec<Diagnostic> {
+fn missing_scripts(loaded: &Loaded, names: &Names) -> Vec<Diagnostic> {
     let mut missing = Vec::new();
     let folder = loaded.settings.pipeline.path.display();
     let mut check = |category: Category, script: &str, path: &[&str]| {
-        if script.is_empty() || script == "-" || scripts.exists(category, script) {
+        let exists = names
+            .get(&category)
+            .is_some_and(|names| names.contains(script));
+        if script.is_empty() || script == "-" || exists {
             return;
         }
         let place = match category {
@@ -132,17 +142,30 @@ fn missing_scripts(loaded: &Loaded, scripts: &Scripts) -> Vec<Diagnostic> {
     missing
 }
 
+/// The problems of a script, of which one that is merely misnamed has none.
+fn diagnostics(
+    broken: &[ScriptProblem],
+) -> impl Iterator<Item = (&ScriptProblem, &ScriptDiagnostic)> {
+    broken.iter().flat_map(|problem| {
+        problem
+            .diagnostics
+            .iter()
+            .map(move |found| (problem, found))
+    })
+}
+
 fn print_text(
     found: &Diagnostics,
-    scripts: &Scripts,
+    broken: &[ScriptProblem],
     terminal: &mut Terminal<'_>,
 ) -> io::Result<()> {
     write!(terminal.err, "{found}")?;
-    for (category, _, error) in scripts.errors() {
+    for (problem, error) in diagnostics(broken) {
+        let text = error.render(terminal.color);
         writeln!(
             terminal.err,
-            "{}\n  = note: category {category}\n",
-            error.render(terminal.color)
+            "{text}\n  = note: category {}\n",
+            problem.category
         )?;
     }
     Ok(())
@@ -150,17 +173,16 @@ fn print_text(
 
 fn print_json(
     found: &Diagnostics,
-    scripts: &Scripts,
+    broken: &[ScriptProblem],
     terminal: &mut Terminal<'_>,
 ) -> io::Result<()> {
-    let scripts: Vec<_> = scripts
-        .errors()
-        .map(|(category, name, error)| {
+    let scripts: Vec<_> = diagnostics(broken)
+        .map(|(problem, error)| {
             let position = error.source.position(error.span.start);
             json!({
                 "severity": Severity::Error,
-                "category": category.name(),
-                "script": name,
+                "category": problem.category.name(),
+                "script": problem.name,
                 "line": position.line,
                 "column": position.column,
                 "code": error.code.as_str(),

@@ -7,12 +7,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use kafkamq_pipeline::cases::{case_engine, run_cases};
-use kafkamq_pipeline::{Engine, Outcome, RunState, Script};
+use kafkamq_pipeline::manager::read_folder;
+use kafkamq_pipeline::{Engine, Outcome, RunState, Script, ScriptSet};
 use kafkamq_point::{Category, Point, Rules, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
-use crate::scripts::{ScriptTexts, Scripts};
 use crate::settings::scripts_folder;
 
 /// What to run on what.
@@ -163,47 +163,47 @@ fn script(
     terminal: &mut Terminal<'_>,
 ) -> io::Result<Option<Script>> {
     let path = Path::new(name);
-    let mut texts;
-    let file_name;
-    if path.is_file() {
-        texts = ScriptTexts::default();
-        let neighbours = path
+    let (folder, of, file_name) = if path.is_file() {
+        // Its neighbours lie in the same folder, whatever category that is for.
+        let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
-        let neighbours = ScriptTexts::read(neighbours.unwrap_or_else(|| Path::new("."))).0;
-        for (from, name, text) in neighbours.iter() {
-            // Next to the file only, whatever category the folder is for.
-            if from == Category::Logging {
-                texts.insert(category, name, text);
-            }
-        }
-        file_name = path
+        let file_name = path
             .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        (
+            folder.unwrap_or_else(|| Path::new(".")).to_owned(),
+            Category::Logging,
+            file_name,
+        )
+    } else {
+        (
+            scripts_folder(&arguments.config.sources()),
+            category,
+            name.to_owned(),
+        )
+    };
+    let mut texts = read_folder(&folder).scripts.remove(&of).unwrap_or_default();
+    if path.is_file() {
+        // The file itself may have any name.
         match std::fs::read_to_string(path) {
-            Ok(text) => texts.insert(category, file_name.clone().unwrap_or_default(), text),
+            Ok(text) => texts.insert(file_name.clone(), text),
             Err(error) => {
                 wrong(terminal, FAILED, &format!("cannot read {name}: {error}"))?;
                 return Ok(None);
             }
-        }
-    } else {
-        texts = ScriptTexts::read(&scripts_folder(&arguments.config.sources())).0;
-        file_name = Some(name.to_owned());
+        };
     }
-    let file_name = file_name.unwrap_or_default();
-    let scripts = Scripts::compile(&Engine::new(), &texts, Default::default(), None);
-    let found = scripts.get(category, &file_name);
+    let scripts = ScriptSet::compile(&Engine::new(), texts, None);
+    let found = scripts.get(&file_name);
     if found.is_none() {
-        let mut said = false;
-        for (_, _, error) in scripts
-            .errors()
-            .filter(|(of, name, _)| *of == category && *name == file_name)
-        {
+        let errors = scripts.errors(&file_name);
+        for error in errors {
             writeln!(terminal.err, "{}", error.render(terminal.color))?;
-            said = true;
         }
-        if !said {
+        if errors.is_empty() {
             let message = format!("there is neither a file nor a {category} script `{name}`");
             wrong(terminal, FAILED, &message)?;
         }

@@ -172,12 +172,36 @@ impl Document {
                 Layer::Json(tree) => layers.push(tree.clone()),
             }
         }
+        document.check_output(&layers, &mut found);
         match merge(layers) {
             Ok(tree) => document.tree = tree,
             Err(error) => found.push(Diagnostic::error("", error.to_string())),
         }
         document.apply_environment(&sources.environment, &mut found);
         (document, found)
+    }
+
+    /// One file's `[output]` and another's `[[output]]` cannot be merged.
+    fn check_output(&self, layers: &[Value], found: &mut Vec<Diagnostic>) {
+        let filled = |layer: &&Value| match layer.get("output") {
+            Some(Value::Object(table)) => !table.is_empty(),
+            Some(Value::Array(items)) => !items.is_empty(),
+            _ => false,
+        };
+        let mut kinds = layers
+            .iter()
+            .filter(filled)
+            .map(|layer| layer.get("output").is_some_and(Value::is_array));
+        let first = kinds.next();
+        if first.is_some_and(|first| kinds.any(|kind| kind != first)) {
+            let mut mixed = Diagnostic::error(
+                "output",
+                "one file says [output] and another one [[output]]",
+            )
+            .with_hint("write [[output]] in both, so that each adds one");
+            self.locate(&mut mixed, "output", Part::Key, false);
+            found.push(mixed);
+        }
     }
 
     fn parse(

@@ -312,6 +312,29 @@ fn files_add_inputs_and_override_keys() {
 }
 
 #[test]
+fn one_output_and_many_do_not_mix() {
+    let one = "[output]\nkind = \"stdout\"\n";
+    let many = "[[output]]\nkind = \"file\"\n";
+    let mixed = Sources::new().text("a.toml", one).text("b.toml", many);
+    let found = load(&mixed).err().unwrap().to_string();
+    assert!(
+        found.contains("one file says [output]") && found.contains("b.toml:1"),
+        "{found}"
+    );
+    let settings = accept(
+        &Sources::new()
+            .text("a.toml", many)
+            .text("b.toml", many.replace("file", "stdout")),
+    );
+    assert_eq!(settings.settings.outputs.len(), 2);
+    accept(
+        &Sources::new()
+            .text("a.toml", "[output]\n")
+            .text("b.toml", many),
+    );
+}
+
+#[test]
 fn the_environment_wins() {
     let sources = text(&with_topic("")).environment(environment(&[
         ("KAFKAMQ_SERVER__LISTEN", "127.0.0.1:7"),
