@@ -167,7 +167,7 @@ impl Diagnostic {
         let end = text
             .get(start..end)
             .and_then(|covered| covered.find('\n'))
-            .map_or(end, |line| start + line.max(1));
+            .map_or(end, |line| start + line);
         let snippet = Snippet::source(text)
             .path(self.source.name())
             .annotation(AnnotationKind::Primary.span(start..end));

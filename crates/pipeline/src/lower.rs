@@ -47,7 +47,6 @@ pub(crate) fn lower(
         loops: 0,
         definitions: Vec::new(),
         uses: Vec::new(),
-        frames: Vec::new(),
     };
     let body = lowerer.block(&script.statements, None);
     Lowered {
@@ -75,8 +74,6 @@ struct Lowerer<'l> {
     loops: u32,
     definitions: Vec<Definitions>,
     uses: Vec<(usize, Span)>,
-    /// The enclosing calls and list literals, outermost first.
-    frames: Vec<Span>,
 }
 
 struct Scope {
@@ -113,15 +110,8 @@ impl Lowerer<'_> {
         message: impl Into<String>,
         help: Option<String>,
     ) {
-        let mut diagnostic = Diagnostic::new(code, self.source, span, message).with_help(help);
-        diagnostic.frames = self
-            .frames
-            .iter()
-            .rev()
-            .filter(|frame| **frame != span)
-            .map(|frame| (self.source.clone(), *frame))
-            .collect();
-        self.errors.push(diagnostic);
+        self.errors
+            .push(Diagnostic::new(code, self.source, span, message).with_help(help));
     }
 
     fn open_scope(&mut self, names: Vec<Text>) -> SlotRange {

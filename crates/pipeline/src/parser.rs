@@ -155,7 +155,7 @@ impl Parser<'_> {
             Code::Unexpected,
             self.source,
             span,
-            format!("unexpected {}, expected {wanted}", kind.describe()),
+            format!("expected {wanted}, found {}", kind.describe()),
         );
         if let TokenKind::Keyword(Keyword::Reserved(word)) = kind {
             diagnostic.code = Code::Reserved;
@@ -164,6 +164,10 @@ impl Parser<'_> {
                 "return" => "`exit()` ends a script".to_owned(),
                 _ => format!("`{word}` is reserved, write it in backquotes to use it as a name"),
             });
+        }
+        if let TokenKind::Keyword(Keyword::Elif | Keyword::Else) = kind {
+            diagnostic.help =
+                Some("`elif` and `else` stand on the line of the closing `}`".to_owned());
         }
         Box::new(diagnostic)
     }

@@ -29,10 +29,7 @@ impl Lowerer<'_> {
             );
             return None;
         };
-        self.frames.push(call.name.span);
-        let site = self.bind(spec, call);
-        self.frames.pop();
-        site
+        self.bind(spec, call)
     }
 
     fn bind(&mut self, spec: &'static FunctionSpec, call: &Call) -> Option<CallSite> {

@@ -36,10 +36,7 @@ impl Lowerer<'_> {
                     .collect(),
             })),
             ExprKind::List(items) => {
-                self.frames.push(expr.span);
-                let items = items.iter().map(|item| self.value(item)).collect();
-                self.frames.pop();
-                NodeKind::List(items)
+                NodeKind::List(items.iter().map(|item| self.value(item)).collect())
             }
             ExprKind::Map(pairs) => NodeKind::Map(
                 pairs

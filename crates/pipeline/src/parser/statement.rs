@@ -85,12 +85,6 @@ impl Parser<'_> {
             | TokenKind::Semicolon
             | TokenKind::CloseBrace
             | TokenKind::End => Ok(()),
-            TokenKind::Keyword(Keyword::Elif | Keyword::Else) => {
-                let mut failure = self.unexpected("the end of the statement");
-                failure.help =
-                    Some("`elif` and `else` stand on the line of the closing `}`".to_owned());
-                Err(failure)
-            }
             _ => Err(self.unexpected("the end of the statement")),
         }
     }
