@@ -14,7 +14,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "add_pattern",
     category: FunctionCategory::Pattern,
     summary: "Defines a grok pattern",
-    doc: "Defines `%{name}` for the `grok` calls and definitions that follow in the same block and in blocks inside it. The expression may refer to patterns that are visible here. A definition hides a built-in pattern, or one of an outer block, of the same name, for direct references only: patterns built from the hidden one stay as they are. A second definition in the same block replaces the first.\n\nEverything happens when the script is loaded, also where the call can never run.",
+    doc: "Defines `%{name}` for the `grok` calls and definitions that follow in the same block \
+         and in blocks inside it. The expression may refer to patterns that are visible here. A \
+         definition hides a built-in pattern, or one of an outer block, of the same name, for \
+         direct references only: patterns built from the hidden one stay as they are. A second \
+         definition in the same block replaces the first.\n\n\
+         Everything happens when the script is loaded, also where the call can never run.",
     params: &[
         Param::literal("name", Types::STR, "The name"),
         Param::literal("pattern", Types::STR, "The expression"),

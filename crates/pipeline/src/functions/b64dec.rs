@@ -10,7 +10,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "b64dec",
     category: FunctionCategory::Encoding,
     summary: "Decodes a text from base64",
-    doc: "Standard alphabet; padding is required, line breaks are ignored, anything else fails and leaves the value as it is. A key that holds no text stays as it is.\n\nThe result may be bytes in another encoding: `decode` turns them into text.",
+    doc: "Standard alphabet; padding is required, line breaks are ignored, anything else fails \
+         and leaves the value as it is. A key that holds no text stays as it is.\n\n\
+         The result may be bytes in another encoding: `decode` turns them into text.",
     params: &[
         Param::key("key", "The key to work on"),
     ],
@@ -31,7 +33,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "Bytes that are not UTF-8 read as U+FFFD for every function but `decode` and `b64enc`, and at the end of the run.",
+        "Bytes that are not UTF-8 read as U+FFFD for every function but `decode` and `b64enc`, \
+         and at the end of the run.",
     ],
     check: None,
     call,

@@ -12,7 +12,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "cast",
     category: FunctionCategory::Value,
     summary: "Converts a key to another type",
-    doc: "`dst_type` is `int`, `float`, `bool` or `str` (also `string`). Reads the key and writes the converted value to the point; a tag stays text.\n\nTo `int`: floats and number text are truncated towards zero, `true` is 1; text that is no number is 0. To `float`: the same without truncation. To `bool`: numbers are true unless zero, text is true if it is one of `1 t T true True TRUE`. To `str`: the text of the value, lists and maps as JSON.",
+    doc: "`dst_type` is `int`, `float`, `bool` or `str` (also `string`). Reads the key and writes \
+         the converted value to the point; a tag stays text.\n\n\
+         To `int`: floats and number text are truncated towards zero, `true` is 1; text that is \
+         no number is 0. To `float`: the same without truncation. To `bool`: numbers are true \
+         unless zero, text is true if it is one of `1 t T true True TRUE`. To `str`: the text of \
+         the value, lists and maps as JSON.",
     params: &[
         Param::key("key", "The key to convert"),
         Param::literal("dst_type", Types::STR, "The type"),

@@ -11,7 +11,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "cidr",
     category: FunctionCategory::Network,
     summary: "Tells whether an address lies in a network",
-    doc: "`prefix` is an address, a slash and the number of leading bits that count. IPv4 and IPv6 are different worlds, IPv4-mapped addresses included. What cannot be read gives `false`.",
+    doc: "`prefix` is an address, a slash and the number of leading bits that count. IPv4 and \
+         IPv6 are different worlds, IPv4-mapped addresses included. What cannot be read gives \
+         `false`.",
     params: &[
         Param::of("ip", ParamKind::Source, "The address, or the key that holds it"),
         Param::of("prefix", ParamKind::Source, "The network, or the key that holds it"),

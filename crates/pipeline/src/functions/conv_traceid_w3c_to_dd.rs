@@ -10,7 +10,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "conv_traceid_w3c_to_dd",
     category: FunctionCategory::Network,
     summary: "Turns a W3C trace id into a Datadog one",
-    doc: "Of 32 hexadecimal digits the last 16 count, 16 digits count as they are; the key then holds their value as decimal text. Anything else stays as it is.",
+    doc: "Of 32 hexadecimal digits the last 16 count, 16 digits count as they are; the key then \
+         holds their value as decimal text. Anything else stays as it is.",
     params: &[
         Param::key("key", "The key to work on"),
     ],

@@ -13,7 +13,10 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "cover",
     category: FunctionCategory::Text,
     summary: "Covers a part of a text",
-    doc: "Replaces the characters from the first to the second position, both included and counted from 1, by `*`, Han characters by `＊`. Negative positions count from the end: -1 is the last character. A range that reaches beyond the text covers what there is. A key that holds no text stays as it is.",
+    doc: "Replaces the characters from the first to the second position, both included and \
+         counted from 1, by `*`, Han characters by `＊`. Negative positions count from the end: -1 \
+         is the last character. A range that reaches beyond the text covers what there is. A key \
+         that holds no text stays as it is.",
     params: &[
         Param::key("key", "The key to work on"),
         Param::of("range", ParamKind::Expr, "Two number literals in a list: the first and the last position"),

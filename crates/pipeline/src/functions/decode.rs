@@ -11,7 +11,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "decode",
     category: FunctionCategory::Encoding,
     summary: "Decodes text from another encoding",
-    doc: "`text_encode` is `gbk`, `gb18030`, `utf-16le`, `utf-16be` or `utf-8`, in lower case, as a text or the name of a key. What is malformed becomes U+FFFD; a byte order mark stays. With another encoding nothing happens.",
+    doc: "`text_encode` is `gbk`, `gb18030`, `utf-16le`, `utf-16be` or `utf-8`, in lower case, as \
+         a text or the name of a key. What is malformed becomes U+FFFD; a byte order mark stays. \
+         With another encoding nothing happens.",
     params: &[
         Param::key("key", "The key that holds the bytes"),
         Param::of("text_encode", ParamKind::Source, "The encoding"),

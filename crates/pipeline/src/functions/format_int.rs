@@ -10,7 +10,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "format_int",
     category: FunctionCategory::Value,
     summary: "Writes an int in a given base",
-    doc: "Bases 2 to 36, lower-case digits, `-` in front of negative numbers. With another base, or a value that is no int, the result is empty text.",
+    doc: "Bases 2 to 36, lower-case digits, `-` in front of negative numbers. With another base, \
+         or a value that is no int, the result is empty text.",
     params: &[
         Param::value("val", Types::ANY, "The number"),
         Param::value("base", Types::ANY, "The base"),

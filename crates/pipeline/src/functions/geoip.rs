@@ -11,7 +11,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "geoip",
     category: FunctionCategory::Network,
     summary: "Looks up where an address is",
-    doc: "Writes `city`, `province`, `country` (ISO code) and `isp` as text. Without a database, for an address without a record and for text that is no address nothing is written. Taiwan, Hong Kong and Macao are provinces of `CN`.",
+    doc: "Writes `city`, `province`, `country` (ISO code) and `isp` as text. Without a database, \
+         for an address without a record and for text that is no address nothing is written. \
+         Taiwan, Hong Kong and Macao are provinces of `CN`.",
     params: &[
         Param::key("ip", "The key that holds the address"),
     ],
@@ -26,7 +28,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "The host configures the databases: MaxMind files, a City database and optionally one of providers.",
+        "The host configures the databases: MaxMind files, a City database and optionally one of \
+         providers.",
         "`isp` is `unknown` when no provider is known.",
     ],
     check: None,

@@ -16,7 +16,14 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "grok",
     category: FunctionCategory::Pattern,
     summary: "Takes keys out of a text with a grok pattern",
-    doc: "The pattern is a regular expression (RE2 dialect) in which `%{NAME}` stands for a named pattern, `%{NAME:alias}` also captures it under the key `alias` (`-` and `.` become `_`), and `%{NAME:alias:type}` gives the capture a type: `int`, `float`, `bool` or `str`. Named groups `(?P<key>...)` capture as well.\n\nThe pattern is searched anywhere in the text; anchor it with `^` and `$`. On the first match every capture is written to the point, in order of appearance, and the call yields `true`. Without a match nothing is written and it yields `false`.\n\n`add_pattern` defines further patterns.",
+    doc: "The pattern is a regular expression (RE2 dialect) in which `%{NAME}` stands for a named \
+         pattern, `%{NAME:alias}` also captures it under the key `alias` (`-` and `.` become \
+         `_`), and `%{NAME:alias:type}` gives the capture a type: `int`, `float`, `bool` or \
+         `str`. Named groups `(?P<key>...)` capture as well.\n\n\
+         The pattern is searched anywhere in the text; anchor it with `^` and `$`. On the first \
+         match every capture is written to the point, in order of appearance, and the call yields \
+         `true`. Without a match nothing is written and it yields `false`.\n\n\
+         `add_pattern` defines further patterns.",
     params: &[
         Param::key("input", "The key that holds the text"),
         Param::literal("pattern", Types::STR, "The pattern"),
@@ -39,10 +46,13 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "A capture that took no part in the match is written as empty text; with a type it is left out.",
+        "A capture that took no part in the match is written as empty text; with a type it is \
+         left out.",
         "Of two captures of the same name the last one that took part counts.",
-        "`int` reads plain digits as decimal, also with leading zeros, and drops a fraction of zeros; anything else is 0. Text that is no float is 0.0.",
-        "A match is cheapest when the pattern begins with `^` and uses `NOTSPACE` and `[^x]*` rather than `DATA` and `IPORHOST`.",
+        "`int` reads plain digits as decimal, also with leading zeros, and drops a fraction of \
+         zeros; anything else is 0. Text that is no float is 0.0.",
+        "A match is cheapest when the pattern begins with `^` and uses `NOTSPACE` and `[^x]*` \
+         rather than `DATA` and `IPORHOST`.",
     ],
     check: Some(check),
     call,

@@ -13,7 +13,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "group_between",
     category: FunctionCategory::Value,
     summary: "Names a range of numbers",
-    doc: "If the key's number lies between the two bounds, both included, writes `new_value` to `new_key`, or to the key itself. Bools count as 0 and 1, text as the number it spells.",
+    doc: "If the key's number lies between the two bounds, both included, writes `new_value` to \
+         `new_key`, or to the key itself. Bools count as 0 and 1, text as the number it spells.",
     params: &[
         Param::key("key", "The key that holds the number"),
         Param::of("between", ParamKind::Expr, "Two number literals in a list: the bounds"),

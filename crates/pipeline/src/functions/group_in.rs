@@ -13,7 +13,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "group_in",
     category: FunctionCategory::Value,
     summary: "Names a set of values",
-    doc: "If the key's value equals an element of the list in type and value, writes `new_value` to `new_key`, or to the key itself.",
+    doc: "If the key's value equals an element of the list in type and value, writes `new_value` \
+         to `new_key`, or to the key itself.",
     params: &[
         Param::key("key", "The key that holds the value"),
         Param::of("range", ParamKind::Expr, "A list, or the name of one"),

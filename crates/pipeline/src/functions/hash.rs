@@ -14,7 +14,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "hash",
     category: FunctionCategory::Encoding,
     summary: "Computes a digest",
-    doc: "Lower-case hexadecimal digits of the text's MD5, SHA-1, SHA-256 or SHA-512. `method` is `md5`, `sha1`, `sha256` or `sha512`; another one gives empty text.",
+    doc: "Lower-case hexadecimal digits of the text's MD5, SHA-1, SHA-256 or SHA-512. `method` is \
+         `md5`, `sha1`, `sha256` or `sha512`; another one gives empty text.",
     params: &[
         Param::value("text", Types::STR, "The text"),
         Param::value("method", Types::STR, "The method"),

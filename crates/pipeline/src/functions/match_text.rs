@@ -14,7 +14,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "match",
     category: FunctionCategory::Pattern,
     summary: "Tells whether a text contains a match of a regular expression",
-    doc: "Searches anywhere in the text; anchor with `^` and `$`. The dialect is that of RE2: linear time, `\\d`, `\\w`, `\\s` and `\\b` mean ASCII, no back references and no look-around. A missing key, and a value that is no text, do not match.",
+    doc: "Searches anywhere in the text; anchor with `^` and `$`. The dialect is that of RE2: \
+         linear time, `\\d`, `\\w`, `\\s` and `\\b` mean ASCII, no back references and no \
+         look-around. A missing key, and a value that is no text, do not match.",
     params: &[
         Param::literal("pattern", Types::STR, "The regular expression"),
         Param::of("s", ParamKind::Source, "The text, or the key that holds it"),

@@ -14,7 +14,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "nullif",
     category: FunctionCategory::Value,
     summary: "Removes a key that holds a given value",
-    doc: "Removes the key from the point if its value equals `value` in type and value: 3 is neither 3.0 nor \"3\". A variable of that name is what is compared, and stays.",
+    doc: "Removes the key from the point if its value equals `value` in type and value: 3 is \
+         neither 3.0 nor \"3\". A variable of that name is what is compared, and stays.",
     params: &[
         Param::key("key", "The key"),
         Param::of("value", ParamKind::Expr, "The value: a str, int, float, bool or nil literal"),

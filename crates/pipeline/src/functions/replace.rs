@@ -14,7 +14,10 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "replace",
     category: FunctionCategory::Pattern,
     summary: "Replaces every match of a regular expression",
-    doc: "In the replacement `$1` or `${1}` is a group by number, `$name` or `${name}` by name, `$0` the whole match, `$$` a dollar sign. A name after a bare `$` is as long as letters, digits and `_` go on: write `${1}x`, not `$1x`. Groups that do not exist or took no part are empty. The key holds text afterwards, also when nothing matched.",
+    doc: "In the replacement `$1` or `${1}` is a group by number, `$name` or `${name}` by name, \
+         `$0` the whole match, `$$` a dollar sign. A name after a bare `$` is as long as letters, \
+         digits and `_` go on: write `${1}x`, not `$1x`. Groups that do not exist or took no part \
+         are empty. The key holds text afterwards, also when nothing matched.",
     params: &[
         Param::key("key", "The key to work on"),
         Param::literal("regex", Types::STR, "The regular expression"),
@@ -31,7 +34,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "An empty match directly behind another match does not count: `z*` replaced by `.` turns `azzb` into `.a.b.`.",
+        "An empty match directly behind another match does not count: `z*` replaced by `.` turns \
+         `azzb` into `.a.b.`.",
     ],
     check: Some(check),
     call,

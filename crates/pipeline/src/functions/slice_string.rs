@@ -10,7 +10,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "slice_string",
     category: FunctionCategory::Text,
     summary: "Cuts a part out of a text",
-    doc: "Yields the code points from `start` up to but not including `end`. An `end` behind the text means its end; a negative `start`, and a `start` behind `end`, give empty text.",
+    doc: "Yields the code points from `start` up to but not including `end`. An `end` behind the \
+         text means its end; a negative `start`, and a `start` behind `end`, give empty text.",
     params: &[
         Param::value("name", Types::STR, "The text"),
         Param::value("start", Types::INT, "The first character, counted from 0"),
@@ -27,7 +28,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "A negative `end` does not count from the end; it gives empty text. The slice `text[-3:]` does count.",
+        "A negative `end` does not count from the end; it gives empty text. The slice `text[-3:]` \
+         does count.",
     ],
     check: None,
     call,

@@ -11,7 +11,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "sql_cover",
     category: FunctionCategory::Text,
     summary: "Masks the values in SQL text",
-    doc: "Replaces literals by `?`, drops comments and aliases, and puts one blank between tokens, so that statements of the same shape become the same text. Runs of values collapse into one `?`. A text that cannot be read as SQL stays as it is.",
+    doc: "Replaces literals by `?`, drops comments and aliases, and puts one blank between \
+         tokens, so that statements of the same shape become the same text. Runs of values \
+         collapse into one `?`. A text that cannot be read as SQL stays as it is.",
     params: &[
         Param::key("key", "The key to work on"),
     ],
@@ -26,7 +28,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "What cannot be read, such as an open quote, is left unmasked: do not rely on this function alone to keep secrets.",
+        "What cannot be read, such as an open quote, is left unmasked: do not rely on this \
+         function alone to keep secrets.",
     ],
     check: None,
     call,

@@ -11,7 +11,14 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "strfmt",
     category: FunctionCategory::Text,
     summary: "Writes a formatted text",
-    doc: "Formats the values by `fmt` and stores the text under the key.\n\nVerbs: `%v` any value, `%d` `%b` `%o` `%x` `%X` `%c` `%q` `%U` ints, `%f` `%e` `%g` floats, `%s` `%q` `%x` text, `%t` bools, `%T` the type, `%%` a percent sign. Between `%` and the verb: flags `-` (left), `+` (sign), blank, `0` (zeros), `#` (prefixes), then width, then `.` and precision; `*` takes either from the next value, `[n]` selects a value.\n\nMistakes never fail a run: they show in the text, as `%!d(string=hi)` for a wrong type or `%!d(MISSING)` for a missing value.",
+    doc: "Formats the values by `fmt` and stores the text under the key.\n\n\
+         Verbs: `%v` any value, `%d` `%b` `%o` `%x` `%X` `%c` `%q` `%U` ints, `%f` `%e` `%g` \
+         floats, `%s` `%q` `%x` text, `%t` bools, `%T` the type, `%%` a percent sign. Between `%` \
+         and the verb: flags `-` (left), `+` (sign), blank, `0` (zeros), `#` (prefixes), then \
+         width, then `.` and precision; `*` takes either from the next value, `[n]` selects a \
+         value.\n\n\
+         Mistakes never fail a run: they show in the text, as `%!d(string=hi)` for a wrong type \
+         or `%!d(MISSING)` for a missing value.",
     params: &[
         Param::key("key", "The key to write"),
         Param::literal("fmt", Types::STR, "The format"),
@@ -35,7 +42,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     notes: &[
         "A value that cannot be computed prints as `<nil>`.",
-        "Read a key with a dot by its quoted name (`` `a.b` ``); as an attribute expression it has no value.",
+        "Read a key with a dot by its quoted name (`` `a.b` ``); as an attribute expression it \
+         has no value.",
         "The result is cut off at 1 MiB.",
     ],
     check: None,

@@ -12,7 +12,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "trim",
     category: FunctionCategory::Text,
     summary: "Strips characters from both ends of a text",
-    doc: "Without `cutset`, or with an empty one, strips Unicode white space; otherwise every character that `cutset` contains. The key holds text afterwards, also when nothing was stripped.",
+    doc: "Without `cutset`, or with an empty one, strips Unicode white space; otherwise every \
+         character that `cutset` contains. The key holds text afterwards, also when nothing was \
+         stripped.",
     params: &[
         Param::key("key", "The key to work on"),
         Param::literal("cutset", Types::STR, "The characters to strip").or(Default::Str("")),

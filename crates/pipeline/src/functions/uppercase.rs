@@ -12,7 +12,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "uppercase",
     category: FunctionCategory::Text,
     summary: "Turns a text into upper case",
-    doc: "Works code point by code point, so the number of characters never changes: what would need several characters in the other case stays, and a final sigma is like any other.",
+    doc: "Works code point by code point, so the number of characters never changes: what would \
+         need several characters in the other case stays, and a final sigma is like any other.",
     params: &[
         Param::key("key", "The key to work on"),
     ],

@@ -11,7 +11,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "url_decode",
     category: FunctionCategory::Encoding,
     summary: "Decodes a percent-encoded text",
-    doc: "One level: `+` becomes a blank, `%HH` a byte, the rest stays. A broken escape fails and leaves the value as it is.",
+    doc: "One level: `+` becomes a blank, `%HH` a byte, the rest stays. A broken escape fails and \
+         leaves the value as it is.",
     params: &[
         Param::key("key", "The key to work on"),
     ],

@@ -11,7 +11,10 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "url_parse",
     category: FunctionCategory::Encoding,
     summary: "Takes a URL apart",
-    doc: "Yields a map with `scheme` (lower case), `host` (with the port), `port`, `path` (decoded), all text and possibly empty, and `params`, a map of the decoded query in which repeated names have their values joined with commas. A missing key yields nothing, a text that is no URL fails.",
+    doc: "Yields a map with `scheme` (lower case), `host` (with the port), `port`, `path` \
+         (decoded), all text and possibly empty, and `params`, a map of the decoded query in \
+         which repeated names have their values joined with commas. A missing key yields nothing, \
+         a text that is no URL fails.",
     params: &[
         Param::key("key", "The key that holds the URL"),
     ],
@@ -26,7 +29,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "A URL without `//` behind the scheme (`mailto:a@b`, `svc:9090/x`) has neither host nor path.",
+        "A URL without `//` behind the scheme (`mailto:a@b`, `svc:9090/x`) has neither host nor \
+         path.",
         "Parts of the query with a `;` or a broken escape are left out.",
     ],
     check: None,

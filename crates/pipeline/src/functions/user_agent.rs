@@ -11,7 +11,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "user_agent",
     category: FunctionCategory::Network,
     summary: "Reads a user agent string",
-    doc: "Writes eight keys: `browser`, `browserVer`, `engine`, `engineVer`, `os` and `ua` (the platform) as text, `isMobile` and `isBot` as bools. Unknown parts are empty.",
+    doc: "Writes eight keys: `browser`, `browserVer`, `engine`, `engineVer`, `os` and `ua` (the \
+         platform) as text, `isMobile` and `isBot` as bools. Unknown parts are empty.",
     params: &[
         Param::key("key", "The key that holds the agent"),
     ],

@@ -12,7 +12,13 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "xml",
     category: FunctionCategory::Document,
     summary: "Takes a value out of XML text",
-    doc: "Evaluates an XPath 1.0 expression on the text and writes the text of the first node it selects, in document order: for an element the text of all its descendants, for an attribute its value. Without a match, and for text that is not well-formed XML, nothing is written.\n\nNames are matched as they are written: `//s:to` finds `<s:to>`, `//to` does not. A default name space hides nothing. `ends-with` is understood besides the functions of XPath 1.0.",
+    doc: "Evaluates an XPath 1.0 expression on the text and writes the text of the first node it \
+         selects, in document order: for an element the text of all its descendants, for an \
+         attribute its value. Without a match, and for text that is not well-formed XML, nothing \
+         is written.\n\n\
+         Names are matched as they are written: `//s:to` finds `<s:to>`, `//to` does not. A \
+         default name space hides nothing. `ends-with` is understood besides the functions of \
+         XPath 1.0.",
     params: &[
         Param::key("input", "The key that holds the XML"),
         Param::literal("xpath", Types::STR, "The expression"),
