@@ -21,6 +21,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         steps: 5_000,
         memory: 4 << 20,
         use_depth: 8,
+        ..Limits::default()
     });
     let Ok(script) = Script::compile(&engine, "fuzz.p", script) else {
         return;

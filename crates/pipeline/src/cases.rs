@@ -4,6 +4,8 @@
 //! `name`, `time_ns` and `scripts` (further scripts by name, for `use`). The line out repeats `id`
 //! and adds `check_error` or the resulting `point`, `run_error` and `sub_points`.
 
+use std::time::Duration;
+
 use kafkamq_point::{Category, Point, Rules, Value as Field};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
@@ -38,6 +40,7 @@ const DEFAULT_TIME_NS: i64 = 1_600_000_000_000_000_000;
 pub fn case_engine() -> Engine {
     Engine::new().with_limits(Limits {
         steps: 20_000_000_000,
+        time: Duration::from_secs(60),
         ..Limits::default()
     })
 }

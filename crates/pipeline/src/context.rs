@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use kafkamq_point::{Entry, Point, Text, Value as Field};
 
@@ -158,6 +159,7 @@ impl Cx<'_> {
     /// Writes a key of the point: a tag stays a tag and holds the value's text, anything else
     /// becomes a field of the value's type (lists and maps as JSON text).
     pub fn set(&mut self, name: &str, value: Value) {
+        self.weigh(&value);
         match self.point.get_mut(name) {
             Some(entry) => overwrite(entry, value),
             None => self.point.entries_mut().push(Entry {
@@ -170,6 +172,7 @@ impl Cx<'_> {
 
     /// [`Cx::set`] with the name of a key argument.
     pub fn set_key(&mut self, key: &Key, value: Value) {
+        self.weigh(&value);
         match self.point.get_mut(&key.name) {
             Some(entry) => overwrite(entry, value),
             None => self.point.entries_mut().push(Entry {
@@ -199,6 +202,7 @@ impl Cx<'_> {
 
     /// Makes a key a tag that holds the value's text; a field of that name is replaced.
     pub fn set_tag(&mut self, name: &str, value: Value) {
+        self.weigh(&value);
         self.point.set_tag(name, value.into_text());
     }
 
@@ -277,16 +281,45 @@ impl Cx<'_> {
                 self.state.steps_left = left;
                 Ok(())
             }
-            None => {
-                self.state.steps_left = 0;
-                Err(RunError::new(
-                    Code::OverBudget,
-                    span,
-                    "the script used up its budget of steps",
-                )
-                .with_help("a loop may never end"))
-            }
+            None => self.next_steps(steps, span),
         }
+    }
+
+    /// Looks at the clock and hands out the next few steps of the budget.
+    #[cold]
+    fn next_steps(&mut self, steps: u64, span: Span) -> Result<(), RunError> {
+        /// Often enough to notice the end, seldom enough to cost nothing.
+        const PORTION: u64 = 256;
+        let state = &mut *self.state;
+        let left = (state.steps_left + state.steps_reserve).checked_sub(steps);
+        let late = match state.started {
+            Some(started) => started.elapsed() > self.set.engine.limits().time,
+            None => false,
+        };
+        if state.started.is_none() && state.steps_reserve != self.set.engine.limits().steps {
+            state.started = Some(Instant::now());
+        }
+        let Some(left) = left.filter(|_| !late) else {
+            state.steps_left = 0;
+            state.steps_reserve = 0;
+            let what = if late { "time" } else { "steps" };
+            return Err(RunError::new(
+                Code::OverBudget,
+                span,
+                format!("the script used up its budget of {what}"),
+            )
+            .with_help("a loop may never end"));
+        };
+        state.steps_left = left.min(PORTION);
+        state.steps_reserve = left - state.steps_left;
+        Ok(())
+    }
+
+    /// Takes what is stored on the point from the memory budget; the call that stored it fails
+    /// afterwards when nothing is left.
+    fn weigh(&mut self, value: &Value) {
+        let bytes = 32 + value.as_str().map_or(0, str::len) as u64;
+        self.state.memory_left = self.state.memory_left.saturating_sub(bytes);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hashbrown::HashMap;
 
@@ -13,6 +13,9 @@ pub struct Limits {
     pub steps: u64,
     /// Bytes of lists, maps and texts a run may create, freed ones included.
     pub memory: u64,
+    /// How long a run may take. Looked at every few hundred steps, so a script that does little but
+    /// waits for one slow call is not stopped by it.
+    pub time: Duration,
     /// How deep `use` and `create_point` may call further scripts.
     pub use_depth: u32,
 }
@@ -22,6 +25,7 @@ impl Default for Limits {
         Self {
             steps: 20_000_000,
             memory: 512 << 20,
+            time: Duration::from_secs(10),
             use_depth: 64,
         }
     }

@@ -1,7 +1,7 @@
 //! Evaluates expressions.
 
 use crate::args::Args;
-use crate::ast::BinaryOp;
+use crate::ast::{BinaryOp, UnaryOp};
 use crate::context::Cx;
 use crate::diagnostic::Code;
 use crate::error::RunError;
@@ -26,10 +26,7 @@ impl Cx<'_> {
             NodeKind::List(items) => self.eval_list(items, node.span),
             NodeKind::Map(pairs) => self.eval_map(pairs, node.span),
             NodeKind::Slice(slice) => self.eval_slice(slice),
-            NodeKind::Unary(op, inner) => {
-                let value = self.eval(inner)?;
-                ops::unary(*op, &value).map_err(|refusal| at(refusal, node.span))
-            }
+            NodeKind::Unary(op, inner) => self.eval_unary(*op, inner, node.span),
         }
     }
 
@@ -43,6 +40,13 @@ impl Cx<'_> {
         Ok(self.eval(node)?.truth())
     }
 
+    #[inline(never)]
+    fn eval_unary(&mut self, op: UnaryOp, inner: &Node, span: Span) -> Result<Value, RunError> {
+        let value = self.eval(inner)?;
+        ops::unary(op, &value).map_err(|refusal| at(refusal, span))
+    }
+
+    #[inline(never)]
     fn eval_list(&mut self, items: &[Node], span: Span) -> Result<Value, RunError> {
         self.charge(64 + items.len() * size_of::<Value>(), span)?;
         let mut values = Vec::with_capacity(items.len());
@@ -52,6 +56,7 @@ impl Cx<'_> {
         Ok(Value::List(List::new(values)))
     }
 
+    #[inline(never)]
     fn eval_map(&mut self, pairs: &[(Node, Node)], span: Span) -> Result<Value, RunError> {
         self.charge(64 + pairs.len() * 2 * size_of::<Value>(), span)?;
         let map = Map::with_capacity(pairs.len());
@@ -102,6 +107,7 @@ impl Cx<'_> {
         Ok(left)
     }
 
+    #[inline(never)]
     fn eval_logic(&mut self, first: &Node, rest: &[Link]) -> Result<Value, RunError> {
         let mut left = self.eval(first)?;
         for link in rest {
@@ -232,6 +238,9 @@ impl Cx<'_> {
             Value::Map(map) => match self.eval(last)? {
                 Value::Str(key) => {
                     let value = combine(map.get(&key), value)?;
+                    if op.is_some() {
+                        self.charge(value.as_str().map_or(0, str::len), last.span)?;
+                    }
                     self.charge(2 * size_of::<Value>(), last.span)?;
                     map.insert(key, value);
                 }
@@ -240,6 +249,9 @@ impl Cx<'_> {
             Value::List(list) => {
                 let position = self.list_position(list, last)?;
                 let value = combine(list.get(position), value)?;
+                if op.is_some() {
+                    self.charge(value.as_str().map_or(0, str::len), last.span)?;
+                }
                 list.set(position, value);
             }
             other => {
@@ -253,6 +265,7 @@ impl Cx<'_> {
         Ok(())
     }
 
+    #[inline(never)]
     fn eval_slice(&mut self, slice: &SliceNode) -> Result<Value, RunError> {
         let object = self.eval(&slice.object)?;
         if !matches!(object, Value::Str(_) | Value::List(_)) {
@@ -294,6 +307,7 @@ impl Cx<'_> {
     }
 
     /// A slice bound; `nil` counts as left out.
+    #[inline(never)]
     fn bound(&mut self, node: Option<&Node>) -> Result<Option<i64>, RunError> {
         let Some(node) = node else { return Ok(None) };
         match self.eval(node)? {
@@ -310,6 +324,9 @@ impl Cx<'_> {
     pub(crate) fn eval_call(&mut self, site: &CallSite) -> Result<Value, RunError> {
         self.step(1, site.name_span)?;
         let result = (site.spec.call)(self, Args::new(site))?;
+        if self.state.memory_left == 0 {
+            self.charge(1, site.name_span)?;
+        }
         match &result {
             Value::Str(text) if text.len() > FREE_BYTES => {
                 self.charge(text.len(), site.name_span)?;

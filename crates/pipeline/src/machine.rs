@@ -119,10 +119,10 @@ impl Cx<'_> {
 
     fn ops(&mut self, ops: &[Op]) -> Result<Flow, RunError> {
         for op in ops {
-            if self.state.steps_left == 0 {
-                self.step(1, op_span(op))?;
+            match self.state.steps_left.checked_sub(1) {
+                Some(left) => self.state.steps_left = left,
+                None => self.step(1, op_span(op))?,
             }
-            self.state.steps_left -= 1;
             let flow = self.op(op)?;
             if self.state.marks.exited {
                 return Ok(Flow::Exit);

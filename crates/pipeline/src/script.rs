@@ -275,7 +275,9 @@ impl Script {
 
     fn execute(&self, point: &mut Point, state: &mut RunState) -> Outcome {
         let limits = self.set.engine.limits();
-        state.steps_left = limits.steps;
+        state.steps_left = 0;
+        state.steps_reserve = limits.steps;
+        state.started = None;
         state.memory_left = limits.memory;
         let result = Cx {
             set: &self.set,

@@ -1,6 +1,7 @@
 //! What a run needs and leaves: the reusable working memory and the outcome.
 
 use std::any::Any;
+use std::time::Instant;
 
 use kafkamq_point::{Point, Text};
 
@@ -17,7 +18,11 @@ pub struct RunState {
     /// Containers into which a container was stored: the only way to tie a knot that reference
     /// counting cannot free. They are emptied after the run.
     pub(crate) knots: Vec<Value>,
+    /// Steps until the clock is looked at again, and what is left of the budget after them.
     pub(crate) steps_left: u64,
+    pub(crate) steps_reserve: u64,
+    /// When the clock was looked at first; short runs never look.
+    pub(crate) started: Option<Instant>,
     pub(crate) memory_left: u64,
     pub(crate) marks: Marks,
     pub(crate) created: Vec<Created>,
@@ -53,6 +58,7 @@ impl RunState {
                 _ => {}
             }
         }
+        self.started = None;
         self.marks = Marks::default();
         self.created.clear();
         if self.locals_used {

@@ -204,7 +204,7 @@ impl Value {
     /// Equality within containers: types have to agree, so `1` is not `1.0`.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
-        let mut budget = 4_000_000;
+        let mut budget = 1_000_000;
         same(self, other, &mut budget, 0)
     }
 }

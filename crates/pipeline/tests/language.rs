@@ -35,6 +35,7 @@ fn endless_loops_and_hungry_scripts_are_stopped() {
         steps: 100_000,
         memory: 8 << 20,
         use_depth: 8,
+        ..Limits::default()
     });
     for text in [
         "for ;; { }",
@@ -43,6 +44,9 @@ fn endless_loops_and_hungry_scripts_are_stopped() {
         "s = \"0123456789\"\nfor ;; { s = s + s }",
         "s = \"0123456789\"\nfor ;; { s += s }",
         "m = {}\nfor i = 0; true; i += 1 { m[\"k\" + s] = i\n s = s + \"x\" }",
+        "m = {\"s\": \"0123456789\"}\nfor ;; { m[\"s\"] += m[\"s\"] }",
+        "add_key(s, \"aaaaaaaaaa\")\nfor ;; { replace(s, \"a\", \"aaaa\") }",
+        "for i = 0; true; i += 1 { pt_kvs_set(\"k\" + load_json(\"\\\"x\\\"\"), _) }",
         "for ;; { create_point(\"a\", {}, {\"b\": 1}) }",
     ] {
         let code = run_code(&engine, text);
@@ -51,6 +55,17 @@ fn endless_loops_and_hungry_scripts_are_stopped() {
             "{text}: {code:?}"
         );
     }
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_stopped() {
+    let engine = Engine::new().with_limits(Limits {
+        steps: u64::MAX / 2,
+        time: std::time::Duration::from_millis(20),
+        ..Limits::default()
+    });
+    let error = run_in(&engine, "for ;; { }").1.error.unwrap();
+    assert!(error.message.contains("time"), "{error}");
 }
 
 #[test]

@@ -89,6 +89,7 @@ fn engine() -> Engine {
         steps: 2_000,
         memory: 1 << 20,
         use_depth: 4,
+        ..Limits::default()
     })
 }
 

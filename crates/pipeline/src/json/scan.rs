@@ -198,14 +198,18 @@ impl Scanner<'_> {
         loop {
             // Keys and values are mostly short, where a plain loop beats a vector search.
             let near = self.bytes.get(self.at..)?;
-            let offset = near
-                .iter()
-                .take(16)
-                .position(|&byte| byte == b'"' || byte == b'\\');
-            self.at += match offset {
-                Some(offset) => offset,
-                None => 16 + memchr::memchr2(b'"', b'\\', near.get(16..)?)?,
-            };
+            let head = near.get(..24).unwrap_or(near);
+            let mut offset = 0;
+            while let Some(&byte) = head.get(offset)
+                && byte != b'"'
+                && byte != b'\\'
+            {
+                offset += 1;
+            }
+            if offset == head.len() {
+                offset += memchr::memchr2(b'"', b'\\', near.get(offset..)?)?;
+            }
+            self.at += offset;
             if self.peek() == b'"' {
                 self.push(kind, start, self.at);
                 self.at += 1;

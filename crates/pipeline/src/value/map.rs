@@ -24,7 +24,25 @@ struct Body(RefCell<Entries>);
 #[derive(Debug, Default)]
 pub struct Entries {
     pairs: Vec<(Text, Value)>,
+    /// The tags of the keys of a small map, in the order of the pairs: a scan compares these and
+    /// looks at the text only where they agree.
+    tags: [u64; SCAN_LIMIT],
     index: Option<HashTable<usize>>,
+}
+
+/// A number that equal keys share and different keys rarely do, read off both ends of the key.
+#[inline]
+fn tag(key: &str) -> u64 {
+    let bytes = key.as_bytes();
+    let ends = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => {
+            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
+        }
+        _ => bytes
+            .iter()
+            .fold(0, |tag, &byte| (tag << 8) | u64::from(byte)),
+    };
+    ends ^ ((bytes.len() as u64) << 59)
 }
 
 fn hash(key: &str) -> u64 {
@@ -34,7 +52,13 @@ fn hash(key: &str) -> u64 {
 impl Entries {
     fn position(&self, key: &str) -> Option<usize> {
         match &self.index {
-            None => self.pairs.iter().position(|(name, _)| name == key),
+            None => {
+                let tag = tag(key);
+                self.tags
+                    .iter()
+                    .zip(&self.pairs)
+                    .position(|(known, (name, _))| *known == tag && name == key)
+            }
             Some(index) => index
                 .find(hash(key), |&at| {
                     self.pairs.get(at).is_some_and(|(name, _)| name == key)
@@ -71,6 +95,9 @@ impl Entries {
                 .get_mut(at)
                 .map(|(_, place)| std::mem::replace(place, value));
         }
+        if let Some(place) = self.tags.get_mut(self.pairs.len()) {
+            *place = tag(&key);
+        }
         self.pairs.push((key, value));
         self.index_last();
         None
@@ -96,6 +123,9 @@ impl Entries {
     }
 
     fn rebuild(&mut self) {
+        for (place, (key, _)) in self.tags.iter_mut().zip(&self.pairs) {
+            *place = tag(key);
+        }
         if self.pairs.len() <= SCAN_LIMIT {
             self.index = None;
             return;
@@ -123,7 +153,7 @@ impl Map {
     pub fn with_capacity(entries: usize) -> Self {
         Self(Rc::new(Body(RefCell::new(Entries {
             pairs: Vec::with_capacity(entries),
-            index: None,
+            ..Entries::default()
         }))))
     }
 
