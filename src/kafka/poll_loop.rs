@@ -227,6 +227,7 @@ impl PollLoop {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the poll thread has no actors")]
     /// Gives all partitions up, which drains and commits them, then leaves the group.
     fn leave(&self, consumer: Arc<BaseConsumer<PollContext>>) {
         consumer.unsubscribe();
