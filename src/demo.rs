@@ -92,7 +92,9 @@ impl Account {
     }
 
     fn table(&self, testbed: &Testbed) -> Table {
-        let ledgers = testbed.receivers().map(|(_, receiver)| receiver.ledger().as_ref());
+        let ledgers = testbed
+            .receivers()
+            .map(|(_, receiver)| receiver.ledger().as_ref());
         self.expectation.lock().table(&ledgers)
     }
 }
@@ -105,7 +107,9 @@ fn spawn_producer(
     let producer = Producer::connect(bootstrap).context("the producer")?;
     let records = options.records;
     let until = options.duration.map(|duration| account.started + duration);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let start_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
     thread::Builder::new()
         .name("demo-producer".into())
@@ -155,7 +159,11 @@ fn produce(
         account.produced.store(count + 1, Ordering::Release);
     }
     producer.flush(FLUSH_TIMEOUT)?;
-    anyhow::ensure!(producer.failed() == 0, "the broker refused {} records", producer.failed());
+    anyhow::ensure!(
+        producer.failed() == 0,
+        "the broker refused {} records",
+        producer.failed()
+    );
     Ok(())
 }
 
@@ -163,11 +171,7 @@ fn produce(
 const SEED: u64 = 20_26;
 
 /// Prints progress until everything has arrived, the time is up, or nothing moves any more.
-async fn watch(
-    account: &Account,
-    testbed: &Testbed,
-    options: &DemoOptions,
-) -> anyhow::Result<()> {
+async fn watch(account: &Account, testbed: &Testbed, options: &DemoOptions) -> anyhow::Result<()> {
     let mut last = (0, Instant::now());
     let mut shown = Instant::now();
     let interrupted = crate::app::stop_requested();
@@ -180,14 +184,21 @@ async fn watch(
             }
             () = tokio::time::sleep(Duration::from_millis(50)) => {}
         }
-        let arrived: u64 =
-            testbed.receivers().iter().map(|(_, receiver)| receiver.ledger().total()).sum();
+        let arrived: u64 = testbed
+            .receivers()
+            .iter()
+            .map(|(_, receiver)| receiver.ledger().total())
+            .sum();
         if arrived != last.0 {
             last = (arrived, Instant::now());
         }
         if shown.elapsed() >= PROGRESS_INTERVAL {
             shown = Instant::now();
-            progress::line(account.produced.load(Ordering::Acquire), arrived, account.started);
+            progress::line(
+                account.produced.load(Ordering::Acquire),
+                arrived,
+                account.started,
+            );
         }
         if let Some(error) = account.error.lock().as_ref() {
             anyhow::bail!("producing failed: {error}");

@@ -10,7 +10,7 @@
 //! * [`routing`]: which topic's records go where, compiled from the settings.
 //! * [`kafka`]: the only module that knows the client library.
 //! * [`record`], [`ack`], [`offsets`]: a batch, its acknowledgement, and what may be committed.
-//! * [`parse`]: records to items, as pure functions.
+//! * [`parse`]: records to items, as pure functions. [`scripts`]: the script language in use.
 //! * [`sinks`]: delivery over HTTP and the dead letters.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
@@ -29,6 +29,7 @@ pub mod parse;
 pub mod record;
 pub mod routes;
 pub mod routing;
+pub mod scripts;
 pub mod settings;
 pub mod sinks;
 pub mod telemetry;

@@ -17,6 +17,9 @@ pub(crate) enum Consignment {
     Records(Records),
     /// Points of an answer to records: settled together.
     Answer(Arc<Answer>),
+    /// Points that belong to no record, such as those of aggregation. They are sent like any
+    /// other, but nothing brings them back after a crash.
+    Unattached,
 }
 
 /// Items made from records.
@@ -48,14 +51,16 @@ impl Consignment {
                 metrics: Arc::clone(&records.metrics),
             }),
             Self::Answer(answer) => Self::Answer(Arc::clone(answer)),
+            Self::Unattached => Self::Unattached,
         }
     }
 
-    /// The route that the records came by.
-    pub(crate) fn route(&self) -> &Arc<Route> {
+    /// The route that the records came by, if there are any.
+    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
         match self {
-            Self::Records(records) => &records.route,
-            Self::Answer(answer) => &answer.route,
+            Self::Records(records) => Some(&records.route),
+            Self::Answer(answer) => Some(&answer.route),
+            Self::Unattached => None,
         }
     }
 
@@ -67,6 +72,7 @@ impl Consignment {
                 let (asked, first) = answer.asked.first()?;
                 asked.record(*first)
             }
+            Self::Unattached => None,
         }
     }
 
@@ -85,6 +91,7 @@ impl Consignment {
                     }
                 }
             }
+            Self::Unattached => {}
         }
     }
 
@@ -93,6 +100,7 @@ impl Consignment {
         match self {
             Self::Records(records) => records.share.is_cancelled(),
             Self::Answer(answer) => answer.asked.iter().all(|(asked, _)| asked.is_cancelled()),
+            Self::Unattached => false,
         }
     }
 }

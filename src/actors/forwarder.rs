@@ -282,14 +282,14 @@ impl ForwarderActor {
         let rejected = &self.metrics.rejected;
         drop(self.lanes.rejected(id, |consignment, items| {
             rejected.inc_by(items.len() as u64);
-            let route = Arc::clone(consignment.route());
             let (letters, records) = items
                 .iter()
                 .filter_map(|item| {
                     let (batch, record) = consignment.record(item.record)?;
+                    let input = &consignment.route()?.input;
                     let text = reason.to_string();
                     let letter = letter(
-                        &route.input,
+                        input,
                         batch.source(),
                         &record,
                         "deliver",
@@ -375,7 +375,7 @@ fn answered(lanes: &Lanes<Consignment>, id: RequestId, answer: Answer) -> Option
             asked.push((part.payload.share(), item.record));
         }
     }
-    let route = Arc::clone(asked.first()?.0.route());
+    let route = Arc::clone(asked.first()?.0.route()?);
     let RouteKind::Handle(HandleRoute {
         answers: Some(_), ..
     }) = &route.kind

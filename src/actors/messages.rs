@@ -106,6 +106,11 @@ pub(crate) struct ParseBatch {
     pub(crate) share: AckShare,
 }
 
+/// Router to the first parser: send whatever aggregation has gathered, since the end is near.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct SendAggregated;
+
 /// Forwarder to parser: an answer that holds points.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -48,7 +48,9 @@ pub(super) fn settings(
 }
 
 fn text(bootstrap: &str, receivers: &Addresses, folder: &Path) -> String {
-    let Addresses { datakit, handle, .. } = receivers;
+    let Addresses {
+        datakit, handle, ..
+    } = receivers;
     let folder = folder.display();
     format!(
         r#"

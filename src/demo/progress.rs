@@ -12,7 +12,10 @@ pub(super) fn introduce(bootstrap: &str, service: SocketAddr, receivers: &Addres
     println!("kafkamq demo: everything runs in this process, on loopback.");
     println!("  broker     {bootstrap}   (any Kafka client can read along)");
     println!("  service    http://{service}/v1/status  /readyz  /metrics");
-    println!("  DataKit    http://{}   (stand-in that decodes what arrives)", receivers.datakit);
+    println!(
+        "  DataKit    http://{}   (stand-in that decodes what arrives)",
+        receivers.datakit
+    );
     println!("  handle     http://{}", receivers.handle);
 }
 
@@ -25,6 +28,10 @@ pub(super) fn line(produced: u64, arrived: u64, started: Instant) {
 /// The account.
 pub(super) fn conclude(table: &Table, took: Duration) {
     println!("\n{table}");
-    let verdict = if table.is_complete() { "nothing is missing" } else { "RECORDS ARE MISSING" };
+    let verdict = if table.is_complete() {
+        "nothing is missing"
+    } else {
+        "RECORDS ARE MISSING"
+    };
     println!("{verdict} ({:.1} s)", took.as_secs_f64());
 }

@@ -31,7 +31,11 @@ impl ProducerContext for ReportContext {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {
-        let counter = if result.is_ok() { &self.0.written } else { &self.0.failed };
+        let counter = if result.is_ok() {
+            &self.0.written
+        } else {
+            &self.0.failed
+        };
         counter.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -59,7 +63,9 @@ pub struct Producer {
 
 impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Producer").field("reports", &self.reports).finish_non_exhaustive()
+        f.debug_struct("Producer")
+            .field("reports", &self.reports)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,7 +78,9 @@ impl Producer {
         let context = ReportContext::default();
         let reports = Arc::clone(&context.0);
         config.set("enable.idempotence", "true");
-        let client = config.create_with_context(context).map_err(KafkaError::from_client)?;
+        let client = config
+            .create_with_context(context)
+            .map_err(KafkaError::from_client)?;
         Ok(Self { client, reports })
     }
 
@@ -102,9 +110,15 @@ impl Producer {
         message.payload = record.value;
         if !record.headers.is_empty() {
             let headers = OwnedHeaders::new_with_capacity(record.headers.len());
-            message.headers = Some(record.headers.iter().fold(headers, |headers, (name, value)| {
-                headers.insert(Header { key: name, value: Some(value) })
-            }));
+            message.headers = Some(record.headers.iter().fold(
+                headers,
+                |headers, (name, value)| {
+                    headers.insert(Header {
+                        key: name,
+                        value: Some(value),
+                    })
+                },
+            ));
         }
         loop {
             match self.client.send(message) {

@@ -1,16 +1,21 @@
 //! Records to items: the work of a parser without its actor.
 //!
 //! Everything here is a pure function of a record and its route: which records are left out by
-//! rule, how a value is split, how points and requests are built. It knows no Kafka and no HTTP.
+//! rule, how a value is split, how points and requests are built, which script runs. It knows no
+//! Kafka and no HTTP.
 
 mod answer;
+mod bodies;
 mod handle;
 mod points;
 mod sampling;
+mod scripting;
 mod split;
 
 pub use answer::{answer_category, answer_points};
+pub use bodies::{Bodies, OutputItems, slices};
 pub use handle::{encode_for_handle, passes_header_check};
 pub use points::{Origin, build_point};
 pub use sampling::Sampler;
+pub use scripting::{ScriptStep, Scripted};
 pub use split::{SplitError, split};

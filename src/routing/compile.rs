@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kafkamq_pipeline::manager::ScriptRoutes;
 use kafkamq_point::Category;
 use kafkamq_point::codec::Encoding;
 
@@ -65,8 +66,10 @@ impl RouteTable {
             let compiled = compiler.input(&id, input, &settings.outputs)?;
             routes.insert(id, compiled);
         }
+        let outputs = compiler.outputs(&settings.outputs, None)?;
         Ok(Self {
             revision,
+            outputs,
             routes,
             destinations: compiler.destinations,
         })
@@ -182,7 +185,11 @@ impl Compiler {
             for topic in &route.topics {
                 let kind = RouteKind::Points(PointRoute {
                     category: topic.category,
-                    script: topic.script.as_str().into(),
+                    scripts: ScriptRoutes::new().with_topic(
+                        topic.category,
+                        &topic.topic,
+                        topic.script.as_str(),
+                    ),
                     split: topic.split.clone(),
                     time: route.point_time,
                     outputs: Arc::clone(&compiled),

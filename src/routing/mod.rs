@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use kafkamq_pipeline::manager::ScriptRoutes;
 use kafkamq_point::Category;
 use kafkamq_point::codec::Encoding;
 
@@ -97,8 +98,8 @@ pub enum RouteKind {
 pub struct PointRoute {
     /// Category of the points before a script changes anything.
     pub category: Category,
-    /// The script as the topic map names it: empty means `<topic>.p`, `-` means none.
-    pub script: Arc<str>,
+    /// The topic map's choice of script: none named means `<topic>.p`, `-` means none at all.
+    pub scripts: ScriptRoutes,
     /// How one value becomes several points.
     pub split: Option<SplitSettings>,
     /// Where a point's time comes from before its script runs.
@@ -201,6 +202,8 @@ impl Destination {
 pub struct RouteTable {
     /// Number of the revision.
     pub revision: u64,
+    /// Where points go that belong to no record, such as those of aggregation.
+    pub outputs: Arc<[OutputRoute]>,
     routes: HashMap<InputId, HashMap<Arc<str>, Arc<Route>>>,
     destinations: BTreeMap<DestinationId, Destination>,
 }
