@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, ResponseActFuture,
-    ResponseFuture,
+    Actor, Addr, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
 };
 use futures_util::future::join_all;
 
@@ -22,10 +21,11 @@ use super::directory::{Addresses, Directory};
 use super::forwarder::ForwarderActor;
 use super::listener::RouterListener;
 use super::messages::{
-    Child, ChildStopped, Drain, GetDestinationStatus, GetPartitionStatus, GetStatus, InputFailed,
-    InputJoined, InputReport, PartitionsAssigned, PartitionsRevoked, SetCredits, Shutdown, Sweep,
+    Child, ChildStopped, Drain, Flush, GetDestinationStatus, GetPartitionStatus, GetStatus,
+    InputFailed, InputJoined, InputReport, PartitionsAssigned, PartitionsRevoked, SendAggregated,
+    SetCredits, Shutdown, Sweep,
 };
-use super::parser::ParserActor;
+use super::parser::{ParserActor, ParserOptions};
 use super::status::{ActorCounts, InputStatus, LastError, ServiceStatus};
 use super::topic::{Credits, TopicActor, TopicOptions};
 use crate::kafka::client::consumer_config;
@@ -36,6 +36,7 @@ use crate::kafka::{
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::record::TopicPartition;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
+use crate::scripts::{Scripts, ScriptsError};
 use crate::settings::{DeadLetterKind, InputSettings, Offset, Settings};
 use crate::sinks::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
 use crate::sinks::http::{TlsError, Transport};
@@ -51,6 +52,8 @@ const RESPAWN_PAUSE: Duration = Duration::from_millis(10);
 const RESPAWN_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// An actor that lived this long is not counted as one that keeps dying.
 const RESPAWN_RESET: Duration = Duration::from_secs(30);
+/// How long the end waits for points of aggregation, which no offset stands for.
+const FINAL_DELIVERY_GRACE: Duration = Duration::from_secs(5);
 /// How long the status page waits for an actor.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -69,6 +72,9 @@ pub enum StartError {
         /// What is wrong.
         source: TlsError,
     },
+    /// The script engine cannot be set up.
+    #[error(transparent)]
+    Scripts(#[from] ScriptsError),
     /// The folder of dead letters cannot be used.
     #[error("dead letters: {0}")]
     DeadLetters(#[from] DeadLetterError),
@@ -117,6 +123,7 @@ pub(crate) struct RouterActor {
     directory: Arc<Directory>,
     threads: Threads,
     graveyard: Graveyard,
+    scripts: Arc<Scripts>,
     inputs: HashMap<InputId, Input>,
     deaths: HashMap<String, Deaths>,
     restarts: u64,
@@ -148,13 +155,15 @@ impl Router {
             transports.insert(destination.id.clone(), transport(destination)?);
         }
         let graveyard = graveyard(&settings)?;
+        let scripts = load_scripts(&settings)?;
         metrics.config_revision.set(1);
 
         let (_, inbox) = actix::dev::channel::channel(64);
         let context = Context::with_receiver(inbox);
         let address = context.address();
-        let mut actor =
-            RouterActor::new(settings, metrics, routes, transports, graveyard, &address);
+        let mut actor = RouterActor::new(
+            settings, metrics, routes, transports, graveyard, scripts, &address,
+        );
         if let Err(error) = actor.start_inputs(&address) {
             actor.stop_inputs();
             return Err(error);
@@ -180,6 +189,23 @@ impl Router {
             tracing::error!("the router is gone; inputs leave their groups by time-out");
         }
     }
+}
+
+fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
+    let (scripts, report) = Scripts::load(&settings.pipeline)?;
+    for problem in &report.problems {
+        let diagnostics: String = problem
+            .diagnostics
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        tracing::error!(
+            category = %problem.category, script = problem.name, diagnostics,
+            "a script does not compile; its points pass unchanged"
+        );
+    }
+    tracing::info!(scripts = report.loaded, "scripts loaded");
+    Ok(Arc::new(scripts))
 }
 
 fn transport(destination: &Destination) -> Result<Arc<Transport>, StartError> {
@@ -230,6 +256,7 @@ impl RouterActor {
         routes: Arc<RouteTable>,
         transports: HashMap<DestinationId, Arc<Transport>>,
         graveyard: Graveyard,
+        scripts: Arc<Scripts>,
         address: &Addr<Self>,
     ) -> Self {
         let threads = Threads {
@@ -258,6 +285,7 @@ impl RouterActor {
             directory,
             threads,
             graveyard,
+            scripts,
             inputs: HashMap::new(),
             deaths: HashMap::new(),
             restarts: 0,
@@ -279,10 +307,21 @@ impl RouterActor {
         let Some(arbiter) = self.threads.parse.get(index) else {
             return;
         };
-        let (directory, metrics) = (Arc::clone(&self.directory), self.metrics.clone());
+        let pipeline = &self.settings.pipeline;
+        let options = ParserOptions {
+            directory: Arc::clone(&self.directory),
+            metrics: self.metrics.clone(),
+            scripts: Arc::clone(&self.scripts),
+            script_failure: pipeline.on_error,
+            global_tags: pipeline
+                .global_tags
+                .iter()
+                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+                .collect(),
+        };
         let stopped = address.clone().recipient();
         let parser = ParserActor::start_in_arbiter(&arbiter.handle(), move |_| {
-            ParserActor::new(index, directory, metrics, stopped)
+            ParserActor::new(index, options, stopped)
         });
         self.directory
             .update(|addresses| match addresses.parsers.get_mut(index) {
@@ -692,18 +731,47 @@ impl Handler<Shutdown> for RouterActor {
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
         let threads = self.stop_inputs();
-        let joined = tokio::task::spawn_blocking(move || {
-            for thread in threads {
-                if thread.join().is_err() {
-                    tracing::error!("a consumer thread panicked");
-                }
+        let directory = Arc::clone(&self.directory);
+        Box::pin(wrap_future(async move {
+            let joined = tokio::task::spawn_blocking(move || {
+                threads.into_iter().all(|thread| thread.join().is_ok())
+            });
+            if !joined.await.unwrap_or(false) {
+                tracing::error!("a consumer thread panicked");
             }
-        });
-        Box::pin(wrap_future(joined).map(|ended, _: &mut Self, _| {
-            if ended.is_err() {
-                tracing::error!("waiting for the consumer threads failed");
-            }
+            deliver_the_rest(&directory).await;
         }))
+    }
+}
+
+/// Sends what aggregation has gathered, which no offset stands for, and waits until destinations
+/// have taken it or the grace is over.
+async fn deliver_the_rest(directory: &Directory) {
+    let addresses = Arc::clone(&directory.load());
+    let Some(parser) = addresses.parsers.first() else {
+        return;
+    };
+    if parser.send(SendAggregated).await.is_err() {
+        return;
+    }
+    let deadline = Instant::now() + FINAL_DELIVERY_GRACE;
+    for forwarder in addresses.forwarders.values() {
+        forwarder.do_send(Flush);
+        while let Ok(status) = forwarder.send(GetDestinationStatus).await {
+            let waiting = status.queued_items + status.in_flight_items;
+            if waiting == 0 {
+                break;
+            }
+            if Instant::now() >= deadline {
+                tracing::warn!(
+                    sink = status.name,
+                    waiting,
+                    "items without offsets are lost"
+                );
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
