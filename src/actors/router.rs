@@ -6,6 +6,10 @@
 //! input's client made anew when one of its partitions lost its actor. It answers for the state of
 //! everything.
 
+mod children;
+mod report;
+mod shutdown;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -237,18 +241,6 @@ fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
     }
 }
 
-fn start_dead_letter(
-    arbiter: &Arbiter,
-    graveyard: Graveyard,
-    metrics: Metrics,
-    router: &Addr<RouterActor>,
-) -> Addr<DeadLetterActor> {
-    let stopped = router.clone().recipient();
-    DeadLetterActor::start_in_arbiter(&arbiter.handle(), move |_| {
-        DeadLetterActor::new(graveyard, metrics, stopped)
-    })
-}
-
 impl RouterActor {
     fn new(
         settings: Arc<Settings>,
@@ -267,7 +259,7 @@ impl RouterActor {
             forward: Arbiter::new(),
             dead_letter: Arbiter::new(),
         };
-        let dead_letter = start_dead_letter(
+        let dead_letter = children::start_dead_letter(
             &threads.dead_letter,
             graveyard.clone(),
             metrics.clone(),
@@ -301,103 +293,6 @@ impl RouterActor {
             actor.start_parser(index, address);
         }
         actor
-    }
-
-    fn start_parser(&self, index: usize, address: &Addr<Self>) {
-        let Some(arbiter) = self.threads.parse.get(index) else {
-            return;
-        };
-        let pipeline = &self.settings.pipeline;
-        let options = ParserOptions {
-            directory: Arc::clone(&self.directory),
-            metrics: self.metrics.clone(),
-            scripts: Arc::clone(&self.scripts),
-            script_failure: pipeline.on_error,
-            global_tags: pipeline
-                .global_tags
-                .iter()
-                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-                .collect(),
-        };
-        let stopped = address.clone().recipient();
-        let parser = ParserActor::start_in_arbiter(&arbiter.handle(), move |_| {
-            ParserActor::new(index, options, stopped)
-        });
-        self.directory
-            .update(|addresses| match addresses.parsers.get_mut(index) {
-                Some(slot) => *slot = parser,
-                None => addresses.parsers.push(parser),
-            });
-    }
-
-    fn start_forwarder(
-        &self,
-        destination: Destination,
-        transport: Arc<Transport>,
-        address: &Addr<Self>,
-    ) {
-        let id = destination.id.clone();
-        let (directory, metrics) = (Arc::clone(&self.directory), self.metrics.clone());
-        let stopped = address.clone().recipient();
-        let arbiter = self.threads.forward.handle();
-        let forwarder = ForwarderActor::start_in_arbiter(&arbiter, move |_| {
-            ForwarderActor::new(destination, transport, directory, &metrics, stopped)
-        });
-        self.directory.update(|addresses| {
-            addresses.forwarders.insert(id, forwarder);
-        });
-    }
-
-    fn start_inputs(&mut self, address: &Addr<Self>) -> Result<(), StartError> {
-        let settings = Arc::clone(&self.settings);
-        for input in &settings.inputs {
-            let id = InputId(input.name.as_str().into());
-            let listener: Arc<dyn AssignmentListener> = Arc::new(RouterListener {
-                input: id.clone(),
-                router: address.clone(),
-                metrics: self.metrics.clone(),
-            });
-            let topics: Vec<String> = input
-                .subscriptions()
-                .iter()
-                .map(|subscription| subscription.topic.to_owned())
-                .collect();
-            let options = PollOptions {
-                input: input.name.clone(),
-                topics,
-                client: consumer_config(input, &settings.limits),
-                initial: match input.offsets {
-                    Offset::Newest => InitialOffset::Newest,
-                    Offset::Oldest => InitialOffset::Oldest,
-                    Offset::At(time) => InitialOffset::At(time),
-                },
-                drain_timeout: input.drain_timeout,
-            };
-            self.metrics
-                .input_joined
-                .with_label_values(&[&*id.0])
-                .set(0);
-            let flow = &input.flow;
-            let limit = RateLimit::new(flow.limit_records, flow.limit_bytes, Instant::now());
-            let thread =
-                ConsumerThread::start(options, listener).map_err(|source| StartError::Kafka {
-                    input: input.name.clone(),
-                    source,
-                })?;
-            self.inputs.insert(
-                id,
-                Input {
-                    settings: input.clone(),
-                    thread: Some(thread),
-                    topics: HashMap::new(),
-                    limit: limit.map(Arc::new),
-                    joined: false,
-                    statistics: Statistics::default(),
-                    last_error: None,
-                },
-            );
-        }
-        Ok(())
     }
 
     /// Asks every consumer thread to leave its group, and returns what to wait for.
@@ -507,147 +402,6 @@ impl RouterActor {
         }
         self.share_out_credits();
     }
-
-    fn report(&mut self, input_id: &InputId, statistics: Statistics) {
-        let Some(input) = self.inputs.get_mut(input_id) else {
-            return;
-        };
-        for partition in &statistics.partitions {
-            if !input.topics.contains_key(&partition.source) {
-                continue;
-            }
-            let number = partition.source.partition.to_string();
-            let labels = &[&*partition.source.topic, number.as_str()];
-            for (gauge, value) in [
-                (&self.metrics.consumer_lag, partition.lag),
-                (
-                    &self.metrics.high_watermark_offset,
-                    partition.high_watermark,
-                ),
-                (&self.metrics.committed_offset, partition.committed),
-            ] {
-                if let Some(value) = value {
-                    gauge.with_label_values(labels).set(value);
-                }
-            }
-        }
-        let joined = statistics.group_state == "up" && statistics.join_state == "steady";
-        input.joined = joined;
-        self.metrics
-            .input_joined
-            .with_label_values(&[&*input_id.0])
-            .set(i64::from(joined));
-        input.statistics = statistics;
-    }
-
-    fn child_stopped(&mut self, child: Child, ctx: &mut Context<Self>) {
-        if self.stopping {
-            return;
-        }
-        let kind = match &child {
-            Child::Topic(..) => "topic",
-            Child::Parser(_) => "parser",
-            Child::Forwarder(_) => "forwarder",
-            Child::DeadLetter => "dead_letter",
-        };
-        self.restarts += 1;
-        self.metrics.actor_restarts.with_label_values(&[kind]).inc();
-        if let Child::Topic(input, source, generation) = &child {
-            // Its reader is gone with it. The group hands the partition out again, from what is
-            // committed, once the client is made anew.
-            let Some(input) = self.inputs.get_mut(input) else {
-                return;
-            };
-            if input
-                .topics
-                .get(source)
-                .is_some_and(|(current, _)| current == generation)
-            {
-                input.topics.remove(source);
-                if let Some(thread) = &input.thread {
-                    thread.rebuild("the actor of a partition died");
-                }
-            }
-            return;
-        }
-        let now = Instant::now();
-        let deaths = self
-            .deaths
-            .entry(format!("{child:?}"))
-            .and_modify(|deaths| {
-                let alive = now.saturating_duration_since(deaths.last);
-                deaths.count = if alive > RESPAWN_RESET {
-                    1
-                } else {
-                    deaths.count + 1
-                };
-                deaths.last = now;
-            })
-            .or_insert(Deaths {
-                count: 1,
-                last: now,
-            });
-        let pause = (RESPAWN_PAUSE * 2u32.saturating_pow(deaths.count - 1)).min(RESPAWN_PAUSE_MAX);
-        tracing::error!(
-            ?child,
-            times = deaths.count,
-            "an actor died and is started again"
-        );
-        ctx.run_later(pause, move |actor, ctx| {
-            actor.respawn(child, &ctx.address());
-        });
-    }
-
-    fn respawn(&mut self, child: Child, address: &Addr<Self>) {
-        match child {
-            Child::Topic(..) => {}
-            Child::Parser(index) => self.start_parser(index, address),
-            Child::Forwarder(id) => {
-                let routes = Arc::clone(&self.directory.load().routes);
-                let Some(destination) = routes.destination(&id) else {
-                    return;
-                };
-                match transport(destination) {
-                    Ok(transport) => self.start_forwarder(destination.clone(), transport, address),
-                    Err(error) => {
-                        tracing::error!(%error, "a destination cannot be started again");
-                        address.do_send(ChildStopped {
-                            child: Child::Forwarder(id),
-                        });
-                    }
-                }
-            }
-            Child::DeadLetter => {
-                let dead_letter = start_dead_letter(
-                    &self.threads.dead_letter,
-                    self.graveyard.clone(),
-                    self.metrics.clone(),
-                    address,
-                );
-                self.directory
-                    .update(|addresses| addresses.dead_letter = dead_letter);
-            }
-        }
-    }
-
-    fn input_status(&self, id: &InputId, input: &Input) -> InputStatus {
-        InputStatus {
-            name: id.to_string(),
-            group_id: input.settings.group_id.clone(),
-            joined: input.joined,
-            group_state: input.statistics.group_state.clone(),
-            brokers_up: input.statistics.brokers_up,
-            rebalances: input.statistics.rebalances,
-            lag: input
-                .statistics
-                .partitions
-                .iter()
-                .filter_map(|partition| partition.lag)
-                .sum(),
-            partitions: Vec::new(),
-            last_error: input.last_error.as_ref().map(LastError::status),
-        }
-    }
 }
 
 impl Actor for RouterActor {
@@ -722,120 +476,5 @@ impl Handler<ChildStopped> for RouterActor {
 
     fn handle(&mut self, stopped: ChildStopped, ctx: &mut Self::Context) {
         self.child_stopped(stopped.child, ctx);
-    }
-}
-
-impl Handler<Shutdown> for RouterActor {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
-        self.stopping = true;
-        let threads = self.stop_inputs();
-        let directory = Arc::clone(&self.directory);
-        Box::pin(wrap_future(async move {
-            let joined = tokio::task::spawn_blocking(move || {
-                threads.into_iter().all(|thread| thread.join().is_ok())
-            });
-            if !joined.await.unwrap_or(false) {
-                tracing::error!("a consumer thread panicked");
-            }
-            deliver_the_rest(&directory).await;
-        }))
-    }
-}
-
-/// Sends what aggregation has gathered, which no offset stands for, and waits until destinations
-/// have taken it or the grace is over.
-async fn deliver_the_rest(directory: &Directory) {
-    let addresses = Arc::clone(&directory.load());
-    let Some(parser) = addresses.parsers.first() else {
-        return;
-    };
-    if parser.send(SendAggregated).await.is_err() {
-        return;
-    }
-    let deadline = Instant::now() + FINAL_DELIVERY_GRACE;
-    for forwarder in addresses.forwarders.values() {
-        forwarder.do_send(Flush);
-        while let Ok(status) = forwarder.send(GetDestinationStatus).await {
-            let waiting = status.queued_items + status.in_flight_items;
-            if waiting == 0 {
-                break;
-            }
-            if Instant::now() >= deadline {
-                tracing::warn!(
-                    sink = status.name,
-                    waiting,
-                    "items without offsets are lost"
-                );
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-impl Handler<GetStatus> for RouterActor {
-    type Result = ResponseFuture<ServiceStatus>;
-
-    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
-        let addresses = Arc::clone(&self.directory.load());
-        let mut status = ServiceStatus {
-            version: env!("CARGO_PKG_VERSION"),
-            uptime_seconds: self.started.elapsed().as_secs_f64(),
-            revision: addresses.routes.revision,
-            stopping: self.stopping,
-            actors: ActorCounts {
-                topic: self.inputs.values().map(|input| input.topics.len()).sum(),
-                parser: addresses.parsers.len(),
-                forwarder: addresses.forwarders.len(),
-                restarts: self.restarts,
-            },
-            ..ServiceStatus::default()
-        };
-        let mut inputs: Vec<_> = self
-            .inputs
-            .iter()
-            .map(|(id, input)| {
-                let asked: Vec<_> = input
-                    .topics
-                    .values()
-                    .map(|(_, topic)| topic.send(GetPartitionStatus).timeout(STATUS_TIMEOUT))
-                    .collect();
-                (
-                    self.input_status(id, input),
-                    input.statistics.clone(),
-                    asked,
-                )
-            })
-            .collect();
-        inputs.sort_by(|a, b| a.0.name.cmp(&b.0.name));
-        Box::pin(async move {
-            for (mut input, statistics, asked) in inputs {
-                for mut partition in join_all(asked).await.into_iter().flatten() {
-                    let known = statistics.partitions.iter().find(|known| {
-                        known.source.partition == partition.partition
-                            && *known.source.topic == *partition.topic
-                    });
-                    if let Some(known) = known {
-                        partition.committed = known.committed;
-                        partition.high_watermark = known.high_watermark;
-                        partition.lag = known.lag;
-                    }
-                    input.partitions.push(partition);
-                }
-                input
-                    .partitions
-                    .sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-                status.inputs.push(input);
-            }
-            let asked = addresses
-                .forwarders
-                .values()
-                .map(|forwarder| forwarder.send(GetDestinationStatus).timeout(STATUS_TIMEOUT));
-            status.destinations = join_all(asked).await.into_iter().flatten().collect();
-            status.destinations.sort_by(|a, b| a.name.cmp(&b.name));
-            status
-        })
     }
 }

@@ -1,0 +1,204 @@
+//! Starting actors, and starting them again when they died.
+
+use super::*;
+
+pub(super) fn start_dead_letter(
+    arbiter: &Arbiter,
+    graveyard: Graveyard,
+    metrics: Metrics,
+    router: &Addr<RouterActor>,
+) -> Addr<DeadLetterActor> {
+    let stopped = router.clone().recipient();
+    DeadLetterActor::start_in_arbiter(&arbiter.handle(), move |_| {
+        DeadLetterActor::new(graveyard, metrics, stopped)
+    })
+}
+
+impl RouterActor {
+    pub(super) fn start_parser(&self, index: usize, address: &Addr<Self>) {
+        let Some(arbiter) = self.threads.parse.get(index) else {
+            return;
+        };
+        let pipeline = &self.settings.pipeline;
+        let options = ParserOptions {
+            directory: Arc::clone(&self.directory),
+            metrics: self.metrics.clone(),
+            scripts: Arc::clone(&self.scripts),
+            script_failure: pipeline.on_error,
+            global_tags: pipeline
+                .global_tags
+                .iter()
+                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+                .collect(),
+        };
+        let stopped = address.clone().recipient();
+        let parser = ParserActor::start_in_arbiter(&arbiter.handle(), move |_| {
+            ParserActor::new(index, options, stopped)
+        });
+        self.directory
+            .update(|addresses| match addresses.parsers.get_mut(index) {
+                Some(slot) => *slot = parser,
+                None => addresses.parsers.push(parser),
+            });
+    }
+
+    pub(super) fn start_forwarder(
+        &self,
+        destination: Destination,
+        transport: Arc<Transport>,
+        address: &Addr<Self>,
+    ) {
+        let id = destination.id.clone();
+        let (directory, metrics) = (Arc::clone(&self.directory), self.metrics.clone());
+        let stopped = address.clone().recipient();
+        let arbiter = self.threads.forward.handle();
+        let forwarder = ForwarderActor::start_in_arbiter(&arbiter, move |_| {
+            ForwarderActor::new(destination, transport, directory, &metrics, stopped)
+        });
+        self.directory.update(|addresses| {
+            addresses.forwarders.insert(id, forwarder);
+        });
+    }
+
+    pub(super) fn start_inputs(&mut self, address: &Addr<Self>) -> Result<(), StartError> {
+        let settings = Arc::clone(&self.settings);
+        for input in &settings.inputs {
+            let id = InputId(input.name.as_str().into());
+            let listener: Arc<dyn AssignmentListener> = Arc::new(RouterListener {
+                input: id.clone(),
+                router: address.clone(),
+                metrics: self.metrics.clone(),
+            });
+            let topics: Vec<String> = input
+                .subscriptions()
+                .iter()
+                .map(|subscription| subscription.topic.to_owned())
+                .collect();
+            let options = PollOptions {
+                input: input.name.clone(),
+                topics,
+                client: consumer_config(input, &settings.limits),
+                initial: match input.offsets {
+                    Offset::Newest => InitialOffset::Newest,
+                    Offset::Oldest => InitialOffset::Oldest,
+                    Offset::At(time) => InitialOffset::At(time),
+                },
+                drain_timeout: input.drain_timeout,
+            };
+            self.metrics
+                .input_joined
+                .with_label_values(&[&*id.0])
+                .set(0);
+            let flow = &input.flow;
+            let limit = RateLimit::new(flow.limit_records, flow.limit_bytes, Instant::now());
+            let thread =
+                ConsumerThread::start(options, listener).map_err(|source| StartError::Kafka {
+                    input: input.name.clone(),
+                    source,
+                })?;
+            self.inputs.insert(
+                id,
+                Input {
+                    settings: input.clone(),
+                    thread: Some(thread),
+                    topics: HashMap::new(),
+                    limit: limit.map(Arc::new),
+                    joined: false,
+                    statistics: Statistics::default(),
+                    last_error: None,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn child_stopped(&mut self, child: Child, ctx: &mut Context<Self>) {
+        if self.stopping {
+            return;
+        }
+        let kind = match &child {
+            Child::Topic(..) => "topic",
+            Child::Parser(_) => "parser",
+            Child::Forwarder(_) => "forwarder",
+            Child::DeadLetter => "dead_letter",
+        };
+        self.restarts += 1;
+        self.metrics.actor_restarts.with_label_values(&[kind]).inc();
+        if let Child::Topic(input, source, generation) = &child {
+            // Its reader is gone with it. The group hands the partition out again, from what is
+            // committed, once the client is made anew.
+            let Some(input) = self.inputs.get_mut(input) else {
+                return;
+            };
+            if input
+                .topics
+                .get(source)
+                .is_some_and(|(current, _)| current == generation)
+            {
+                input.topics.remove(source);
+                if let Some(thread) = &input.thread {
+                    thread.rebuild("the actor of a partition died");
+                }
+            }
+            return;
+        }
+        let now = Instant::now();
+        let deaths = self
+            .deaths
+            .entry(format!("{child:?}"))
+            .and_modify(|deaths| {
+                let alive = now.saturating_duration_since(deaths.last);
+                deaths.count = if alive > RESPAWN_RESET {
+                    1
+                } else {
+                    deaths.count + 1
+                };
+                deaths.last = now;
+            })
+            .or_insert(Deaths {
+                count: 1,
+                last: now,
+            });
+        let pause = (RESPAWN_PAUSE * 2u32.saturating_pow(deaths.count - 1)).min(RESPAWN_PAUSE_MAX);
+        tracing::error!(
+            ?child,
+            times = deaths.count,
+            "an actor died and is started again"
+        );
+        ctx.run_later(pause, move |actor, ctx| {
+            actor.respawn(child, &ctx.address());
+        });
+    }
+
+    fn respawn(&mut self, child: Child, address: &Addr<Self>) {
+        match child {
+            Child::Topic(..) => {}
+            Child::Parser(index) => self.start_parser(index, address),
+            Child::Forwarder(id) => {
+                let routes = Arc::clone(&self.directory.load().routes);
+                let Some(destination) = routes.destination(&id) else {
+                    return;
+                };
+                match transport(destination) {
+                    Ok(transport) => self.start_forwarder(destination.clone(), transport, address),
+                    Err(error) => {
+                        tracing::error!(%error, "a destination cannot be started again");
+                        address.do_send(ChildStopped {
+                            child: Child::Forwarder(id),
+                        });
+                    }
+                }
+            }
+            Child::DeadLetter => {
+                let dead_letter = start_dead_letter(
+                    &self.threads.dead_letter,
+                    self.graveyard.clone(),
+                    self.metrics.clone(),
+                    address,
+                );
+                self.directory
+                    .update(|addresses| addresses.dead_letter = dead_letter);
+            }
+        }
+    }
+}

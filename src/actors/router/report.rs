@@ -1,0 +1,121 @@
+//! What the router knows and says about the state of everything.
+
+use super::*;
+
+impl RouterActor {
+    pub(super) fn report(&mut self, input_id: &InputId, statistics: Statistics) {
+        let Some(input) = self.inputs.get_mut(input_id) else {
+            return;
+        };
+        for partition in &statistics.partitions {
+            if !input.topics.contains_key(&partition.source) {
+                continue;
+            }
+            let number = partition.source.partition.to_string();
+            let labels = &[&*partition.source.topic, number.as_str()];
+            for (gauge, value) in [
+                (&self.metrics.consumer_lag, partition.lag),
+                (
+                    &self.metrics.high_watermark_offset,
+                    partition.high_watermark,
+                ),
+                (&self.metrics.committed_offset, partition.committed),
+            ] {
+                if let Some(value) = value {
+                    gauge.with_label_values(labels).set(value);
+                }
+            }
+        }
+        let joined = statistics.group_state == "up" && statistics.join_state == "steady";
+        input.joined = joined;
+        self.metrics
+            .input_joined
+            .with_label_values(&[&*input_id.0])
+            .set(i64::from(joined));
+        input.statistics = statistics;
+    }
+
+    fn input_status(&self, id: &InputId, input: &Input) -> InputStatus {
+        InputStatus {
+            name: id.to_string(),
+            group_id: input.settings.group_id.clone(),
+            joined: input.joined,
+            group_state: input.statistics.group_state.clone(),
+            brokers_up: input.statistics.brokers_up,
+            rebalances: input.statistics.rebalances,
+            lag: input
+                .statistics
+                .partitions
+                .iter()
+                .filter_map(|partition| partition.lag)
+                .sum(),
+            partitions: Vec::new(),
+            last_error: input.last_error.as_ref().map(LastError::status),
+        }
+    }
+}
+
+impl Handler<GetStatus> for RouterActor {
+    type Result = ResponseFuture<ServiceStatus>;
+
+    fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
+        let addresses = Arc::clone(&self.directory.load());
+        let mut status = ServiceStatus {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            revision: addresses.routes.revision,
+            stopping: self.stopping,
+            actors: ActorCounts {
+                topic: self.inputs.values().map(|input| input.topics.len()).sum(),
+                parser: addresses.parsers.len(),
+                forwarder: addresses.forwarders.len(),
+                restarts: self.restarts,
+            },
+            ..ServiceStatus::default()
+        };
+        let mut inputs: Vec<_> = self
+            .inputs
+            .iter()
+            .map(|(id, input)| {
+                let asked: Vec<_> = input
+                    .topics
+                    .values()
+                    .map(|(_, topic)| topic.send(GetPartitionStatus).timeout(STATUS_TIMEOUT))
+                    .collect();
+                (
+                    self.input_status(id, input),
+                    input.statistics.clone(),
+                    asked,
+                )
+            })
+            .collect();
+        inputs.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        Box::pin(async move {
+            for (mut input, statistics, asked) in inputs {
+                for mut partition in join_all(asked).await.into_iter().flatten() {
+                    let known = statistics.partitions.iter().find(|known| {
+                        known.source.partition == partition.partition
+                            && *known.source.topic == *partition.topic
+                    });
+                    if let Some(known) = known {
+                        partition.committed = known.committed;
+                        partition.high_watermark = known.high_watermark;
+                        partition.lag = known.lag;
+                    }
+                    input.partitions.push(partition);
+                }
+                input
+                    .partitions
+                    .sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+                status.inputs.push(input);
+            }
+            let asked = addresses
+                .forwarders
+                .values()
+                .map(|forwarder| forwarder.send(GetDestinationStatus).timeout(STATUS_TIMEOUT));
+            status.destinations = join_all(asked).await.into_iter().flatten().collect();
+            status.destinations.sort_by(|a, b| a.name.cmp(&b.name));
+            status
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! The end of all inputs, and of what no offset stands for.
+
+use super::*;
+
+impl Handler<Shutdown> for RouterActor {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
+        self.stopping = true;
+        let threads = self.stop_inputs();
+        let directory = Arc::clone(&self.directory);
+        Box::pin(wrap_future(async move {
+            let joined = tokio::task::spawn_blocking(move || {
+                threads.into_iter().all(|thread| thread.join().is_ok())
+            });
+            if !joined.await.unwrap_or(false) {
+                tracing::error!("a consumer thread panicked");
+            }
+            deliver_the_rest(&directory).await;
+        }))
+    }
+}
+
+/// Sends what aggregation has gathered, which no offset stands for, and waits until destinations
+/// have taken it or the grace is over.
+async fn deliver_the_rest(directory: &Directory) {
+    let addresses = Arc::clone(&directory.load());
+    let Some(parser) = addresses.parsers.first() else {
+        return;
+    };
+    if parser.send(SendAggregated).await.is_err() {
+        return;
+    }
+    let deadline = Instant::now() + FINAL_DELIVERY_GRACE;
+    for forwarder in addresses.forwarders.values() {
+        forwarder.do_send(Flush);
+        while let Ok(status) = forwarder.send(GetDestinationStatus).await {
+            let waiting = status.queued_items + status.in_flight_items;
+            if waiting == 0 {
+                break;
+            }
+            if Instant::now() >= deadline {
+                tracing::warn!(
+                    sink = status.name,
+                    waiting,
+                    "items without offsets are lost"
+                );
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
