@@ -8,13 +8,14 @@ use kafkamq_testbed::Addresses;
 use crate::settings::{Settings, Sources, load};
 
 /// Lines of level `debug` are not worth keeping.
-const LOG_SCRIPT: &str = r#"json_doc = load_json(_)
-if json_doc["level"] == "debug" {
+const LOG_SCRIPT: &str = r#"doc = load_json(_)
+level = doc["level"]
+if level == "debug" {
     drop()
 }
-status = json_doc["level"]
-set_tag(service, json_doc["service"])
-add_key(status, status)
+add_key(status, level)
+service = doc["service"]
+set_tag(service)
 "#;
 
 /// From `{"time":…,"dimensions":{…},"metrics":{…}}` to tags and fields.
