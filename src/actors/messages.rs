@@ -188,3 +188,18 @@ pub(crate) struct GetPartitionStatus;
 #[derive(Message)]
 #[rtype(result = "DestinationStatus")]
 pub(crate) struct GetDestinationStatus;
+
+/// Tests to router: let an actor die as by a defect.
+#[cfg(test)]
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Crash {
+    /// Which; `None` means the first partition's actor.
+    pub(crate) child: Option<Child>,
+}
+
+/// Router to the actor that is to die.
+#[cfg(test)]
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Die;

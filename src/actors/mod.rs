@@ -21,6 +21,8 @@
 //! are sent again, to the address that the router has put into the [`directory`] by then.
 
 mod consignment;
+#[cfg(test)]
+mod crash;
 mod dead_letter;
 mod directory;
 mod forwarder;
@@ -30,5 +32,8 @@ mod parser;
 mod router;
 pub mod status;
 mod topic;
+
+#[cfg(test)]
+mod tests;
 
 pub use router::{Router, StartError};

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{
-    Actor, Addr, Arbiter, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
+    Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, ResponseActFuture,
+    ResponseFuture,
 };
 use futures_util::future::join_all;
 
@@ -108,10 +109,30 @@ struct Input {
 
 /// The threads that actors run on.
 struct Threads {
-    stream: Arbiter,
-    parse: Vec<Arbiter>,
-    forward: Arbiter,
-    dead_letter: Arbiter,
+    stream: ArbiterHandle,
+    parse: Vec<ArbiterHandle>,
+    forward: ArbiterHandle,
+    dead_letter: ArbiterHandle,
+    owned: Vec<Arbiter>,
+}
+
+impl Threads {
+    fn start(parsers: usize) -> Self {
+        let mut owned = Vec::new();
+        let mut start = || {
+            let arbiter = Arbiter::new();
+            let handle = arbiter.handle();
+            owned.push(arbiter);
+            handle
+        };
+        Self {
+            stream: start(),
+            parse: (0..parsers.max(1)).map(|_| start()).collect(),
+            forward: start(),
+            dead_letter: start(),
+            owned,
+        }
+    }
 }
 
 /// How often a child died lately.
@@ -175,6 +196,11 @@ impl Router {
         Ok(Self {
             address: context.run(actor),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) const fn address(&self) -> &Addr<RouterActor> {
+        &self.address
     }
 
     /// The state of everything; `None` if the router does not answer in time.
@@ -251,14 +277,7 @@ impl RouterActor {
         scripts: Arc<Scripts>,
         address: &Addr<Self>,
     ) -> Self {
-        let threads = Threads {
-            stream: Arbiter::new(),
-            parse: (0..settings.pipeline.threads.max(1))
-                .map(|_| Arbiter::new())
-                .collect(),
-            forward: Arbiter::new(),
-            dead_letter: Arbiter::new(),
-        };
+        let threads = Threads::start(settings.pipeline.threads);
         let dead_letter = children::start_dead_letter(
             &threads.dead_letter,
             graveyard.clone(),
@@ -302,6 +321,17 @@ impl RouterActor {
             .filter_map(|input| input.thread.take())
             .filter_map(ConsumerThread::stop)
             .collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    #[cfg(test)]
+    pub(super) fn topics(&self) -> impl Iterator<Item = &Addr<TopicActor>> {
+        let topics = self.inputs.values().flat_map(|input| input.topics.values());
+        topics.map(|(_, topic)| topic)
     }
 
     /// This partition's part of the memory for records in flight.
@@ -362,7 +392,7 @@ impl RouterActor {
                 failures: address.clone().recipient(),
                 stopped: address.clone().recipient(),
             };
-            let topic = TopicActor::start_in_arbiter(&self.threads.stream.handle(), move |_| {
+            let topic = TopicActor::start_in_arbiter(&self.threads.stream, move |_| {
                 TopicActor::new(reader, options)
             });
             input.topics.insert(source, (generation, topic));

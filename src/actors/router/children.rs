@@ -3,13 +3,13 @@
 use super::*;
 
 pub(super) fn start_dead_letter(
-    arbiter: &Arbiter,
+    arbiter: &ArbiterHandle,
     graveyard: Graveyard,
     metrics: Metrics,
     router: &Addr<RouterActor>,
 ) -> Addr<DeadLetterActor> {
     let stopped = router.clone().recipient();
-    DeadLetterActor::start_in_arbiter(&arbiter.handle(), move |_| {
+    DeadLetterActor::start_in_arbiter(arbiter, move |_| {
         DeadLetterActor::new(graveyard, metrics, stopped)
     })
 }
@@ -32,7 +32,7 @@ impl RouterActor {
                 .collect(),
         };
         let stopped = address.clone().recipient();
-        let parser = ParserActor::start_in_arbiter(&arbiter.handle(), move |_| {
+        let parser = ParserActor::start_in_arbiter(arbiter, move |_| {
             ParserActor::new(index, options, stopped)
         });
         self.directory
@@ -51,8 +51,8 @@ impl RouterActor {
         let id = destination.id.clone();
         let (directory, metrics) = (Arc::clone(&self.directory), self.metrics.clone());
         let stopped = address.clone().recipient();
-        let arbiter = self.threads.forward.handle();
-        let forwarder = ForwarderActor::start_in_arbiter(&arbiter, move |_| {
+        let arbiter = &self.threads.forward;
+        let forwarder = ForwarderActor::start_in_arbiter(arbiter, move |_| {
             ForwarderActor::new(destination, transport, directory, &metrics, stopped)
         });
         self.directory.update(|addresses| {

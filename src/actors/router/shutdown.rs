@@ -8,6 +8,7 @@ impl Handler<Shutdown> for RouterActor {
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {
         self.stopping = true;
         let threads = self.stop_inputs();
+        let arbiters = std::mem::take(&mut self.threads.owned);
         let directory = Arc::clone(&self.directory);
         Box::pin(wrap_future(async move {
             let joined = tokio::task::spawn_blocking(move || {
@@ -17,6 +18,10 @@ impl Handler<Shutdown> for RouterActor {
                 tracing::error!("a consumer thread panicked");
             }
             deliver_the_rest(&directory).await;
+            let ended = tokio::task::spawn_blocking(move || end(arbiters));
+            if !ended.await.unwrap_or(false) {
+                tracing::error!("an arbiter's thread panicked");
+            }
         }))
     }
 }
@@ -50,4 +55,12 @@ async fn deliver_the_rest(directory: &Directory) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// Ends the threads of all actors, and with them the actors. Returns whether all ended well.
+fn end(arbiters: Vec<Arbiter>) -> bool {
+    for arbiter in &arbiters {
+        arbiter.stop();
+    }
+    arbiters.into_iter().all(|arbiter| arbiter.join().is_ok())
 }
