@@ -133,11 +133,12 @@ pub(crate) struct Terminal<'a> {
 /// Parses the arguments of the process, does what they ask for, gives the exit code.
 #[must_use]
 pub fn main(entries: &Entries) -> u8 {
-    let (stdout, stderr) = (io::stdout(), io::stderr());
+    // Not locked: the service writes its log from other threads meanwhile.
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
     let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut terminal = Terminal {
-        out: &mut stdout.lock(),
-        err: &mut stderr.lock(),
+        out: &mut stdout,
+        err: &mut stderr,
         color,
     };
     execute(std::env::args_os(), entries, &mut terminal)
