@@ -4,7 +4,9 @@
 //! code, never from records. Children are resolved once per actor, not per record. A test compares
 //! names, labels and help with `docs/metrics.md`.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -67,10 +69,24 @@ impl Outcome {
     }
 }
 
+/// What can be said about a metric before it has a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// Names of its labels.
+    pub labels: Vec<String>,
+    /// One sentence.
+    pub help: String,
+}
+
 /// All metrics with the registry that exports them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Registry,
+    definitions: Arc<[Definition]>,
     /// Records read from Kafka.
     pub records_received: IntCounterVec,
     /// Bytes of keys and values read from Kafka.
@@ -146,8 +162,15 @@ impl Metrics {
         let registry = Registry::new();
         let add = Adder {
             registry: &registry,
+            definitions: RefCell::default(),
         };
-        let metrics = Self {
+        let build = add.gauges(
+            "kafkamq_build_info",
+            "Version of the running binary; always 1.",
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let mut metrics = Self {
             records_received: add.counters(
                 "kafkamq_records_received_total",
                 "Records read from Kafka.",
@@ -292,21 +315,20 @@ impl Metrics {
                 "Times this member joined a new generation of its group.",
             )?,
             registry: registry.clone(),
+            definitions: Arc::default(),
         };
-        let build = IntGaugeVec::new(
-            Opts::new(
-                "kafkamq_build_info",
-                "Version of the running binary; always 1.",
-            ),
-            &["version"],
-        )?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        registry.register(Box::new(build))?;
+        metrics.definitions = add.definitions.take().into();
         #[cfg(target_os = "linux")]
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
         Ok(metrics)
+    }
+
+    /// Every metric of the service; those of the process itself come on top.
+    #[must_use]
+    pub fn definitions(&self) -> &[Definition] {
+        &self.definitions
     }
 
     /// The registry, for the exporter.
@@ -318,16 +340,28 @@ impl Metrics {
 
 struct Adder<'a> {
     registry: &'a Registry,
+    definitions: RefCell<Vec<Definition>>,
 }
 
 impl Adder<'_> {
-    fn add<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
+    fn add<C: Collector + Clone + 'static>(
+        &self,
+        kind: &'static str,
+        metric: C,
+    ) -> Result<C, prometheus::Error> {
         self.registry.register(Box::new(metric.clone()))?;
+        let described = metric.desc().into_iter().map(|described| Definition {
+            name: described.fq_name.clone(),
+            kind,
+            labels: described.variable_labels.clone(),
+            help: described.help.clone(),
+        });
+        self.definitions.borrow_mut().extend(described);
         Ok(metric)
     }
 
     fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.add(IntCounter::new(name, help)?)
+        self.add("counter", IntCounter::new(name, help)?)
     }
 
     fn counters(
@@ -336,11 +370,12 @@ impl Adder<'_> {
         help: &str,
         labels: &[&str],
     ) -> Result<IntCounterVec, prometheus::Error> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+        let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.add("counter", metric)
     }
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.add(IntGauge::new(name, help)?)
+        self.add("gauge", IntGauge::new(name, help)?)
     }
 
     fn gauges(
@@ -349,7 +384,8 @@ impl Adder<'_> {
         help: &str,
         labels: &[&str],
     ) -> Result<IntGaugeVec, prometheus::Error> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+        let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.add("gauge", metric)
     }
 
     fn float_counters(
@@ -358,7 +394,8 @@ impl Adder<'_> {
         help: &str,
         labels: &[&str],
     ) -> Result<CounterVec, prometheus::Error> {
-        self.add(CounterVec::new(Opts::new(name, help), labels)?)
+        let metric = CounterVec::new(Opts::new(name, help), labels)?;
+        self.add("counter", metric)
     }
 
     fn histograms(
@@ -369,7 +406,7 @@ impl Adder<'_> {
         buckets: &[f64],
     ) -> Result<HistogramVec, prometheus::Error> {
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.add(HistogramVec::new(options, labels)?)
+        self.add("histogram", HistogramVec::new(options, labels)?)
     }
 }
 
@@ -483,3 +520,6 @@ impl SinkMetrics {
             .inc();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,3 +64,6 @@ async fn not_found(request: actix_web::HttpRequest) -> HttpResponse {
     let detail = format!("there is no {}", request.path());
     problem(actix_web::http::StatusCode::NOT_FOUND, "not found", &detail)
 }
+
+#[cfg(test)]
+mod tests;
