@@ -122,7 +122,10 @@ fn spawn_producer(
         .context("no thread for the producer")
 }
 
-#[expect(clippy::disallowed_methods, reason = "the producer has a thread of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the producer has a thread of its own"
+)]
 fn produce(
     producer: &Producer,
     start_ns: u64,

@@ -102,7 +102,10 @@ impl Producer {
     ///
     /// # Errors
     /// When the client refuses the record, for instance because it is too large.
-    #[expect(clippy::disallowed_methods, reason = "callers have a thread of their own")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "callers have a thread of their own"
+    )]
     pub fn send(&self, record: Outbound<'_>) -> Result<(), KafkaError> {
         let mut message = BaseRecord::<[u8], [u8]>::to(record.topic);
         message.partition = record.partition;
