@@ -12,6 +12,7 @@ use actix_web::{App, HttpServer};
 
 use crate::actors::{Router, StartError};
 use crate::metrics::Metrics;
+use crate::routes::tls::{ServerTlsError, server_config};
 use crate::routes::{Shared, configure};
 use crate::settings::Settings;
 
@@ -28,6 +29,9 @@ pub enum AppError {
     /// The actors cannot be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The server's TLS files cannot be used.
+    #[error("`server.tls`: {0}")]
+    Tls(#[from] ServerTlsError),
     /// The HTTP server cannot listen.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -63,16 +67,20 @@ impl Service {
         let shared = Shared {
             router: router.clone(),
             metrics,
+            tokens: settings.server.tokens.clone().into(),
         };
         let server = HttpServer::new(move || App::new().configure(configure(shared.clone())))
             .workers(settings.server.workers.max(1))
             .shutdown_timeout(SERVER_GRACE_SECONDS)
-            .disable_signals()
-            .bind(listen)
-            .map_err(|source| AppError::Listen {
-                address: listen,
-                source,
-            })?;
+            .disable_signals();
+        let server = match &settings.server.tls {
+            Some(tls) => server.bind_rustls_0_23(listen, server_config(tls)?),
+            None => server.bind(listen),
+        };
+        let server = server.map_err(|source| AppError::Listen {
+            address: listen,
+            source,
+        })?;
         let address = server.addrs().first().copied().unwrap_or(listen);
         let server = server.run();
         let handle = server.handle();

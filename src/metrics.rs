@@ -459,6 +459,31 @@ impl TopicMetrics {
     }
 }
 
+/// The original's counters of one partition, for dashboards made for it.
+#[derive(Debug, Clone)]
+pub struct HandledCounters {
+    /// Records settled.
+    pub ok: IntCounter,
+    /// Records that came back and were sent again.
+    pub fail: IntCounter,
+}
+
+impl HandledCounters {
+    /// The children of one partition.
+    #[must_use]
+    pub fn new(metrics: &Metrics, topic: &str, partition: i32) -> Self {
+        let partition = partition.to_string();
+        let of = |status| {
+            let labels = &[topic, partition.as_str(), status];
+            metrics.original_messages.with_label_values(labels)
+        };
+        Self {
+            ok: of("ok"),
+            fail: of("fail"),
+        }
+    }
+}
+
 /// Children of one destination's metrics, resolved once.
 #[derive(Debug, Clone)]
 pub struct SinkMetrics {

@@ -1,6 +1,7 @@
 //! The script language as the service uses it: its engine with the services the settings name, the
 //! scripts of the pipeline folder, and the points that scripts give out on their own time.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,10 +57,16 @@ impl AggregateSink for Outbox {
     }
 }
 
+/// Script texts by category and name.
+type Texts = BTreeMap<Category, BTreeMap<String, String>>;
+
 /// The scripts in force and the engine they run in.
 #[derive(Debug)]
 pub struct Scripts {
     store: ScriptStore,
+    folder: PathBuf,
+    /// The texts loaded last, to notice changes.
+    loaded: Mutex<Texts>,
     aggregator: Aggregator,
     outbox: Arc<Outbox>,
 }
@@ -92,15 +99,34 @@ impl Scripts {
         for problem in &contents.problems {
             tracing::error!(%problem, "a script cannot be read");
         }
+        let loaded = Mutex::new(contents.scripts.clone());
         let report = store.apply(Namespace::Default, &Change::folder(contents));
         Ok((
             Self {
                 store,
+                folder: settings.path.clone(),
+                loaded,
                 aggregator,
                 outbox,
             },
             report,
         ))
+    }
+
+    /// Compares the pipeline folder with what was loaded last and puts changes into force. Scripts
+    /// that do not compile are reported, and the versions before them stay.
+    pub fn reload_if_changed(&self) {
+        let contents = read_folder(&self.folder);
+        let mut loaded = self.loaded.lock();
+        if contents.scripts == *loaded {
+            return;
+        }
+        loaded.clone_from(&contents.scripts);
+        let report = self
+            .store
+            .apply(Namespace::Default, &Change::folder(contents));
+        report_problems(&report);
+        tracing::info!(scripts = report.loaded, "scripts changed");
     }
 
     /// The scripts in force now; taken once per batch.
@@ -118,6 +144,21 @@ impl Scripts {
             self.aggregator.flush_due(now_ns);
         }
         std::mem::take(&mut *self.outbox.0.lock())
+    }
+}
+
+/// Logs what is wrong with scripts.
+pub fn report_problems(report: &LoadReport) {
+    for problem in &report.problems {
+        let diagnostics: String = problem
+            .diagnostics
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        tracing::error!(
+            category = %problem.category, script = problem.name, kept = problem.kept, diagnostics,
+            "a script does not compile; its points pass unchanged unless an earlier version is kept"
+        );
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) struct ParserActor {
     topics: HashMap<(InputId, Arc<str>), TopicState>,
     scripts: Arc<Scripts>,
     script_failure: ScriptFailure,
+    record_bytes: u64,
     global_tags: Arc<[(Text, Text)]>,
     run: RunState,
     stopped: Recipient<ChildStopped>,
@@ -57,6 +58,8 @@ pub(crate) struct ParserOptions {
     pub(crate) metrics: Metrics,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) script_failure: ScriptFailure,
+    /// Larger values go to the dead letters, in bytes.
+    pub(crate) record_bytes: u64,
     /// Tags for points that do not have them.
     pub(crate) global_tags: Arc<[(Text, Text)]>,
 }
@@ -97,6 +100,7 @@ impl ParserActor {
             metrics,
             scripts,
             script_failure,
+            record_bytes,
             global_tags,
         } = options;
         Self {
@@ -106,6 +110,7 @@ impl ParserActor {
             topics: HashMap::new(),
             scripts,
             script_failure,
+            record_bytes,
             global_tags,
             run: RunState::new(),
             stopped,
@@ -140,6 +145,7 @@ impl ParserActor {
             addresses: &addresses,
             metrics: &self.metrics,
             script_failure: self.script_failure,
+            record_bytes: self.record_bytes,
             global_tags: &self.global_tags,
             source: batch.source(),
             share: &share,

@@ -38,10 +38,10 @@ use crate::kafka::{
     AssignmentListener, ConsumerThread, Generation, InitialOffset, KafkaError, PartitionReader,
     PollOptions, Statistics,
 };
-use crate::metrics::{Metrics, TopicMetrics};
+use crate::metrics::{HandledCounters, Metrics, TopicMetrics};
 use crate::record::TopicPartition;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
-use crate::scripts::{Scripts, ScriptsError};
+use crate::scripts::{Scripts, ScriptsError, report_problems};
 use crate::settings::{DeadLetterKind, InputSettings, Offset, Settings};
 use crate::sinks::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
 use crate::sinks::http::{TlsError, Transport};
@@ -57,6 +57,10 @@ const RESPAWN_PAUSE: Duration = Duration::from_millis(10);
 const RESPAWN_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// An actor that lived this long is not counted as one that keeps dying.
 const RESPAWN_RESET: Duration = Duration::from_secs(30);
+/// A member that has lag, nothing in flight and moves nothing for this long gets a new client.
+const STUCK_AFTER: Duration = Duration::from_secs(300);
+/// How often the script folder is compared with what runs.
+const SCRIPT_WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the end waits for points of aggregation, which no offset stands for.
 const FINAL_DELIVERY_GRACE: Duration = Duration::from_secs(5);
 /// How long the status page waits for an actor.
@@ -104,6 +108,8 @@ struct Input {
     limit: Option<Arc<RateLimit>>,
     joined: bool,
     statistics: Statistics,
+    /// Sum of committed offsets, and since when it has not moved.
+    progress: (i64, Instant),
     last_error: Option<LastError>,
 }
 
@@ -174,6 +180,9 @@ impl Router {
     /// # Errors
     /// When something in the settings cannot be used. Brokers and destinations need not be there.
     pub fn start(settings: Arc<Settings>, metrics: Metrics) -> Result<Self, StartError> {
+        if settings.recorder.enabled {
+            return Err(StartError::Unsupported("`recorder.enabled`"));
+        }
         let routes = Arc::new(RouteTable::compile(&settings, 1)?);
         let mut transports = HashMap::new();
         for destination in routes.destinations() {
@@ -223,17 +232,7 @@ impl Router {
 
 fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
     let (scripts, report) = Scripts::load(&settings.pipeline)?;
-    for problem in &report.problems {
-        let diagnostics: String = problem
-            .diagnostics
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        tracing::error!(
-            category = %problem.category, script = problem.name, diagnostics,
-            "a script does not compile; its points pass unchanged"
-        );
-    }
+    report_problems(&report);
     tracing::info!(scripts = report.loaded, "scripts loaded");
     Ok(Arc::new(scripts))
 }
@@ -388,6 +387,7 @@ impl RouterActor {
                 max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
                 limit: own.or_else(|| input.limit.clone()),
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
+                handled: HandledCounters::new(&self.metrics, &source.topic, source.partition),
                 directory: Arc::clone(&self.directory),
                 failures: address.clone().recipient(),
                 stopped: address.clone().recipient(),
@@ -436,6 +436,17 @@ impl RouterActor {
 
 impl Actor for RouterActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.settings.pipeline.watch {
+            ctx.run_interval(SCRIPT_WATCH_INTERVAL, |actor, _| {
+                let scripts = Arc::clone(&actor.scripts);
+                drop(tokio::task::spawn_blocking(move || {
+                    scripts.reload_if_changed();
+                }));
+            });
+        }
+    }
 }
 
 impl Handler<PartitionsAssigned> for RouterActor {

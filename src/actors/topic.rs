@@ -24,7 +24,7 @@ use super::messages::{
 use super::status::PartitionStatus;
 use crate::ack::{BatchAck, Resolution};
 use crate::kafka::{Generation, KafkaError, PartitionReader};
-use crate::metrics::TopicMetrics;
+use crate::metrics::{HandledCounters, TopicMetrics};
 use crate::offsets::{BatchId, NextOffset, OffsetTracker};
 use crate::record::{RecordBatch, TopicPartition};
 use crate::routing::{InputId, RateLimit};
@@ -59,6 +59,7 @@ pub(crate) struct TopicOptions {
     pub(crate) max_attempts: u32,
     pub(crate) limit: Option<Arc<RateLimit>>,
     pub(crate) metrics: Arc<TopicMetrics>,
+    pub(crate) handled: HandledCounters,
     pub(crate) directory: Arc<Directory>,
     pub(crate) failures: Recipient<InputFailed>,
     pub(crate) stopped: Recipient<ChildStopped>,
@@ -308,6 +309,7 @@ impl TopicActor {
         };
         match resolved.resolution {
             Resolution::Settled => {
+                self.options.handled.ok.inc_by(piece.batch.len() as u64);
                 if entry.pieces.is_empty() {
                     self.settle(resolved.id, ctx);
                 }
@@ -343,6 +345,7 @@ impl TopicActor {
             .filter(|&index| !piece.ack.is_settled(index))
             .collect();
         let attempt = piece.attempt + 1;
+        self.options.handled.fail.inc_by(open.len() as u64);
         tracing::warn!(
             partition = %self.source, records = open.len(), attempt,
             "a batch came back incomplete and is sent again"

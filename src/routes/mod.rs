@@ -7,11 +7,15 @@
 //! | `GET /metrics` | Prometheus text |
 //! | `GET /v1/status` | inputs, assignment, positions, lag, in flight, destinations, last errors |
 //!
+//! Everything but health and metrics asks for a bearer token where tokens are configured.
+//!
 //! Handlers extract, ask the router and map its answer; they hold no logic of their own.
 
+mod auth;
 mod health;
 mod metrics;
 mod status;
+pub mod tls;
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -26,19 +30,24 @@ pub struct Shared {
     pub router: Router,
     /// All metrics.
     pub metrics: Metrics,
+    /// Bearer tokens that are accepted; none means that none is asked for.
+    pub tokens: std::sync::Arc<[crate::settings::Secret]>,
 }
 
 /// Registers every route.
 pub fn configure(shared: Shared) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config
-            .app_data(web::Data::new(shared))
-            .route("/livez", web::get().to(health::live))
-            .route("/healthz", web::get().to(health::live))
-            .route("/readyz", web::get().to(health::ready))
-            .route("/metrics", web::get().to(metrics::export))
-            .route("/v1/status", web::get().to(status::show))
-            .default_service(web::to(not_found));
+        config.service(
+            web::scope("")
+                .app_data(web::Data::new(shared))
+                .wrap(actix_web::middleware::from_fn(auth::guard))
+                .route("/livez", web::get().to(health::live))
+                .route("/healthz", web::get().to(health::live))
+                .route("/readyz", web::get().to(health::ready))
+                .route("/metrics", web::get().to(metrics::export))
+                .route("/v1/status", web::get().to(status::show))
+                .default_service(web::to(not_found)),
+        );
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) struct Work<'a> {
     pub(super) addresses: &'a Addresses,
     pub(super) metrics: &'a Metrics,
     pub(super) script_failure: ScriptFailure,
+    pub(super) record_bytes: u64,
     pub(super) global_tags: &'a [(Text, Text)],
     pub(super) source: &'a crate::record::TopicPartition,
     pub(super) share: &'a crate::ack::AckShare,
@@ -124,6 +125,13 @@ impl<'a> Work<'a> {
         let verdict = match record.value() {
             None => empty(self.route.null_value, "the record has no value"),
             Some([]) => empty(self.route.empty_value, "the value is empty"),
+            Some(value) if value.len() as u64 > self.record_bytes => {
+                tracing::warn!(
+                    partition = %self.source, offset = record.offset(), bytes = value.len(),
+                    "the record is larger than `limits.record_bytes`"
+                );
+                Some(Admission::Bury("the record is larger than the limit"))
+            }
             Some(_) => None,
         };
         if let Some(admission) = verdict {

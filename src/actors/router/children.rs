@@ -25,6 +25,7 @@ impl RouterActor {
             metrics: self.metrics.clone(),
             scripts: Arc::clone(&self.scripts),
             script_failure: pipeline.on_error,
+            record_bytes: self.settings.limits.record_bytes,
             global_tags: pipeline
                 .global_tags
                 .iter()
@@ -105,6 +106,7 @@ impl RouterActor {
                     limit: limit.map(Arc::new),
                     joined: false,
                     statistics: Statistics::default(),
+                    progress: (0, Instant::now()),
                     last_error: None,
                 },
             );

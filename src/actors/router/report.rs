@@ -33,6 +33,41 @@ impl RouterActor {
             .with_label_values(&[&*input_id.0])
             .set(i64::from(joined));
         input.statistics = statistics;
+        self.watch_progress(input_id);
+    }
+
+    /// Replaces the client of an input that should make progress and does not: it is a member, it
+    /// has lag, and no destination holds it up. An idle input, or one whose destination is away,
+    /// is left alone however long that takes.
+    fn watch_progress(&mut self, input_id: &InputId) {
+        let Some(input) = self.inputs.get_mut(input_id) else {
+            return;
+        };
+        let partitions = &input.statistics.partitions;
+        let committed = partitions
+            .iter()
+            .filter_map(|partition| partition.committed)
+            .sum();
+        let lag: i64 = partitions
+            .iter()
+            .filter_map(|partition| partition.lag)
+            .sum();
+        let held_up = partitions.iter().any(|partition| {
+            let in_flight = &self.metrics.batches_in_flight;
+            in_flight
+                .with_label_values(&[&*partition.source.topic])
+                .get()
+                > 0
+        });
+        let limited = input.limit.is_some();
+        if !input.joined || lag == 0 || held_up || limited || committed != input.progress.0 {
+            input.progress = (committed, Instant::now());
+        } else if input.progress.1.elapsed() > STUCK_AFTER {
+            input.progress.1 = Instant::now();
+            if let Some(thread) = &input.thread {
+                thread.rebuild("there is lag and no progress");
+            }
+        }
     }
 
     fn input_status(&self, id: &InputId, input: &Input) -> InputStatus {

@@ -1,0 +1,68 @@
+//! TLS of the HTTP server, with client certificates where they are asked for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::settings::ServerTls;
+
+/// Why the server's TLS files cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerTlsError {
+    /// A file cannot be read or holds no usable PEM.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The files do not fit together.
+    #[error(transparent)]
+    Setup(#[from] rustls::Error),
+    /// The roots of client certificates cannot be used.
+    #[error("client certificates: {0}")]
+    Clients(#[from] rustls::server::VerifierBuilderError),
+}
+
+/// The server configuration that `settings` describes.
+///
+/// # Errors
+/// When a file cannot be used.
+pub fn server_config(settings: &ServerTls) -> Result<ServerConfig, ServerTlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match &settings.client_ca_file {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(file)?);
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let key = PrivateKeyDer::from_pem_file(&settings.key_file)
+        .map_err(|error| unusable(&settings.key_file, &error))?;
+    Ok(builder.with_single_cert(certificates(&settings.cert_file)?, key)?)
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, ServerTlsError> {
+    CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|error| unusable(file, &error))
+}
+
+fn unusable(file: &Path, error: &rustls_pki_types::pem::Error) -> ServerTlsError {
+    ServerTlsError::File {
+        path: file.to_owned(),
+        reason: error.to_string(),
+    }
+}
