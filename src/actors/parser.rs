@@ -6,6 +6,7 @@
 //! nothing that outlives a batch but its samplers and scratch memory, so replacing one that died
 //! loses nothing. The first parser also sends what aggregation in scripts gives out.
 
+mod transcode;
 mod work;
 
 use std::collections::HashMap;

@@ -111,6 +111,28 @@ topics = ["device-frames"]
 send_message_count = 100
 
 [[inputs.kafkamq]]
+name = "demo-jaeger-spans"
+addrs = ["{bootstrap}"]
+group_id = "kafkamq-demo-jaeger-spans"
+offsets = "oldest"
+
+[inputs.kafkamq.jaeger]
+dk_endpoint = "http://{datakit}"
+topics = ["jaeger-spans"]
+encoding = "protobuf"
+
+[[inputs.kafkamq]]
+name = "demo-jaeger-json"
+addrs = ["{bootstrap}"]
+group_id = "kafkamq-demo-jaeger-json"
+offsets = "oldest"
+
+[inputs.kafkamq.jaeger]
+dk_endpoint = "http://{datakit}"
+topics = ["jaeger-spans-json"]
+encoding = "json"
+
+[[inputs.kafkamq]]
 name = "demo-checked"
 addrs = ["{bootstrap}"]
 group_id = "kafkamq-demo-checked"

@@ -1,8 +1,8 @@
 //! Records to items: the work of a parser without its actor.
 //!
 //! Everything here is a pure function of a record and its route: which records are left out by
-//! rule, how a value is split, how points and requests are built, which script runs. It knows no
-//! Kafka and no HTTP.
+//! rule, how a value is split or converted, how points and requests are built, which script runs.
+//! It knows no Kafka and no HTTP.
 
 mod answer;
 mod bodies;
@@ -11,6 +11,7 @@ mod points;
 mod sampling;
 mod scripting;
 mod split;
+mod transcode;
 
 pub use answer::{answer_category, answer_points};
 pub use bodies::{Bodies, OutputItems, slices};
@@ -19,3 +20,4 @@ pub use points::{Origin, build_point};
 pub use sampling::Sampler;
 pub use scripting::{ScriptStep, Scripted};
 pub use split::{SplitError, split};
+pub use transcode::{Conversion, Form, OtlpJson, Signal, TranscodeError};

@@ -10,10 +10,11 @@ use kafkamq_point::codec::Encoding;
 
 use super::{
     Destination, DestinationId, HandleRoute, InputId, KeyLanes, OutputRoute, PointRoute, Route,
-    RouteKind, RouteTable,
+    RouteKind, RouteTable, TranscodeRoute,
 };
+use crate::parse::{Conversion, Form, OtlpJson, Signal};
 use crate::settings::{
-    self, DestinationKind, HandleContent, HttpSettings, InputSettings, JaegerEncoding,
+    self, DestinationKind, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute,
     OtelEncoding, OtelSignal, OutputSettings, Settings, StatusAction, ValuePolicy,
 };
 use crate::sinks::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
@@ -126,57 +127,28 @@ impl Compiler {
             }
         }
         if let Some(route) = &input.jaeger {
-            let profile = if route.path.starts_with("/apis/") {
-                Profile::DatakitTrace
-            } else {
-                Profile::Generic
-            };
-            let place = self.single(id, "jaeger", &route.http, profile);
+            let place = self.single(id, "jaeger", &route.http, jaeger_profile(&route.path));
             for topic in &route.topics {
                 let kind = match route.encoding {
                     JaegerEncoding::Raw => place.forward(&route.path, PROTOBUF)?,
-                    JaegerEncoding::Thrift => place.forward(&route.path, "application/x-thrift")?,
-                    JaegerEncoding::ZipkinThrift => {
-                        place.forward(&route.zipkin_v1_path, "application/x-thrift")?
-                    }
-                    JaegerEncoding::ZipkinProto => {
-                        place.forward(&route.zipkin_v2_path, PROTOBUF)?
-                    }
-                    JaegerEncoding::ZipkinJson => {
-                        place.forward(&route.zipkin_v2_path, "application/json")?
-                    }
-                    JaegerEncoding::OtlpProto => place.forward(&route.otlp_path, PROTOBUF)?,
-                    JaegerEncoding::OtlpJson => {
-                        place.forward(&route.otlp_path, "application/json")?
-                    }
-                    other => return Err(place.unsupported(&format!("jaeger encoding {other:?}"))),
+                    encoding => place.spans(encoding, route)?,
                 };
                 add(topic, kind, route.threads);
             }
         }
         if let Some(route) = &input.otel {
-            for (name, signal) in [
-                ("traces", &route.traces),
-                ("metrics", &route.metrics),
-                ("logs", &route.logs),
+            for (kind, signal) in [
+                (Signal::Traces, &route.traces),
+                (Signal::Metrics, &route.metrics),
+                (Signal::Logs, &route.logs),
             ] {
                 if signal.topics.is_empty() {
                     continue;
                 }
-                let place = self.single(id, "otel", &route.http, otel_profile(signal));
+                let profile = otel_profile(&signal.path);
+                let place = self.single(id, "otel", &route.http, profile);
                 for topic in &signal.topics {
-                    let content_type = match signal.encoding {
-                        OtelEncoding::OtlpProto | OtelEncoding::Raw => PROTOBUF,
-                        OtelEncoding::OtlpJson => "application/json",
-                        OtelEncoding::Auto => {
-                            return Err(place.unsupported(&format!("otel {name} encoding auto")));
-                        }
-                    };
-                    add(
-                        topic,
-                        place.forward(&signal.path, content_type)?,
-                        route.threads,
-                    );
+                    add(topic, place.otlp(kind, signal)?, route.threads);
                 }
             }
         }
@@ -358,6 +330,81 @@ impl Place<'_> {
         })
     }
 
+    /// A route for spans of `encoding`, which is not raw.
+    fn spans(
+        &self,
+        encoding: JaegerEncoding,
+        route: &JaegerRoute,
+    ) -> Result<RouteKind, RoutingError> {
+        let json = otlp_json(&route.otlp_path);
+        let (conversion, as_is) = match encoding {
+            JaegerEncoding::Protobuf => (Some(Conversion::JaegerProto), Form::JaegerThrift),
+            JaegerEncoding::Json => (Some(Conversion::JaegerJson), Form::JaegerThrift),
+            JaegerEncoding::Auto => (Some(Conversion::Spans(json)), Form::JaegerThrift),
+            JaegerEncoding::OtlpJson if json == OtlpJson::Convert => {
+                (Some(Conversion::OtlpJson(Signal::Traces)), Form::OtlpProto)
+            }
+            JaegerEncoding::Raw | JaegerEncoding::Thrift => (None, Form::JaegerThrift),
+            JaegerEncoding::ZipkinThrift => (None, Form::ZipkinThrift),
+            JaegerEncoding::ZipkinProto => (None, Form::ZipkinProto),
+            JaegerEncoding::ZipkinJson => (None, Form::ZipkinJson),
+            JaegerEncoding::OtlpProto => (None, Form::OtlpProto),
+            JaegerEncoding::OtlpJson => (None, Form::OtlpJson),
+        };
+        if let Some(conversion) = conversion {
+            return self.transcode(conversion, |form| span_path(form, route));
+        }
+        let (path, profile) = span_path(as_is, route);
+        self.with_profile(profile)
+            .forward(path, as_is.content_type())
+    }
+
+    /// A route for OTLP requests.
+    fn otlp(&self, kind: Signal, signal: &OtelSignal) -> Result<RouteKind, RoutingError> {
+        let json = otlp_json(&signal.path);
+        let conversion = match (signal.encoding, json) {
+            (OtelEncoding::OtlpProto | OtelEncoding::Raw, _) => {
+                return self.forward(&signal.path, Form::OtlpProto.content_type());
+            }
+            (OtelEncoding::OtlpJson, OtlpJson::Keep) => {
+                return self.forward(&signal.path, Form::OtlpJson.content_type());
+            }
+            (OtelEncoding::OtlpJson, OtlpJson::Convert) => Conversion::OtlpJson(kind),
+            (OtelEncoding::Auto, json) => Conversion::OtlpAuto(kind, json),
+        };
+        self.transcode(conversion, |_| (&signal.path, self.profile))
+    }
+
+    /// A route that converts; `target` gives the path and rules for each form.
+    fn transcode<'p>(
+        &self,
+        conversion: Conversion,
+        target: impl Fn(Form) -> (&'p str, Profile),
+    ) -> Result<RouteKind, RoutingError> {
+        let mut endpoints = [const { None }; Form::ALL.len()];
+        for form in conversion.forms() {
+            let (path, profile) = target(*form);
+            let place = self.with_profile(profile);
+            let endpoint = place.endpoint(path, form.content_type(), Framing::none(), false)?;
+            if let Some(slot) = endpoints.get_mut(*form as usize) {
+                *slot = Some(endpoint);
+            }
+        }
+        Ok(RouteKind::Transcode(TranscodeRoute {
+            destination: self.destination.clone(),
+            conversion,
+            endpoints,
+        }))
+    }
+
+    fn with_profile(&self, profile: Profile) -> Self {
+        Self {
+            http: self.http,
+            destination: self.destination.clone(),
+            profile,
+        }
+    }
+
     fn endpoint(
         &self,
         path: &str,
@@ -412,21 +459,43 @@ impl Place<'_> {
         }
         policy
     }
+}
 
-    fn unsupported(&self, feature: &str) -> RoutingError {
-        RoutingError::Unsupported {
-            place: self.destination.to_string(),
-            feature: feature.to_owned(),
-        }
+/// Where spans in `form` go, and by which rules their receiver answers.
+fn span_path(form: Form, route: &JaegerRoute) -> (&str, Profile) {
+    match form {
+        Form::JaegerThrift => (&route.path, jaeger_profile(&route.path)),
+        // DataKit and Zipkin share these paths; the rules of the former are the safer ones.
+        Form::ZipkinThrift => (&route.zipkin_v1_path, Profile::DatakitTrace),
+        Form::ZipkinProto | Form::ZipkinJson => (&route.zipkin_v2_path, Profile::DatakitTrace),
+        Form::OtlpProto | Form::OtlpJson => (&route.otlp_path, otel_profile(&route.otlp_path)),
+    }
+}
+
+/// DataKit's Jaeger input answers by its own rules.
+fn jaeger_profile(path: &str) -> Profile {
+    if path.starts_with("/apis/") {
+        Profile::DatakitTrace
+    } else {
+        Profile::Generic
     }
 }
 
 /// DataKit's OTLP input answers by its own rules; a path of the standard means a standard receiver.
-fn otel_profile(signal: &OtelSignal) -> Profile {
-    if signal.path.starts_with("/otel/") {
+fn otel_profile(path: &str) -> Profile {
+    if path.starts_with("/otel/") {
         Profile::DatakitTrace
     } else {
         Profile::Otlp
+    }
+}
+
+/// DataKit's OTLP input misreads JSON.
+fn otlp_json(path: &str) -> OtlpJson {
+    if path.starts_with("/otel/") {
+        OtlpJson::Convert
+    } else {
+        OtlpJson::Keep
     }
 }
 

@@ -17,6 +17,7 @@ use kafkamq_point::codec::Encoding;
 pub use compile::RoutingError;
 pub use limit::RateLimit;
 
+use crate::parse::{Conversion, Form};
 use crate::settings::{
     HandleContent, HeaderCheck, HttpSettings, PointTime, SamplingKey, SplitSettings, ValuePolicy,
 };
@@ -87,10 +88,30 @@ pub enum RouteKind {
         /// With which address and headers.
         endpoint: Arc<Endpoint>,
     },
+    /// Each value is converted and posted.
+    Transcode(TranscodeRoute),
     /// Values become points.
     Points(PointRoute),
     /// Records are posted in batches to a user's own HTTP handle.
     Handle(HandleRoute),
+}
+
+/// How values are converted, and where those go.
+#[derive(Debug)]
+pub struct TranscodeRoute {
+    /// Where.
+    pub destination: DestinationId,
+    /// How.
+    pub conversion: Conversion,
+    endpoints: [Option<Arc<Endpoint>>; Form::ALL.len()],
+}
+
+impl TranscodeRoute {
+    /// Where values of `form` go; there is one for each form that the conversion names.
+    #[must_use]
+    pub fn endpoint(&self, form: Form) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(form as usize)?.as_ref()
+    }
 }
 
 /// How values become points, and where those go.

@@ -100,6 +100,7 @@ impl<'a> Work<'a> {
                     },
                 );
             }
+            RouteKind::Transcode(transcode) => self.transcode(index, record, transcode),
             RouteKind::Points(points) => self.points(index, record, points),
             RouteKind::Handle(handle) => {
                 let value = record.value().unwrap_or_default();
@@ -146,7 +147,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn lane(&mut self, record: &Record<'_>) -> u64 {
+    pub(super) fn lane(&mut self, record: &Record<'_>) -> u64 {
         let key_lane = match (self.route.lanes, record.key()) {
             (KeyLanes::One, _) => 0,
             (KeyLanes::ByKey(lanes), Some(key)) => {
@@ -160,7 +161,7 @@ impl<'a> Work<'a> {
         self.directory.lane(self.source, key_lane)
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         destination: &'a crate::routing::DestinationId,
         endpoint: &'a Arc<Endpoint>,
@@ -294,7 +295,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn bury(&mut self, index: u32, record: &Record<'_>, stage: &str, reason: &str) {
+    pub(super) fn bury(&mut self, index: u32, record: &Record<'_>, stage: &str, reason: &str) {
         let letter = letter_of(self.route, self.source, record, stage, reason);
         self.letters.push(letter);
         self.buried.push(index);

@@ -1,0 +1,39 @@
+//! Routes that convert what a record holds.
+
+use super::work::Work;
+use crate::metrics::Outcome;
+use crate::record::Record;
+use crate::routing::TranscodeRoute;
+use crate::sinks::lanes::Item;
+
+/// The stage that dead letters name.
+const STAGE: &str = "transcode";
+
+impl<'a> Work<'a> {
+    /// One value to one request in the form that the receiver takes.
+    pub(super) fn transcode(&mut self, index: u32, record: &Record<'_>, route: &'a TranscodeRoute) {
+        let value = record.value_bytes().unwrap_or_default();
+        if value.is_empty() {
+            // Agents do send them, and no other form says "nothing".
+            self.consignment.settle(index, Outcome::SkippedEmpty);
+            return;
+        }
+        let (form, body) = match route.conversion.convert(&value) {
+            Ok(converted) => converted,
+            Err(error) => {
+                self.bury(index, record, STAGE, &error.to_string());
+                return;
+            }
+        };
+        let Some(endpoint) = route.endpoint(form) else {
+            self.bury(index, record, STAGE, &format!("no address for {form:?}"));
+            return;
+        };
+        let lane = self.lane(record);
+        let item = Item {
+            record: index,
+            body,
+        };
+        self.push(&route.destination, endpoint, lane, item);
+    }
+}

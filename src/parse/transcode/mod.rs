@@ -1,0 +1,227 @@
+//! Records to what their receiver understands, as pure functions.
+//!
+//! A [`Conversion`] belongs to a route; what it makes of a record has one of the [`Form`]s it names
+//! beforehand, so that a route can hold the address for each.
+
+mod detect;
+mod jaeger;
+mod json;
+mod otlp;
+mod thrift;
+
+use bytes::Bytes;
+
+use detect::SpanEncoding;
+
+/// What a request holds: the bytes' format and the interface that takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Thrift `Batch` for a Jaeger receiver.
+    JaegerThrift,
+    /// Thrift list for the first version of Zipkin's interface.
+    ZipkinThrift,
+    /// Protobuf list for the second version of Zipkin's interface.
+    ZipkinProto,
+    /// JSON list for the second version of Zipkin's interface.
+    ZipkinJson,
+    /// Binary OTLP export request.
+    OtlpProto,
+    /// OTLP export request in JSON.
+    OtlpJson,
+}
+
+impl Form {
+    /// Every form, in the order of the variants.
+    pub const ALL: [Self; 6] = [
+        Self::JaegerThrift,
+        Self::ZipkinThrift,
+        Self::ZipkinProto,
+        Self::ZipkinJson,
+        Self::OtlpProto,
+        Self::OtlpJson,
+    ];
+
+    /// The media type of a request.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::JaegerThrift | Self::ZipkinThrift => "application/x-thrift",
+            Self::ZipkinProto | Self::OtlpProto => "application/x-protobuf",
+            Self::ZipkinJson | Self::OtlpJson => "application/json",
+        }
+    }
+}
+
+/// The kinds of OTLP requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// `ExportTraceServiceRequest`.
+    Traces,
+    /// `ExportMetricsServiceRequest`.
+    Metrics,
+    /// `ExportLogsServiceRequest`.
+    Logs,
+}
+
+/// What becomes of OTLP requests in JSON.
+///
+/// Receivers of the standard read them; DataKit would read their ids as base64 and refuse unknown
+/// members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpJson {
+    /// They are posted as they are.
+    Keep,
+    /// They become binary.
+    Convert,
+}
+
+/// How the records of a route are converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conversion {
+    /// Jaeger `model.Span` in protobuf to a Thrift batch.
+    JaegerProto,
+    /// Jaeger `model.Span` in JSON to a Thrift batch.
+    JaegerJson,
+    /// Spans of any encoding, told from their bytes: Jaeger's to Thrift batches, OTLP requests as
+    /// given, Zipkin's as they are.
+    Spans(OtlpJson),
+    /// OTLP requests in JSON to binary ones.
+    OtlpJson(Signal),
+    /// OTLP requests, in JSON if they begin with `{`, else binary.
+    OtlpAuto(Signal, OtlpJson),
+}
+
+/// Why a record cannot be converted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TranscodeError {
+    /// The bytes are not the protobuf message they should be.
+    #[error("not the protobuf message expected: {0}")]
+    Protobuf(prost::DecodeError),
+    /// The text is not the JSON it should be.
+    #[error("not the JSON expected: {0}")]
+    Json(serde_json::Error),
+    /// The text does not begin like a JSON object.
+    #[error("not a JSON object")]
+    NotAnObject,
+    /// Readers ignore unknown members, and here nothing else is left.
+    #[error("no member `{0}`")]
+    NoMember(&'static str),
+    /// An id that is missing or too long.
+    #[error("a {what} of {length} bytes")]
+    Id {
+        /// Which id.
+        what: &'static str,
+        /// Its length.
+        length: usize,
+    },
+    /// A time or duration in JSON that is none.
+    #[error("`{text}` is no {what}")]
+    Time {
+        /// Time or duration.
+        what: &'static str,
+        /// What stands there.
+        text: String,
+    },
+    /// The bytes begin like no encoding of spans.
+    #[error("neither Jaeger nor OpenTelemetry nor Zipkin spans, by their first bytes")]
+    Unrecognised,
+}
+
+impl Conversion {
+    /// The forms that this conversion may give.
+    #[must_use]
+    pub const fn forms(self) -> &'static [Form] {
+        match self {
+            Self::JaegerProto | Self::JaegerJson => &[Form::JaegerThrift],
+            Self::Spans(_) => &Form::ALL,
+            Self::OtlpJson(_) => &[Form::OtlpProto],
+            Self::OtlpAuto(..) => &[Form::OtlpProto, Form::OtlpJson],
+        }
+    }
+
+    /// Converts one value. A form that the value already has costs no copy.
+    ///
+    /// # Errors
+    /// When the value is not what the conversion expects; nothing of it can be used then.
+    pub fn convert(self, value: &Bytes) -> Result<(Form, Bytes), TranscodeError> {
+        match self {
+            Self::JaegerProto => Ok((Form::JaegerThrift, jaeger::from_protobuf(value)?)),
+            Self::JaegerJson => Ok((Form::JaegerThrift, jaeger::from_json(value)?)),
+            Self::OtlpJson(signal) => Ok((Form::OtlpProto, otlp::from_json(signal, value)?)),
+            Self::OtlpAuto(signal, rule) => match (json::is_object(value), rule) {
+                (false, _) => Ok((Form::OtlpProto, value.clone())),
+                (true, OtlpJson::Keep) => Ok((Form::OtlpJson, value.clone())),
+                (true, OtlpJson::Convert) => Self::OtlpJson(signal).convert(value),
+            },
+            Self::Spans(json) => match detect::detect(value).ok_or(TranscodeError::Unrecognised)? {
+                SpanEncoding::JaegerProto => Self::JaegerProto.convert(value),
+                SpanEncoding::JaegerJson => Self::JaegerJson.convert(value),
+                SpanEncoding::JaegerThrift => Ok((Form::JaegerThrift, value.clone())),
+                SpanEncoding::ZipkinThrift => Ok((Form::ZipkinThrift, value.clone())),
+                SpanEncoding::ZipkinProto => Ok((Form::ZipkinProto, value.clone())),
+                SpanEncoding::ZipkinJson => Ok((Form::ZipkinJson, value.clone())),
+                SpanEncoding::OtlpProto => Ok((Form::OtlpProto, value.clone())),
+                SpanEncoding::OtlpJson => Self::OtlpAuto(Signal::Traces, json).convert(value),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACES: &[u8] = br#"{"resourceSpans":[{"schemaUrl":"s"}]}"#;
+
+    fn convert(conversion: Conversion, value: &'static [u8]) -> (Form, Bytes) {
+        let value = Bytes::from_static(value);
+        let (form, body) = conversion.convert(&value).unwrap();
+        assert!(conversion.forms().contains(&form), "{conversion:?}");
+        (form, body)
+    }
+
+    #[test]
+    fn forms_are_numbered_in_order() {
+        for (index, form) in Form::ALL.into_iter().enumerate() {
+            assert_eq!(form as usize, index);
+        }
+    }
+
+    #[test]
+    fn json_requests_are_kept_for_those_who_read_them() {
+        let binary = Bytes::from_static(b"\x0a\x03\x1a\x01s");
+        let converted = (Form::OtlpProto, binary);
+        let kept = (Form::OtlpJson, Bytes::from_static(TRACES));
+        for conversion in [
+            Conversion::OtlpJson(Signal::Traces),
+            Conversion::OtlpAuto(Signal::Traces, OtlpJson::Convert),
+            Conversion::Spans(OtlpJson::Convert),
+        ] {
+            assert_eq!(convert(conversion, TRACES), converted, "{conversion:?}");
+        }
+        for conversion in [
+            Conversion::OtlpAuto(Signal::Traces, OtlpJson::Keep),
+            Conversion::Spans(OtlpJson::Keep),
+        ] {
+            assert_eq!(convert(conversion, TRACES), kept, "{conversion:?}");
+        }
+    }
+
+    #[test]
+    fn what_needs_no_conversion_is_not_copied() {
+        let values: [(&'static [u8], Form); 5] = [
+            (b"\x0c\x00\x01\x0b\x00\x01", Form::JaegerThrift),
+            (b"\x0c\x00\x00\x00\x01\x0a", Form::ZipkinThrift),
+            (b"[]", Form::ZipkinJson),
+            (b"\x0a\x03\x1a\x01s", Form::OtlpProto),
+            (TRACES, Form::OtlpJson),
+        ];
+        for (value, form) in values {
+            let (found, body) = convert(Conversion::Spans(OtlpJson::Keep), value);
+            assert_eq!((found, body.as_ptr()), (form, value.as_ptr()));
+        }
+        let unknown = Conversion::Spans(OtlpJson::Keep).convert(&Bytes::from_static(b"hello"));
+        assert!(matches!(unknown, Err(TranscodeError::Unrecognised)));
+    }
+}
