@@ -14,35 +14,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::fut::wrap_future;
-use actix::{
-    Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, ResponseActFuture,
-    ResponseFuture,
-};
-use futures_util::future::join_all;
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler};
 
-use super::dead_letter::{DeadLetterActor, Graveyard};
+use super::dead_letter::Graveyard;
 use super::directory::{Addresses, Directory};
-use super::forwarder::ForwarderActor;
-use super::listener::RouterListener;
 use super::messages::{
-    Child, ChildStopped, Drain, Flush, GetDestinationStatus, GetPartitionStatus, GetStatus,
-    InputFailed, InputJoined, InputReport, PartitionsAssigned, PartitionsRevoked, SendAggregated,
-    SetCredits, Shutdown, Sweep,
+    ChildStopped, Drain, GetStatus, InputFailed, InputJoined, InputReport, PartitionsAssigned,
+    PartitionsRevoked, SetCredits, Shutdown, Sweep,
 };
-use super::parser::{ParserActor, ParserOptions};
-use super::status::{ActorCounts, InputStatus, LastError, ServiceStatus};
+use super::status::{LastError, ServiceStatus};
 use super::topic::{Credits, TopicActor, TopicOptions};
-use crate::kafka::client::consumer_config;
 use crate::kafka::{
-    AssignmentListener, ConsumerThread, Generation, InitialOffset, KafkaError, PartitionReader,
-    PollOptions, Statistics,
+    AssignmentListener, ConsumerThread, Generation, KafkaError, PartitionReader, Statistics,
 };
 use crate::metrics::{HandledCounters, Metrics, TopicMetrics};
 use crate::record::TopicPartition;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
 use crate::scripts::{Scripts, ScriptsError, report_problems};
-use crate::settings::{DeadLetterKind, InputSettings, Offset, Settings};
+use crate::settings::{DeadLetterKind, InputSettings, Settings};
 use crate::sinks::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
 use crate::sinks::http::{TlsError, Transport};
 

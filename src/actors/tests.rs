@@ -1,5 +1,9 @@
 //! The whole flow in one process: the embedded broker, the actors, and receivers that count by
 //! record id. Each test shows one promise of the delivery contract.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "test threads may sleep, no arbiter runs on them"
+)]
 
 use std::collections::BTreeSet;
 use std::path::Path;

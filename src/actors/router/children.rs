@@ -1,6 +1,26 @@
 //! Starting actors, and starting them again when they died.
 
-use super::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context};
+
+use super::{
+    Deaths, Input, RESPAWN_PAUSE, RESPAWN_PAUSE_MAX, RESPAWN_RESET, RouterActor, StartError,
+    transport,
+};
+use crate::actors::dead_letter::{DeadLetterActor, Graveyard};
+use crate::actors::forwarder::ForwarderActor;
+use crate::actors::listener::RouterListener;
+use crate::actors::messages::{Child, ChildStopped};
+use crate::actors::parser::{ParserActor, ParserOptions};
+use crate::kafka::client::consumer_config;
+use crate::kafka::{AssignmentListener, ConsumerThread, InitialOffset, PollOptions, Statistics};
+use crate::metrics::Metrics;
+use crate::routing::{Destination, InputId, RateLimit};
+use crate::settings::Offset;
+use crate::sinks::http::Transport;
 
 pub(super) fn start_dead_letter(
     arbiter: &ArbiterHandle,

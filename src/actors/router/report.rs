@@ -1,6 +1,16 @@
 //! What the router knows and says about the state of everything.
 
-use super::*;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Handler, ResponseFuture};
+use futures_util::future::join_all;
+
+use super::{Input, RouterActor, STATUS_TIMEOUT, STUCK_AFTER};
+use crate::actors::messages::{GetDestinationStatus, GetPartitionStatus, GetStatus};
+use crate::actors::status::{ActorCounts, InputStatus, LastError, ServiceStatus};
+use crate::kafka::Statistics;
+use crate::routing::InputId;
 
 impl RouterActor {
     pub(super) fn report(&mut self, input_id: &InputId, statistics: Statistics) {

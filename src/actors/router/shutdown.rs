@@ -1,6 +1,14 @@
 //! The end of all inputs, and of what no offset stands for.
 
-use super::*;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::wrap_future;
+use actix::{Arbiter, Handler, ResponseActFuture};
+
+use super::{FINAL_DELIVERY_GRACE, RouterActor};
+use crate::actors::directory::Directory;
+use crate::actors::messages::{Flush, GetDestinationStatus, SendAggregated, Shutdown};
 
 impl Handler<Shutdown> for RouterActor {
     type Result = ResponseActFuture<Self, ()>;
