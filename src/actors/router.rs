@@ -24,9 +24,7 @@ use super::messages::{
 };
 use super::status::{LastError, ServiceStatus};
 use super::topic::{Credits, TopicActor, TopicOptions};
-use crate::kafka::{
-    AssignmentListener, ConsumerThread, Generation, KafkaError, PartitionReader, Statistics,
-};
+use crate::kafka::{ConsumerThread, Generation, KafkaError, PartitionReader, Statistics};
 use crate::metrics::{HandledCounters, Metrics, TopicMetrics};
 use crate::record::TopicPartition;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};

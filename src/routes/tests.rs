@@ -23,7 +23,12 @@ fn shared(inputs: &str, folder: &std::path::Path) -> Shared {
     let settings = load(&Sources::new().text("test", text)).unwrap().settings;
     let metrics = Metrics::try_new().unwrap();
     let router = Router::start(settings.into(), metrics.clone()).unwrap();
-    Shared { router, metrics }
+    let tokens = std::sync::Arc::from([]);
+    Shared {
+        router,
+        metrics,
+        tokens,
+    }
 }
 
 struct Answered {
@@ -215,4 +220,35 @@ fn full_status() -> ServiceStatus {
             restarts: 0,
         },
     }
+}
+
+#[actix_web::test]
+async fn only_health_and_metrics_are_open_where_tokens_are_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shared = shared("", folder.path());
+    shared.tokens = ["one", "two"].map(crate::settings::Secret::new).into();
+    let service = init_service(App::new().configure(configure(shared))).await;
+    let status = |path: &'static str, header: Option<&'static str>| {
+        let request = TestRequest::get().uri(path);
+        let request = match header {
+            Some(value) => request.insert_header(("authorization", value)),
+            None => request,
+        };
+        let call = call_service(&service, request.to_request());
+        async move { call.await.status().as_u16() }
+    };
+    for path in ["/livez", "/healthz", "/readyz", "/metrics"] {
+        assert_eq!(status(path, None).await, 200, "{path}");
+    }
+    for wrong in [
+        None,
+        Some("Bearer three"),
+        Some("Basic one"),
+        Some("Bearer "),
+        Some("one"),
+    ] {
+        assert_eq!(status("/v1/status", wrong).await, 401, "{wrong:?}");
+        assert_eq!(status("/none", wrong).await, 401, "{wrong:?}");
+    }
+    assert_eq!(status("/v1/status", Some("Bearer two")).await, 200);
 }
