@@ -27,7 +27,7 @@ use crate::metrics::{Metrics, Outcome, SinkMetrics};
 use crate::parse::answer_category;
 use crate::routing::{Destination, HandleRoute, RouteKind};
 use crate::sinks::answer::{Answer, TransportError};
-use crate::sinks::endpoint::{OffsetRange, idempotency_key};
+use crate::sinks::endpoint::{OffsetRange, idempotency_key, package_headers};
 use crate::sinks::health::{Failure, Gate, Health, Permit, State};
 use crate::sinks::http::{Post, Transport};
 use crate::sinks::lanes::{LaneId, Lanes, Parcel, Request, RequestId};
@@ -112,15 +112,17 @@ impl ForwarderActor {
     }
 
     fn send(&mut self, request: Request, permit: Permit, ctx: &mut Context<Self>) {
+        let endpoint = &request.endpoint;
+        let idempotent = endpoint.idempotency_header().is_some();
+        let key = (idempotent || endpoint.is_package()).then(|| self.key(&request));
         let post = Post {
-            endpoint: Arc::clone(&request.endpoint),
+            endpoint: Arc::clone(endpoint),
             items: Arc::clone(&request.items),
-            headers: Vec::new(),
-            idempotency_key: request
-                .endpoint
-                .idempotency_header()
-                .is_some()
-                .then(|| self.key(&request)),
+            headers: match &key {
+                Some(key) if endpoint.is_package() => package_headers(request.items.len(), key),
+                _ => Vec::new(),
+            },
+            idempotency_key: key.filter(|_| idempotent),
         };
         let transport = Arc::clone(&self.transport);
         let id = request.id;

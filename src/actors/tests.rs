@@ -24,6 +24,8 @@ use crate::routing::DestinationId;
 use crate::settings::{Sources, load};
 use crate::sinks::dead_letter::DeadLetterStore;
 
+mod outputs;
+
 const WAIT: Duration = Duration::from_secs(60);
 
 /// Broker, receivers and a folder of their own for one test.

@@ -1,21 +1,21 @@
 //! Settings to routes: every topic gets its kind, its destination and a checked endpoint.
 
+mod output;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kafkamq_pipeline::manager::ScriptRoutes;
-use kafkamq_point::Category;
-use kafkamq_point::codec::Encoding;
 
 use super::{
-    Destination, DestinationId, HandleRoute, InputId, KeyLanes, OutputRoute, PointRoute, Route,
-    RouteKind, RouteTable, TranscodeRoute,
+    Destination, DestinationId, HandleRoute, InputId, KeyLanes, PointRoute, Route, RouteKind,
+    RouteTable, TranscodeRoute,
 };
 use crate::parse::{Conversion, Form, OtlpJson, Signal};
 use crate::settings::{
-    self, DestinationKind, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute,
-    OtelEncoding, OtelSignal, OutputSettings, Settings, StatusAction, ValuePolicy,
+    self, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute, OtelEncoding,
+    OtelSignal, OutputSettings, Settings, StatusAction, ValuePolicy,
 };
 use crate::sinks::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
 use crate::sinks::health::HealthOptions;
@@ -254,71 +254,6 @@ impl Compiler {
                 response_bytes: self.response_bytes,
             });
     }
-
-    fn outputs(
-        &mut self,
-        outputs: &[OutputSettings],
-        storage_index: Option<&str>,
-    ) -> Result<Arc<[OutputRoute]>, RoutingError> {
-        outputs
-            .iter()
-            .map(|output| self.output(output, storage_index))
-            .collect()
-    }
-
-    fn output(
-        &mut self,
-        output: &OutputSettings,
-        storage_index: Option<&str>,
-    ) -> Result<OutputRoute, RoutingError> {
-        let id = DestinationId(output.name.as_str().into());
-        let DestinationKind::Datakit(http) = &output.kind else {
-            return Err(RoutingError::Unsupported {
-                place: format!("output `{}`", output.name),
-                feature: "this kind of output".into(),
-            });
-        };
-        let limits = Limits {
-            max_items: output.batch.max_points,
-            max_bytes: usize::try_from(output.batch.max_bytes).unwrap_or(usize::MAX),
-            max_age: output.batch.max_wait,
-            max_requests: http.concurrency,
-        };
-        self.destination(&id, http, limits);
-        let place = Place {
-            http,
-            destination: id.clone(),
-            profile: Profile::DatakitWrite,
-        };
-        let encoding = point_encoding(output.encoding);
-        let framing = encoding.framing();
-        let framing = Framing {
-            prefix: framing.prefix.into(),
-            separator: framing.separator.into(),
-            suffix: framing.suffix.into(),
-        };
-        let mut endpoints = [const { None }; Category::ALL.len()];
-        for category in Category::ALL {
-            if !output.categories.is_empty() && !output.categories.contains(&category) {
-                continue;
-            }
-            let mut path = format!("{}?precision=n", category.write_path());
-            if let Some(index) = storage_index.filter(|_| category == Category::Logging) {
-                path.push_str("&storage_index=");
-                path.extend(url::form_urlencoded::byte_serialize(index.as_bytes()));
-            }
-            let endpoint =
-                place.endpoint(&path, encoding.content_type(), framing.clone(), false)?;
-            if let Some(slot) = endpoints.get_mut(category as usize) {
-                *slot = Some(endpoint);
-            }
-        }
-        Ok(OutputRoute {
-            destination: id,
-            encoding,
-            endpoints,
-        })
-    }
 }
 
 impl Place<'_> {
@@ -412,6 +347,12 @@ impl Place<'_> {
         framing: Framing,
         idempotency: bool,
     ) -> Result<Arc<Endpoint>, RoutingError> {
+        let mut options = self.options(path, content_type, framing);
+        options.idempotency_header = idempotency.then(|| IDEMPOTENCY_HEADER.to_owned());
+        self.build(options)
+    }
+
+    fn options(&self, path: &str, content_type: &str, framing: Framing) -> EndpointOptions {
         let headers = self
             .http
             .headers
@@ -423,7 +364,7 @@ impl Place<'_> {
                 )
             })
             .collect();
-        let options = EndpointOptions {
+        EndpointOptions {
             url: self.http.url(path).into(),
             headers,
             content_type: Some(content_type.to_owned()),
@@ -434,8 +375,11 @@ impl Place<'_> {
                 settings::Compression::Zstd => Compression::Zstd,
             },
             policy: self.policy(),
-            idempotency_header: idempotency.then(|| IDEMPOTENCY_HEADER.to_owned()),
-        };
+            ..EndpointOptions::default()
+        }
+    }
+
+    fn build(&self, options: EndpointOptions) -> Result<Arc<Endpoint>, RoutingError> {
         Endpoint::try_new(options)
             .map(Arc::new)
             .map_err(|source| RoutingError::Endpoint {
@@ -508,14 +452,5 @@ fn key_lanes(ordering: settings::Ordering, threads: usize) -> KeyLanes {
             KeyLanes::ByKey(lanes)
         }
         settings::Ordering::ByThread | settings::Ordering::Key => KeyLanes::One,
-    }
-}
-
-const fn point_encoding(encoding: settings::Encoding) -> Encoding {
-    match encoding {
-        settings::Encoding::LineProtocol => Encoding::LineProtocol,
-        settings::Encoding::Json => Encoding::Json,
-        settings::Encoding::PbJson => Encoding::PbJson,
-        settings::Encoding::Protobuf => Encoding::Protobuf,
     }
 }

@@ -16,6 +16,9 @@ use url::Url;
 use super::status::Policy;
 
 mod mask;
+mod package;
+
+pub use package::package_headers;
 
 use mask::{MASK, is_secret_name, mask_text, mask_url};
 
@@ -101,6 +104,9 @@ pub struct EndpointOptions {
     pub policy: Policy,
     /// Name of the header that carries the idempotency key; none is sent without it.
     pub idempotency_header: Option<String>,
+    /// Whether each request says how many items it holds and which package it is; see
+    /// [`package_headers`].
+    pub package: bool,
 }
 
 /// Why an endpoint cannot be built. Holds no secret.
@@ -144,6 +150,7 @@ pub struct Endpoint {
     compression: Compression,
     policy: Policy,
     idempotency_header: Option<HeaderName>,
+    package: bool,
 }
 
 impl Endpoint {
@@ -193,6 +200,7 @@ impl Endpoint {
             compression: options.compression,
             policy: options.policy,
             idempotency_header,
+            package: options.package,
         })
     }
 
@@ -230,6 +238,12 @@ impl Endpoint {
     #[must_use]
     pub fn idempotency_header(&self) -> Option<&HeaderName> {
         self.idempotency_header.as_ref()
+    }
+
+    /// Whether each request carries [`package_headers`].
+    #[must_use]
+    pub fn is_package(&self) -> bool {
+        self.package
     }
 
     /// Bytes of a body of `items` items whose bodies sum up to `item_bytes`, before compression.

@@ -1,0 +1,228 @@
+//! Every kind of output against the faults it can meet: each shows that a record settles when its
+//! destination has it, and not before.
+
+use kafkamq_testbed::Receiver;
+
+use super::*;
+
+/// The rig's configuration with other outputs.
+fn config(rig: &Rig, outputs: &str) -> String {
+    let config = rig.config("", "");
+    let default = format!(
+        "[output]\nendpoint = \"http://{}\"\nbackoff_max = \"200ms\"\n",
+        rig.testbed.datakit.addr()
+    );
+    assert!(config.contains(&default));
+    config.replace(&default, outputs)
+}
+
+fn http_output(kind: &str, endpoint: &str, more: &str) -> String {
+    format!(
+        "[[output]]\nkind = \"{kind}\"\nendpoint = \"{endpoint}\"\nbackoff_max = \"100ms\"\n\
+         hold_backoff = \"100ms\"\nbatch_wait = \"20ms\"\n{more}\n"
+    )
+}
+
+fn wait_count(receiver: &Receiver, count: u64) {
+    let complete = receiver
+        .ledger()
+        .wait_until(WAIT, |ledger| ledger.count(Route::CustomLog) >= count);
+    let came = receiver.ledger().count(Route::CustomLog);
+    assert!(complete, "{came} of {count}");
+}
+
+/// Lets log records meet each fault in turn. None may be lost; only the poison one is buried.
+fn meets_every_fault(rig: &Rig, receiver: &Receiver, output: &str) {
+    rig.create_topics();
+    let status = |status, retry_after| {
+        Fault::new(FaultKind::Status {
+            status,
+            retry_after,
+            body: None,
+        })
+    };
+    let poison = RecordId::new(Route::CustomLog, 0, 157);
+    let faults = [
+        Fault::new(FaultKind::Refuse).lasting(Duration::from_millis(300)),
+        status(500, None).times(3),
+        status(503, None).times(3),
+        status(408, None).times(2),
+        status(429, Some(RetryAfter::Seconds(1))).times(1),
+        status(401, None).times(3),
+        Fault::new(FaultKind::TooLarge { bytes: 4096 }),
+        Fault::poison(poison),
+    ];
+    let running = rig.start(&config(rig, output));
+    let mut delivered = 0;
+    for (step, fault) in (0u32..).zip(faults) {
+        let poisoned = u64::from(matches!(fault.kind, FaultKind::Poison { .. }));
+        receiver.set_faults([fault]);
+        // The poison record is the one numbered 157, among those of the last step.
+        rig.produce(Route::CustomLog, step * 20..(step + 1) * 20);
+        delivered += 40 - poisoned;
+        wait_count(receiver, delivered);
+    }
+    for partition in 0..2 {
+        rig.wait_committed("app-logs", partition, 160);
+    }
+    running.stop();
+    let letters = rig.dead_letters();
+    let offsets: Vec<_> = letters
+        .iter()
+        .map(|letter| (letter.partition, letter.offset, letter.status))
+        .collect();
+    assert_eq!(offsets, [(0, 157, Some(400))]);
+}
+
+#[test]
+fn influxdb_meets_every_fault_and_loses_nothing() {
+    let rig = Rig::new();
+    let address = rig
+        .testbed
+        .collector
+        .url("/api/v2/write?org=o&bucket=b&precision=ms");
+    let output = http_output("influxdb", &address, "token = \"secret\"");
+    meets_every_fault(&rig, &rig.testbed.collector, &output);
+    let requests = rig.testbed.collector.requests("/api/v2/write", 1);
+    assert_eq!(requests[0].status, 204);
+    assert_eq!(requests[0].query.as_deref(), Some("org=o&bucket=b"));
+    assert_eq!(requests[0].header("authorization"), Some("Token secret"));
+    assert!(requests[0].notes.is_empty(), "{:?}", requests[0].notes);
+}
+
+#[test]
+fn influxdb_1_and_those_like_it_take_user_and_password() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.produce(Route::CustomLog, 0..10);
+    let address = rig.testbed.collector.url("/write?db=logs");
+    let more = "username = \"me\"\npassword = \"pass\"\ncompression = \"gzip\"";
+    let running = rig.start(&config(&rig, &http_output("influxdb", &address, more)));
+    wait_count(&rig.testbed.collector, 20);
+    rig.wait_committed("app-logs", 0, 10);
+    running.stop();
+    let requests = rig.testbed.collector.requests("/write", 1);
+    assert_eq!(requests[0].query.as_deref(), Some("db=logs"));
+    assert_eq!(
+        requests[0].header("authorization"),
+        Some("Basic bWU6cGFzcw==")
+    );
+    assert_eq!(requests[0].header("content-encoding"), Some("gzip"));
+}
+
+#[test]
+fn dataway_meets_every_fault_and_loses_nothing() {
+    let rig = Rig::new();
+    let address = rig
+        .testbed
+        .dataway
+        .url(&format!("/ignored?token={}", Testbed::TOKEN));
+    let output = http_output("dataway", &address, "");
+    meets_every_fault(&rig, &rig.testbed.dataway, &output);
+    let mut ids = BTreeSet::new();
+    let requests = rig.testbed.dataway.requests("/v1/write/logging", 10_000);
+    for request in &requests {
+        assert_eq!(
+            request.query.as_deref(),
+            Some(&*format!("token={}", Testbed::TOKEN))
+        );
+        assert!(request.notes.is_empty(), "{:?}", request.notes);
+        let header = |name| request.header(name).unwrap_or_default();
+        assert_eq!(
+            header("content-type"),
+            "application/protobuf; proto=com.guance.Point"
+        );
+        if request.status == 200 {
+            assert_eq!(header("x-points"), request.ids.to_string());
+            assert!(header("x-pkg-id").starts_with("dk_"));
+            assert!(ids.insert(header("x-pkg-id").to_owned()), "a package twice");
+        }
+    }
+    assert!(
+        requests
+            .iter()
+            .any(|request| request.header("content-encoding") == Some("gzip"))
+    );
+}
+
+#[test]
+fn dataway_is_told_the_index_and_gets_requests_cut_to_size() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.produce(Route::CustomLog, 0..200);
+    let more = format!(
+        "token = \"{}\"\nbatch_bytes = \"4KiB\"\ncompression = \"none\"",
+        Testbed::TOKEN
+    );
+    let output = http_output("dataway", &rig.testbed.dataway.url(""), &more);
+    let config = config(&rig, &output).replace(
+        "[inputs.kafkamq.custom.log_topic_map]",
+        "[inputs.kafkamq.custom]\nstorage_index = \"app_logs\"\n\
+         [inputs.kafkamq.custom.log_topic_map]",
+    );
+    let running = rig.start(&config);
+    wait_count(&rig.testbed.dataway, 400);
+    running.stop();
+    for request in rig.testbed.dataway.requests("/v1/write/logging", 10_000) {
+        assert!(request.body_bytes <= 4096, "{}", request.body_bytes);
+        assert_eq!(request.header("x-storage-index-name"), Some("app_logs"));
+    }
+}
+
+#[test]
+fn a_point_that_no_request_can_hold_is_buried() {
+    let rig = Rig::new();
+    rig.create_topics();
+    let fault = Fault::new(FaultKind::TooLarge { bytes: 16 * 1024 });
+    rig.testbed.dataway.set_faults([fault]);
+    rig.produce(Route::CustomLog, 0..10);
+    let huge = kafkamq_broker::Record {
+        value: Some(vec![b'x'; 100_000].into()),
+        ..Default::default()
+    };
+    rig.broker
+        .append_records("app-logs", 0, std::slice::from_ref(&huge))
+        .unwrap();
+    rig.produce(Route::CustomLog, 10..20);
+    let more = format!("token = \"{}\"\ncompression = \"none\"", Testbed::TOKEN);
+    let output = http_output("dataway", &rig.testbed.dataway.url(""), &more);
+    let running = rig.start(&config(&rig, &output));
+    wait_count(&rig.testbed.dataway, 40);
+    rig.wait_committed("app-logs", 0, 21);
+    running.stop();
+    let letters = rig.dead_letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].offset, letters[0].status), (10, Some(413)));
+    assert_eq!(letters[0].value, huge.value);
+}
+
+#[test]
+fn a_record_settles_only_when_all_its_outputs_have_it() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.testbed.collector.set_faults([Fault::status(503)]);
+    rig.produce(Route::CustomLog, 0..50);
+    let datakit = http_output("datakit", &rig.testbed.datakit.url(""), "");
+    let influxdb = http_output("influxdb", &rig.testbed.collector.url("/write?db=x"), "");
+    let metrics = http_output(
+        "influxdb",
+        &rig.testbed.dataway.url("/write"),
+        "name = \"metrics\"\ncategories = [\"metric\"]",
+    );
+    let running = rig.start(&config(&rig, &format!("{datakit}{influxdb}{metrics}")));
+    wait_count(&rig.testbed.datakit, 100);
+    running.wait_status(|status| status.destinations.iter().any(|d| d.state != "up"));
+    let committed = rig.broker.committed("group", "app-logs", 0).unwrap_or(0);
+    assert_eq!(committed, 0, "one output does not have the records");
+    rig.testbed.collector.set_faults([]);
+    wait_count(&rig.testbed.collector, 100);
+    for partition in 0..2 {
+        rig.wait_committed("app-logs", partition, 50);
+    }
+    running.stop();
+    assert_eq!(
+        rig.testbed.dataway.traffic().requests,
+        0,
+        "takes metrics only"
+    );
+}
