@@ -117,10 +117,16 @@ impl Compiler {
         };
 
         if let Some(route) = &input.skywalking {
-            let place = self.single(id, "skywalking", &route.http, Profile::DatakitTrace);
             for topic in &route.topics {
                 let kind = match &topic.path {
-                    Some(path) => place.forward(path, PROTOBUF)?,
+                    // A destination for each path: one that the receiver does not have must not
+                    // hold up the others.
+                    Some(path) => {
+                        let block = format!("skywalking{path}");
+                        let profile = Profile::DatakitTrace;
+                        self.single(id, &block, &route.http, profile)
+                            .forward(path, PROTOBUF)?
+                    }
                     None => RouteKind::Acknowledge,
                 };
                 add(&topic.topic, kind, route.threads);
@@ -146,7 +152,8 @@ impl Compiler {
                     continue;
                 }
                 let profile = otel_profile(&signal.path);
-                let place = self.single(id, "otel", &route.http, profile);
+                let block = format!("otel.{}", kind.name());
+                let place = self.single(id, &block, &route.http, profile);
                 for topic in &signal.topics {
                     add(topic, place.otlp(kind, signal)?, route.threads);
                 }
@@ -175,7 +182,10 @@ impl Compiler {
                 false => None,
             };
             let limits = Limits {
-                max_items: route.batch_records,
+                max_items: match route.content {
+                    HandleContent::Batch => route.batch_records,
+                    HandleContent::SingleRecord => 1,
+                },
                 max_bytes: usize::MAX,
                 max_age: route.batch_wait,
                 max_requests: route.http.concurrency,

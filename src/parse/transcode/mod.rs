@@ -63,6 +63,18 @@ pub enum Signal {
     Logs,
 }
 
+impl Signal {
+    /// The signal's name, as in the keys of the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+}
+
 /// What becomes of OTLP requests in JSON.
 ///
 /// Receivers of the standard read them; DataKit would read their ids as base64 and refuse unknown
