@@ -100,15 +100,17 @@ impl<'s> Args<'s> {
             ArgKind::Constant(constant) => Ok(constant.value()),
             ArgKind::Key(key) => Ok(cx.read(key).unwrap_or_default()),
             ArgKind::Value(node) => {
-                let value = cx.eval(node)?;
                 let types = match self.site.spec.param(at).map(|param| param.kind) {
                     Some(ParamKind::Value(types)) => types,
                     _ => Types::ANY,
                 };
-                if types.has(value.types()) {
-                    Ok(value)
-                } else {
-                    Err(self.wrong_type(at, types, &value))
+                // The result is handed on as it is; taking it apart would copy it twice.
+                let result = cx.eval(node);
+                match &result {
+                    Ok(value) if !types.has(value.types()) => {
+                        Err(self.wrong_type(at, types, value))
+                    }
+                    _ => result,
                 }
             }
         }

@@ -152,6 +152,20 @@ impl Cx<'_> {
     }
 
     fn eval_index(&mut self, index: &IndexNode) -> Result<Value, RunError> {
+        // One constant key of a map in a variable: what most index expressions are.
+        if let [
+            Node {
+                kind: NodeKind::Constant(Constant::Str(key)),
+                ..
+            },
+        ] = &*index.indexes
+            && let Some(Value::Map(map)) = self.variable(&index.base)
+        {
+            return map.with(|entries| match entries.get(key) {
+                Some(value) => Ok(value.clone()),
+                None => Ok(Value::Nil),
+            });
+        }
         let mut current = self.index_base(&index.base, index.base_span)?;
         for node in &index.indexes {
             current = match self.element(&current, node)? {

@@ -88,19 +88,18 @@ impl Entries {
         pairs
     }
 
-    fn insert(&mut self, key: Text, value: Value) -> Option<Value> {
+    fn insert(&mut self, key: Text, value: Value) {
         if let Some(at) = self.position(&key) {
-            return self
-                .pairs
-                .get_mut(at)
-                .map(|(_, place)| std::mem::replace(place, value));
+            if let Some((_, place)) = self.pairs.get_mut(at) {
+                *place = value;
+            }
+            return;
         }
         if let Some(place) = self.tags.get_mut(self.pairs.len()) {
             *place = tag(&key);
         }
         self.pairs.push((key, value));
         self.index_last();
-        None
     }
 
     /// Brings the index up to date with the entry pushed last.
@@ -183,8 +182,7 @@ impl Map {
 
     /// Sets a key; an existing one keeps its place.
     pub fn insert(&self, key: impl Into<Text>, value: Value) {
-        let old = self.0.0.borrow_mut().insert(key.into(), value);
-        drop(old);
+        self.0.0.borrow_mut().insert(key.into(), value);
     }
 
     /// Removes a key and returns its value.
