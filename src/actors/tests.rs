@@ -5,6 +5,8 @@
     reason = "test threads may sleep, no arbiter runs on them"
 )]
 
+mod converting;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc;

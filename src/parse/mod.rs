@@ -20,4 +20,4 @@ pub use points::{Origin, build_point};
 pub use sampling::Sampler;
 pub use scripting::{ScriptStep, Scripted};
 pub use split::{SplitError, split};
-pub use transcode::{Conversion, Form, OtlpJson, Signal, TranscodeError};
+pub use transcode::{Conversion, Form, OtlpJson, PointConversion, Signal, TranscodeError};

@@ -12,10 +12,11 @@ use super::{
     Destination, DestinationId, HandleRoute, InputId, KeyLanes, PointRoute, Route, RouteKind,
     RouteTable, TranscodeRoute,
 };
-use crate::parse::{Conversion, Form, OtlpJson, Signal};
+use crate::parse::{Conversion, Form, OtlpJson, PointConversion, Signal};
 use crate::settings::{
-    self, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute, OtelEncoding,
-    OtelSignal, OutputSettings, Settings, StatusAction, ValuePolicy,
+    self, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute, JaegerSource,
+    OtelEncoding, OtelSignal, OutputSettings, PointTime, Settings, SkywalkingKind, StatusAction,
+    ValuePolicy,
 };
 use crate::sinks::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
 use crate::sinks::health::HealthOptions;
@@ -118,26 +119,42 @@ impl Compiler {
 
         if let Some(route) = &input.skywalking {
             for topic in &route.topics {
-                let kind = match &topic.path {
+                let kind = match (&topic.path, topic.kind) {
+                    (_, SkywalkingKind::MetersToPoints) => {
+                        self.converted(PointConversion::Meters, outputs)?
+                    }
                     // A destination for each path: one that the receiver does not have must not
                     // hold up the others.
-                    Some(path) => {
+                    (Some(path), kind) => {
                         let block = format!("skywalking{path}");
                         let profile = Profile::DatakitTrace;
-                        self.single(id, &block, &route.http, profile)
-                            .forward(path, PROTOBUF)?
+                        let place = self.single(id, &block, &route.http, profile);
+                        match kind {
+                            SkywalkingKind::LogsJson => place
+                                .transcode(Conversion::SkywalkingLogJson, |_| (path, profile))?,
+                            _ => place.forward(path, PROTOBUF)?,
+                        }
                     }
-                    None => RouteKind::Acknowledge,
+                    (None, _) => RouteKind::Acknowledge,
                 };
                 add(&topic.topic, kind, route.threads);
             }
         }
         if let Some(route) = &input.jaeger {
-            let place = self.single(id, "jaeger", &route.http, jaeger_profile(&route.path));
             for topic in &route.topics {
-                let kind = match route.encoding {
-                    JaegerEncoding::Raw => place.forward(&route.path, PROTOBUF)?,
-                    encoding => place.spans(encoding, route)?,
+                let kind = match route.source {
+                    JaegerSource::Daoke => {
+                        let strict_error = route.strict_error;
+                        self.converted(PointConversion::Daoke { strict_error }, outputs)?
+                    }
+                    JaegerSource::Forward => {
+                        let profile = jaeger_profile(&route.path);
+                        let place = self.single(id, "jaeger", &route.http, profile);
+                        match route.encoding {
+                            JaegerEncoding::Raw => place.forward(&route.path, PROTOBUF)?,
+                            encoding => place.spans(encoding, route)?,
+                        }
+                    }
                 };
                 add(topic, kind, route.threads);
             }
@@ -208,6 +225,22 @@ impl Compiler {
             }
         }
         Ok(routes)
+    }
+
+    /// A route to the outputs; the points run the script of their category's rules, if there is one.
+    fn converted(
+        &mut self,
+        conversion: PointConversion,
+        outputs: &[OutputSettings],
+    ) -> Result<RouteKind, RoutingError> {
+        let route = PointRoute {
+            category: conversion.category(),
+            scripts: ScriptRoutes::new(),
+            split: None,
+            time: PointTime::Arrival,
+            outputs: self.outputs(outputs, None)?,
+        };
+        Ok(RouteKind::ConvertedPoints(conversion, route))
     }
 
     /// A destination that takes one payload a request.
@@ -418,7 +451,8 @@ impl Place<'_> {
 /// Where spans in `form` go, and by which rules their receiver answers.
 fn span_path(form: Form, route: &JaegerRoute) -> (&str, Profile) {
     match form {
-        Form::JaegerThrift => (&route.path, jaeger_profile(&route.path)),
+        // No conversion of spans gives a log.
+        Form::JaegerThrift | Form::SkywalkingLog => (&route.path, jaeger_profile(&route.path)),
         // DataKit and Zipkin share these paths; the rules of the former are the safer ones.
         Form::ZipkinThrift => (&route.zipkin_v1_path, Profile::DatakitTrace),
         Form::ZipkinProto | Form::ZipkinJson => (&route.zipkin_v2_path, Profile::DatakitTrace),

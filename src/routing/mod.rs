@@ -17,7 +17,7 @@ use kafkamq_point::codec::Encoding;
 pub use compile::RoutingError;
 pub use limit::RateLimit;
 
-use crate::parse::{Conversion, Form};
+use crate::parse::{Conversion, Form, PointConversion};
 use crate::settings::{
     HandleContent, HeaderCheck, HttpSettings, PointTime, SamplingKey, SplitSettings, ValuePolicy,
 };
@@ -92,6 +92,8 @@ pub enum RouteKind {
     Transcode(TranscodeRoute),
     /// Values become points.
     Points(PointRoute),
+    /// Values are converted to points.
+    ConvertedPoints(PointConversion, PointRoute),
     /// Records are posted in batches to a user's own HTTP handle.
     Handle(HandleRoute),
 }

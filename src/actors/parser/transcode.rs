@@ -1,9 +1,10 @@
 //! Routes that convert what a record holds.
 
-use super::work::Work;
+use super::work::{Made, Work};
 use crate::metrics::Outcome;
+use crate::parse::PointConversion;
 use crate::record::Record;
-use crate::routing::TranscodeRoute;
+use crate::routing::{PointRoute, TranscodeRoute};
 use crate::sinks::lanes::Item;
 
 /// The stage that dead letters name.
@@ -35,5 +36,32 @@ impl<'a> Work<'a> {
             body,
         };
         self.push(&route.destination, endpoint, lane, item);
+    }
+    /// One value to points, through their scripts to the outputs.
+    pub(super) fn converted(
+        &mut self,
+        index: u32,
+        record: &Record<'_>,
+        conversion: PointConversion,
+        route: &'a PointRoute,
+    ) {
+        let value = record.value_bytes().unwrap_or_default();
+        if value.is_empty() {
+            self.consignment.settle(index, Outcome::SkippedEmpty);
+            return;
+        }
+        let points = match conversion.points(&value, self.now_ns) {
+            Ok(points) => points,
+            Err(error) => {
+                self.bury(index, record, STAGE, &error.to_string());
+                return;
+            }
+        };
+        let lane = self.lane(record);
+        let mut made = Made::default();
+        for point in points {
+            self.scripted(index, point, route, lane, &mut made);
+        }
+        self.conclude(index, record, made);
     }
 }

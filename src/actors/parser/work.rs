@@ -36,7 +36,7 @@ pub(super) struct Outgoing<'a> {
 
 /// What was made of one record so far.
 #[derive(Default)]
-struct Made {
+pub(super) struct Made {
     items: u32,
     /// Why a part of it can go nowhere.
     fault: Option<String>,
@@ -102,6 +102,9 @@ impl<'a> Work<'a> {
             }
             RouteKind::Transcode(transcode) => self.transcode(index, record, transcode),
             RouteKind::Points(points) => self.points(index, record, points),
+            RouteKind::ConvertedPoints(conversion, points) => {
+                self.converted(index, record, *conversion, points);
+            }
             RouteKind::Handle(handle) => {
                 let value = record.value().unwrap_or_default();
                 if !passes_header_check(value, handle.header_check) {
@@ -226,6 +229,11 @@ impl<'a> Work<'a> {
                 self.element(index, &text, route, origin, time_ns, lane, &mut made);
             }
         }
+        self.conclude(index, record, made);
+    }
+
+    /// Says how many obligations came of a record, or settles it if none did.
+    pub(super) fn conclude(&mut self, index: u32, record: &Record<'_>, made: Made) {
         let buried = made.fault.is_some() && (made.items == 0 || made.bury);
         match made.items + u32::from(buried) {
             0 => self.consignment.settle(index, Outcome::Dropped),
@@ -255,6 +263,18 @@ impl<'a> Work<'a> {
             kafka_message = text
         );
         let point = build_point(text, route.category, origin, time_ns);
+        self.scripted(index, point, route, lane, made);
+    }
+
+    /// One point through its script to items.
+    pub(super) fn scripted(
+        &mut self,
+        index: u32,
+        point: Point,
+        route: &'a PointRoute,
+        lane: u64,
+        made: &mut Made,
+    ) {
         if !self.scripts.concerns(route.category) {
             self.point(index, point, route, lane, made);
             return;

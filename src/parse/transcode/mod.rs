@@ -3,13 +3,17 @@
 //! A [`Conversion`] belongs to a route; what it makes of a record has one of the [`Form`]s it names
 //! beforehand, so that a route can hold the address for each.
 
+mod daoke;
 mod detect;
 mod jaeger;
 mod json;
+mod meters;
 mod otlp;
+mod skywalking;
 mod thrift;
 
 use bytes::Bytes;
+use kafkamq_point::{Category, Point};
 
 use detect::SpanEncoding;
 
@@ -28,17 +32,20 @@ pub enum Form {
     OtlpProto,
     /// OTLP export request in JSON.
     OtlpJson,
+    /// SkyWalking `LogData`.
+    SkywalkingLog,
 }
 
 impl Form {
     /// Every form, in the order of the variants.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::JaegerThrift,
         Self::ZipkinThrift,
         Self::ZipkinProto,
         Self::ZipkinJson,
         Self::OtlpProto,
         Self::OtlpJson,
+        Self::SkywalkingLog,
     ];
 
     /// The media type of a request.
@@ -46,7 +53,7 @@ impl Form {
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::JaegerThrift | Self::ZipkinThrift => "application/x-thrift",
-            Self::ZipkinProto | Self::OtlpProto => "application/x-protobuf",
+            Self::ZipkinProto | Self::OtlpProto | Self::SkywalkingLog => "application/x-protobuf",
             Self::ZipkinJson | Self::OtlpJson => "application/json",
         }
     }
@@ -101,6 +108,20 @@ pub enum Conversion {
     OtlpJson(Signal),
     /// OTLP requests, in JSON if they begin with `{`, else binary.
     OtlpAuto(Signal, OtlpJson),
+    /// SkyWalking `LogData` in JSON to binary.
+    SkywalkingLogJson,
+}
+
+/// How a record becomes points without a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PointConversion {
+    /// SkyWalking `MeterDataCollection` to metric points.
+    Meters,
+    /// Jaeger span JSON of the `daoke` collector to a tracing point.
+    Daoke {
+        /// Whether only a true tag `error` marks a span as failed.
+        strict_error: bool,
+    },
 }
 
 /// Why a record cannot be converted.
@@ -146,7 +167,15 @@ impl Conversion {
     pub const fn forms(self) -> &'static [Form] {
         match self {
             Self::JaegerProto | Self::JaegerJson => &[Form::JaegerThrift],
-            Self::Spans(_) => &Form::ALL,
+            Self::Spans(_) => &[
+                Form::JaegerThrift,
+                Form::ZipkinThrift,
+                Form::ZipkinProto,
+                Form::ZipkinJson,
+                Form::OtlpProto,
+                Form::OtlpJson,
+            ],
+            Self::SkywalkingLogJson => &[Form::SkywalkingLog],
             Self::OtlpJson(_) => &[Form::OtlpProto],
             Self::OtlpAuto(..) => &[Form::OtlpProto, Form::OtlpJson],
         }
@@ -166,6 +195,7 @@ impl Conversion {
                 (true, OtlpJson::Keep) => Ok((Form::OtlpJson, value.clone())),
                 (true, OtlpJson::Convert) => Self::OtlpJson(signal).convert(value),
             },
+            Self::SkywalkingLogJson => Ok((Form::SkywalkingLog, skywalking::log_from_json(value)?)),
             Self::Spans(json) => match detect::detect(value).ok_or(TranscodeError::Unrecognised)? {
                 SpanEncoding::JaegerProto => Self::JaegerProto.convert(value),
                 SpanEncoding::JaegerJson => Self::JaegerJson.convert(value),
@@ -176,6 +206,31 @@ impl Conversion {
                 SpanEncoding::OtlpProto => Ok((Form::OtlpProto, value.clone())),
                 SpanEncoding::OtlpJson => Self::OtlpAuto(Signal::Traces, json).convert(value),
             },
+        }
+    }
+}
+
+impl PointConversion {
+    /// The category of the points.
+    #[must_use]
+    pub const fn category(self) -> Category {
+        match self {
+            Self::Meters => Category::Metric,
+            Self::Daoke { .. } => Category::Tracing,
+        }
+    }
+
+    /// The points of one value, none for a value that holds nothing. Those without a time of their
+    /// own get `now_ns`, in nanoseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// When the value is not what the conversion expects; nothing of it can be used then.
+    pub fn points(self, value: &Bytes, now_ns: i64) -> Result<Vec<Point>, TranscodeError> {
+        match self {
+            Self::Meters => meters::points(value, now_ns),
+            Self::Daoke { strict_error } => {
+                daoke::point(value, strict_error, now_ns).map(|point| vec![point])
+            }
         }
     }
 }
