@@ -146,10 +146,10 @@ fn produce(
             thread::sleep(due.saturating_sub(began.elapsed()));
         }
         let sample = &record.sample;
-        let headers: Vec<(String, Vec<u8>)> = sample
+        let headers: Vec<_> = sample
             .headers
             .iter()
-            .map(|(name, value)| (name.to_string(), value.to_vec()))
+            .map(|(name, value)| (name.to_string(), Some(bytes::Bytes::copy_from_slice(value))))
             .collect();
         producer.send(Outbound {
             topic: record.topic,

@@ -1,17 +1,18 @@
-//! Delivery over HTTP, in parts that know neither actors nor Kafka.
+//! Delivery over HTTP and to this machine, in parts that know neither actors nor Kafka.
 //!
 //! A destination is served by five parts that meet only in the actor that owns them:
 //!
 //! * [`endpoint`]: where a request goes and how its body is framed; secrets never leave it in text.
 //! * [`lanes`]: which work goes into the next request, so that order per lane holds and nothing is lost or sent twice.
 //! * [`http`]: sends one request and brings back an [`answer`], or the layer that failed.
+//! * [`local`]: takes the place of [`http`] for files and standard output.
 //! * [`status`]: what an answer means for the records of the request.
 //! * [`health`]: whether the destination may be talked to now; back-off, probes and alarms.
 //!
 //! What no destination accepts ends in the [`dead_letter`] store, byte for byte.
 //!
-//! Everything here is told the time. Only [`http`] does network input and output, only
-//! [`dead_letter`] touches files.
+//! Everything here is told the time. Only [`http`] does network input and output, only [`local`]
+//! and [`dead_letter`] touch files.
 
 pub mod answer;
 pub mod dead_letter;
@@ -19,6 +20,7 @@ pub mod endpoint;
 pub mod health;
 pub mod http;
 pub mod lanes;
+pub mod local;
 pub mod status;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! [`ForwarderActor`]: one destination.
 //!
-//! It owns the destination's queue, its state of health and its HTTP client, and lives as long as
+//! It owns the destination's queue, its state of health and its carrier, and lives as long as
 //! the destination is configured. Order, batching and retries are decided by [`Lanes`] and
 //! [`Health`]; what an answer means is decided by [`classify`]. The actor connects the three and
 //! says what became of each item. A request that was accepted is settled at once; one that failed
@@ -16,6 +16,7 @@ use actix::{
     WrapFuture,
 };
 
+use super::carrier::Carrier;
 use super::consignment::Consignment;
 use super::dead_letter::letter;
 use super::directory::Directory;
@@ -29,7 +30,7 @@ use crate::routing::{Destination, HandleRoute, RouteKind};
 use crate::sinks::answer::{Answer, TransportError};
 use crate::sinks::endpoint::{OffsetRange, idempotency_key, package_headers};
 use crate::sinks::health::{Failure, Gate, Health, Permit, State};
-use crate::sinks::http::{Post, Transport};
+use crate::sinks::http::Post;
 use crate::sinks::lanes::{LaneId, Lanes, Parcel, Request, RequestId};
 use crate::sinks::status::{Reason, Verdict, classify};
 
@@ -41,7 +42,7 @@ pub(crate) struct ForwarderActor {
     destination: Destination,
     lanes: Lanes<Consignment>,
     health: Health,
-    transport: Arc<Transport>,
+    carrier: Carrier,
     in_flight: HashMap<RequestId, (SpawnHandle, Permit)>,
     timer: Option<(Instant, SpawnHandle)>,
     metrics: SinkMetrics,
@@ -53,7 +54,7 @@ pub(crate) struct ForwarderActor {
 impl ForwarderActor {
     pub(crate) fn new(
         destination: Destination,
-        transport: Arc<Transport>,
+        carrier: Carrier,
         directory: Arc<Directory>,
         metrics: &Metrics,
         stopped: Recipient<ChildStopped>,
@@ -63,7 +64,7 @@ impl ForwarderActor {
             health: Health::new(destination.health, fastrand::Rng::new()),
             metrics: SinkMetrics::new(metrics, &destination.id.0),
             destination,
-            transport,
+            carrier,
             in_flight: HashMap::new(),
             timer: None,
             directory,
@@ -124,12 +125,12 @@ impl ForwarderActor {
             },
             idempotency_key: key.filter(|_| idempotent),
         };
-        let transport = Arc::clone(&self.transport);
+        let carrier = self.carrier.clone();
         let id = request.id;
         let handle = ctx.spawn(
             async move {
                 let began = Instant::now();
-                let outcome = transport.send(post).await;
+                let outcome = carrier.send(post).await;
                 (request, outcome, began.elapsed())
             }
             .into_actor(self)

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler};
 
+use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::Graveyard;
 use super::directory::{Addresses, Directory};
 use super::messages::{
@@ -31,7 +32,6 @@ use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable,
 use crate::scripts::{Scripts, ScriptsError, report_problems};
 use crate::settings::{DeadLetterKind, InputSettings, Settings};
 use crate::sinks::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
-use crate::sinks::http::{TlsError, Transport};
 
 /// Share of the memory limit for records in flight, all partitions together.
 const IN_FLIGHT_SHARE: u64 = 4;
@@ -60,13 +60,13 @@ pub enum StartError {
     /// A route or output cannot be used.
     #[error(transparent)]
     Routing(#[from] RoutingError),
-    /// A destination's TLS files cannot be used.
+    /// A destination cannot be set up.
     #[error("destination `{destination}`: {source}")]
-    Tls {
+    Destination {
         /// The destination.
         destination: String,
         /// What is wrong.
-        source: TlsError,
+        source: CarrierError,
     },
     /// The script engine cannot be set up.
     #[error(transparent)]
@@ -171,9 +171,9 @@ impl Router {
             return Err(StartError::Unsupported("`recorder.enabled`"));
         }
         let routes = Arc::new(RouteTable::compile(&settings, 1)?);
-        let mut transports = HashMap::new();
+        let mut carriers = HashMap::new();
         for destination in routes.destinations() {
-            transports.insert(destination.id.clone(), transport(destination)?);
+            carriers.insert(destination.id.clone(), carrier(destination)?);
         }
         let graveyard = graveyard(&settings)?;
         let scripts = load_scripts(&settings)?;
@@ -183,7 +183,7 @@ impl Router {
         let context = Context::with_receiver(inbox);
         let address = context.address();
         let mut actor = RouterActor::new(
-            settings, metrics, routes, transports, graveyard, scripts, &address,
+            settings, metrics, routes, carriers, graveyard, scripts, &address,
         );
         if let Err(error) = actor.start_inputs(&address) {
             actor.stop_inputs();
@@ -224,13 +224,11 @@ fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
     Ok(Arc::new(scripts))
 }
 
-fn transport(destination: &Destination) -> Result<Arc<Transport>, StartError> {
-    Transport::try_new(&destination.transport_options())
-        .map(Arc::new)
-        .map_err(|source| StartError::Tls {
-            destination: destination.id.to_string(),
-            source,
-        })
+fn carrier(destination: &Destination) -> Result<Carrier, StartError> {
+    Carrier::try_new(destination).map_err(|source| StartError::Destination {
+        destination: destination.id.to_string(),
+        source,
+    })
 }
 
 fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
@@ -258,7 +256,7 @@ impl RouterActor {
         settings: Arc<Settings>,
         metrics: Metrics,
         routes: Arc<RouteTable>,
-        transports: HashMap<DestinationId, Arc<Transport>>,
+        carriers: HashMap<DestinationId, Carrier>,
         graveyard: Graveyard,
         scripts: Arc<Scripts>,
         address: &Addr<Self>,
@@ -290,8 +288,8 @@ impl RouterActor {
             stopping: false,
         };
         for destination in routes.destinations() {
-            if let Some(transport) = transports.get(&destination.id) {
-                actor.start_forwarder(destination.clone(), Arc::clone(transport), address);
+            if let Some(carrier) = carriers.get(&destination.id) {
+                actor.start_forwarder(destination.clone(), carrier.clone(), address);
             }
         }
         for index in 0..actor.threads.parse.len() {

@@ -91,6 +91,24 @@ fn set_default(config: &mut ClientConfig, input: &InputSettings, key: &str, valu
     }
 }
 
+/// The configuration of a producer for `cluster`. What is not confirmed in half a minute is given
+/// back, so that an operator learns why and whoever sent it can send it again.
+#[must_use]
+pub fn producer_config(cluster: &ClusterSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("linger.ms", "5")
+        .set("compression.type", "lz4")
+        .set("message.timeout.ms", "30000")
+        // Records wait in lanes, where they can be called off, rather than here.
+        .set("queue.buffering.max.messages", "100000");
+    for (key, value) in &cluster.librdkafka {
+        config.set(key, value);
+    }
+    set_cluster(&mut config, cluster);
+    config
+}
+
 /// Adds what every client of `cluster` needs: addresses, transport, authentication.
 pub fn set_cluster(config: &mut ClientConfig, cluster: &ClusterSettings) {
     let security = &cluster.security;

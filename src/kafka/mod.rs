@@ -6,6 +6,7 @@
 //!   repair.
 //! * [`context`] answers the library's callbacks: rebalances, statistics, errors.
 //! * [`partition`] reads batches from one assigned partition.
+//! * [`producer`] writes records and says when brokers have them.
 //!
 //! What leaves this module are [`PartitionReader`]s and calls of the [`AssignmentListener`].
 
@@ -74,16 +75,48 @@ impl KafkaError {
         }
     }
 
-    /// Whether the client stays unusable until it is created anew or access is granted.
-    #[must_use]
-    pub fn is_authorization(&self) -> bool {
-        let code = match self {
+    /// The client library's code, if it gave one.
+    fn code(&self) -> Option<RDKafkaErrorCode> {
+        match self {
             Self::Partition { code, .. } => Some(*code),
             Self::Client(error) => error.rdkafka_error_code(),
             _ => None,
-        };
+        }
+    }
+
+    /// Whether the record itself is at fault: no broker will ever take it.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
         matches!(
-            code,
+            self.code(),
+            Some(
+                RDKafkaErrorCode::MessageSizeTooLarge
+                    | RDKafkaErrorCode::InvalidRecord
+                    | RDKafkaErrorCode::InvalidTimestamp
+                    | RDKafkaErrorCode::InvalidMessageSize
+            )
+        )
+    }
+
+    /// Whether the topic written to does not exist or cannot.
+    #[must_use]
+    pub fn is_unknown_topic(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(
+                RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownPartition
+                    | RDKafkaErrorCode::InvalidTopic
+            )
+        )
+    }
+
+    /// Whether the client stays unusable until it is created anew or access is granted.
+    #[must_use]
+    pub fn is_authorization(&self) -> bool {
+        matches!(
+            self.code(),
             Some(
                 RDKafkaErrorCode::TopicAuthorizationFailed
                     | RDKafkaErrorCode::GroupAuthorizationFailed

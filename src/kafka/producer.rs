@@ -1,19 +1,32 @@
-//! Writing records: the demo's producers, and whatever else sends records back to Kafka.
+//! Writing records: outputs and dead letters that are topics, and the demo's producers.
+//!
+//! A [`Producer`] is idempotent: the client sends a record again as often as it takes, and brokers
+//! keep one copy of it. [`Producer::deliver`] promises more than that a record was handed over: it
+//! ends when the brokers have answered for every record, and succeeds only if they have all.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
+use tokio::sync::Notify;
+
 use super::KafkaError;
 
 /// Pause while the client's queue is full.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
+
+/// What the client takes where nothing else is configured.
+const DEFAULT_MAX_BYTES: usize = 1_000_000;
+/// Most that the lengths of a header's name and value take.
+const HEADER_BYTES: usize = 10;
 
 /// Counts what the brokers said about each record.
 #[derive(Debug, Default)]
@@ -22,21 +35,55 @@ struct Reports {
     failed: AtomicU64,
 }
 
+/// What is known of records that were handed over together.
+#[derive(Debug)]
+struct Tally {
+    /// Records without an answer, and one more until all are handed over.
+    open: AtomicUsize,
+    error: Mutex<Option<ClientError>>,
+    complete: Notify,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            open: AtomicUsize::new(1),
+            error: Mutex::default(),
+            complete: Notify::new(),
+        }
+    }
+}
+
+impl Tally {
+    fn add(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn settle(&self, error: Option<ClientError>) {
+        if let Some(error) = error {
+            self.error.lock().get_or_insert(error);
+        }
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.complete.notify_one();
+        }
+    }
+}
+
 #[derive(Clone, Default)]
 struct ReportContext(Arc<Reports>);
 
 impl ClientContext for ReportContext {}
 
 impl ProducerContext for ReportContext {
-    type DeliveryOpaque = ();
+    type DeliveryOpaque = Arc<Tally>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {
-        let counter = if result.is_ok() {
-            &self.0.written
-        } else {
-            &self.0.failed
+    fn delivery(&self, result: &DeliveryResult<'_>, tally: Self::DeliveryOpaque) {
+        let (counter, error) = match result {
+            Ok(_) => (&self.0.written, None),
+            Err((error, _)) => (&self.0.failed, Some(error.clone())),
         };
         counter.fetch_add(1, Ordering::AcqRel);
+        tally.settle(error);
     }
 }
 
@@ -51,14 +98,30 @@ pub struct Outbound<'a> {
     pub key: Option<&'a [u8]>,
     /// Value.
     pub value: Option<&'a [u8]>,
-    /// Headers in order.
-    pub headers: &'a [(String, Vec<u8>)],
+    /// Headers in order; names may repeat, values may be null.
+    pub headers: &'a [(String, Option<Bytes>)],
+}
+
+impl Outbound<'_> {
+    /// Bytes as the client counts them against its limit.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len) + HEADER_BYTES)
+            .sum();
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len) + headers
+    }
 }
 
 /// A producer that retries until brokers confirmed each record once (idempotent, all replicas).
 pub struct Producer {
     client: ThreadedProducer<ReportContext>,
     reports: Arc<Reports>,
+    /// Where the answers go that nobody waits for.
+    unwatched: Arc<Tally>,
+    max_bytes: usize,
 }
 
 impl std::fmt::Debug for Producer {
@@ -78,10 +141,19 @@ impl Producer {
         let context = ReportContext::default();
         let reports = Arc::clone(&context.0);
         config.set("enable.idempotence", "true");
+        let max_bytes = config
+            .get("message.max.bytes")
+            .and_then(|bytes| bytes.parse().ok())
+            .unwrap_or(DEFAULT_MAX_BYTES);
         let client = config
             .create_with_context(context)
             .map_err(KafkaError::from_client)?;
-        Ok(Self { client, reports })
+        Ok(Self {
+            client,
+            reports,
+            unwatched: Arc::default(),
+            max_bytes,
+        })
     }
 
     /// A producer for the brokers at `bootstrap`, without encryption or authentication.
@@ -107,22 +179,8 @@ impl Producer {
         reason = "callers have a thread of their own"
     )]
     pub fn send(&self, record: Outbound<'_>) -> Result<(), KafkaError> {
-        let mut message = BaseRecord::<[u8], [u8]>::to(record.topic);
-        message.partition = record.partition;
-        message.key = record.key;
-        message.payload = record.value;
-        if !record.headers.is_empty() {
-            let headers = OwnedHeaders::new_with_capacity(record.headers.len());
-            message.headers = Some(record.headers.iter().fold(
-                headers,
-                |headers, (name, value)| {
-                    headers.insert(Header {
-                        key: name,
-                        value: Some(value),
-                    })
-                },
-            ));
-        }
+        let mut message = message(&record, &self.unwatched);
+        self.unwatched.add();
         loop {
             match self.client.send(message) {
                 Ok(()) => return Ok(()),
@@ -130,9 +188,59 @@ impl Producer {
                     message = back;
                     std::thread::sleep(QUEUE_FULL_PAUSE);
                 }
-                Err((error, _)) => return Err(KafkaError::from_client(error)),
+                Err((error, _)) => {
+                    self.unwatched.settle(None);
+                    return Err(KafkaError::from_client(error));
+                }
             }
         }
+    }
+
+    /// Hands `records` to the client in order and waits until the brokers have answered for all.
+    /// Whoever drops the future gives up the answer, not the records.
+    ///
+    /// # Errors
+    /// The first fault of any record. Others may have been written; which is not said.
+    pub async fn deliver(
+        &self,
+        records: impl IntoIterator<Item = Outbound<'_>>,
+    ) -> Result<(), KafkaError> {
+        let tally = Arc::<Tally>::default();
+        'records: for record in records {
+            let mut message = message(&record, &tally);
+            tally.add();
+            loop {
+                match self.client.send(message) {
+                    Ok(()) => break,
+                    Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                        message = back;
+                        tokio::time::sleep(QUEUE_FULL_PAUSE).await;
+                    }
+                    Err((error, _)) => {
+                        tally.settle(Some(error));
+                        break 'records;
+                    }
+                }
+            }
+        }
+        tally.settle(None);
+        tally.complete.notified().await;
+        match tally.error.lock().take() {
+            Some(error) => Err(KafkaError::from_client(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Largest key, value and headers together that the client takes, in bytes.
+    #[must_use]
+    pub const fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// Whether the client has given up for good and has to be made anew.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.client.client().fatal_error().is_some()
     }
 
     /// Records that the brokers confirmed.
@@ -162,4 +270,29 @@ impl Producer {
             }
         }
     }
+}
+
+fn message<'a>(
+    record: &Outbound<'a>,
+    tally: &Arc<Tally>,
+) -> BaseRecord<'a, [u8], [u8], Arc<Tally>> {
+    let mut message = BaseRecord::with_opaque_to(record.topic, Arc::clone(tally));
+    message.partition = record.partition;
+    message.key = record.key;
+    message.payload = record.value;
+    if !record.headers.is_empty() {
+        let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        message.headers = Some(
+            record
+                .headers
+                .iter()
+                .fold(headers, |headers, (name, value)| {
+                    headers.insert(Header {
+                        key: name,
+                        value: value.as_deref(),
+                    })
+                }),
+        );
+    }
+    message
 }

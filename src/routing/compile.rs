@@ -9,8 +9,8 @@ use std::time::Duration;
 use kafkamq_pipeline::manager::ScriptRoutes;
 
 use super::{
-    Destination, DestinationId, HandleRoute, InputId, KeyLanes, PointRoute, Route, RouteKind,
-    RouteTable, TranscodeRoute,
+    Destination, DestinationId, HandleRoute, InputId, KeyLanes, Means, PointRoute, Route,
+    RouteKind, RouteTable, TranscodeRoute,
 };
 use crate::parse::{Conversion, Form, OtlpJson, PointConversion, Signal};
 use crate::settings::{
@@ -287,11 +287,21 @@ impl Compiler {
             retry_after_cap: delivery.retry_after_max,
             ..HealthOptions::default()
         };
+        self.reached_by(id, Means::Http(Box::new(http.clone())), limits, health);
+    }
+
+    fn reached_by(
+        &mut self,
+        id: &DestinationId,
+        means: Means,
+        limits: Limits,
+        health: HealthOptions,
+    ) {
         self.destinations
             .entry(id.clone())
             .or_insert_with(|| Destination {
                 id: id.clone(),
-                http: http.clone(),
+                means,
                 limits,
                 health,
                 response_bytes: self.response_bytes,

@@ -19,12 +19,14 @@ pub use limit::RateLimit;
 
 use crate::parse::{Conversion, Form, PointConversion};
 use crate::settings::{
-    HandleContent, HeaderCheck, HttpSettings, PointTime, SamplingKey, SplitSettings, ValuePolicy,
+    HandleContent, HeaderCheck, HttpSettings, KafkaDestination, PointTime, SamplingKey,
+    SplitSettings, ValuePolicy,
 };
 use crate::sinks::endpoint::Endpoint;
 use crate::sinks::health::HealthOptions;
 use crate::sinks::http::{TlsOptions, TransportOptions};
 use crate::sinks::lanes::Limits;
+use crate::sinks::local::FileOptions;
 
 /// Names an input: `[[inputs.kafkamq]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,13 +166,26 @@ pub struct HandleRoute {
     pub answers: Option<Arc<[OutputRoute]>>,
 }
 
+/// How a destination is reached.
+#[derive(Debug, Clone)]
+pub enum Means {
+    /// HTTP requests.
+    Http(Box<HttpSettings>),
+    /// Records of a topic.
+    Kafka(Box<KafkaDestination>),
+    /// Files.
+    Files(FileOptions),
+    /// Standard output.
+    Stdout,
+}
+
 /// One destination: how its actor reaches it and how much it may do at once.
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// Its name.
     pub id: DestinationId,
     /// How it is reached.
-    pub http: HttpSettings,
+    pub means: Means,
     /// Limits of requests and of their number.
     pub limits: Limits,
     /// Back-off.
@@ -180,10 +195,18 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// The base address without secrets, for people.
+    /// The address without secrets, for people.
     #[must_use]
     pub fn shown_url(&self) -> String {
-        let mut url = self.http.endpoint.clone();
+        let http = match &self.means {
+            Means::Http(http) => http,
+            Means::Kafka(kafka) => {
+                return format!("kafka://{}/{}", kafka.cluster.addrs.join(","), kafka.topic);
+            }
+            Means::Files(files) => return format!("file:{}", files.folder.display()),
+            Means::Stdout => return "stdout".to_owned(),
+        };
+        let mut url = http.endpoint.clone();
         if url.password().is_some() && url.set_password(Some("***")).is_err() {
             return "(hidden)".to_owned();
         }
@@ -193,10 +216,9 @@ impl Destination {
         url.into()
     }
 
-    /// How its HTTP client is built.
+    /// How the HTTP client of a destination that is reached by `http` is built.
     #[must_use]
-    pub fn transport_options(&self) -> TransportOptions {
-        let http = &self.http;
+    pub fn transport_options(&self, http: &HttpSettings) -> TransportOptions {
         TransportOptions {
             connect_timeout: http.delivery.connect_timeout,
             total_timeout: http.delivery.timeout,

@@ -39,6 +39,12 @@ pub enum Layer {
     Protocol,
     /// The answer began but its body broke off or cannot be decompressed.
     Body,
+    /// The disk or the stream failed, or is full.
+    Disk,
+    /// The brokers did not confirm in time.
+    Broker,
+    /// The folder, stream or topic cannot be used; somebody has to act.
+    Access,
 }
 
 impl Layer {
@@ -53,6 +59,9 @@ impl Layer {
             Self::Reset => "reset",
             Self::Protocol => "protocol",
             Self::Body => "body",
+            Self::Disk => "disk",
+            Self::Broker => "broker",
+            Self::Access => "access",
         }
     }
 
@@ -71,6 +80,11 @@ impl Layer {
             Self::Reset => "check the log of the destination and of proxies in between",
             Self::Protocol => "check that the port speaks HTTP and that the scheme is right",
             Self::Body => "check proxies in between; the destination broke off its own answer",
+            Self::Disk => "check the space left on the disk",
+            Self::Broker => "check that the brokers are running and can be reached",
+            Self::Access => {
+                "check that the folder or topic exists and may be written to, and that somebody reads the stream"
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 //! `Display`, `Debug` or an error.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -144,7 +145,7 @@ pub enum EndpointError {
 #[derive(Clone)]
 pub struct Endpoint {
     uri: Uri,
-    shown: String,
+    shown: Arc<str>,
     headers: HeaderMap,
     framing: Framing,
     compression: Compression,
@@ -194,7 +195,7 @@ impl Endpoint {
             .transpose()?;
         Ok(Self {
             uri,
-            shown,
+            shown: shown.into(),
             headers,
             framing: options.framing,
             compression: options.compression,
@@ -202,6 +203,28 @@ impl Endpoint {
             idempotency_header,
             package: options.package,
         })
+    }
+
+    /// The endpoint called `name` of a destination that is not spoken to over HTTP: a topic, or a
+    /// folder. Its items travel as they are.
+    #[must_use]
+    pub fn named(name: &str, policy: Policy) -> Self {
+        Self {
+            uri: Uri::default(),
+            shown: name.into(),
+            headers: HeaderMap::new(),
+            framing: Framing::none(),
+            compression: Compression::None,
+            policy,
+            idempotency_header: None,
+            package: false,
+        }
+    }
+
+    /// What it is shown as: the name it was given, or its URL with secrets masked.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.shown
     }
 
     /// Request URI, secrets included. Not for display.

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::answer::{Answer, TransportError};
+use super::answer::{Answer, Layer, TransportError};
 
 mod body;
 #[cfg(test)]
@@ -30,6 +30,8 @@ pub enum Profile {
     Otlp,
     /// The user's own handler.
     Handle,
+    /// Kafka brokers, which the client speaks to: their refusals stand under HTTP's codes.
+    Broker,
     /// Any other: Jaeger collector, InfluxDB, VictoriaMetrics, Telegraf.
     #[default]
     Generic,
@@ -160,11 +162,15 @@ const HANDLE: &[Rule] = &[
     on(430, 499, Class::RetryBounded),
 ];
 
+/// Brokers take records one by one, so that a smaller request helps nobody.
+const BROKER: &[Rule] = &[on(413, 413, Class::Reject)];
+
 const fn table(profile: Profile) -> &'static [Rule] {
     match profile {
         Profile::DatakitTrace => DATAKIT_TRACE,
         Profile::Otlp => OTLP,
         Profile::Handle => HANDLE,
+        Profile::Broker => BROKER,
         Profile::DatakitWrite | Profile::Generic => &[],
     }
 }
@@ -358,9 +364,10 @@ pub fn classify(
                 code: Cow::Borrowed(error.layer.as_str()),
                 detail: printable(&error.message),
             };
-            return Verdict::Retry {
-                after: None,
-                reason,
+            let after = None;
+            return match error.layer {
+                Layer::Access => Verdict::Hold { after, reason },
+                _ => Verdict::Retry { after, reason },
             };
         }
     };

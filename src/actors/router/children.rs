@@ -8,8 +8,9 @@ use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context};
 
 use super::{
     Deaths, Input, RESPAWN_PAUSE, RESPAWN_PAUSE_MAX, RESPAWN_RESET, RouterActor, StartError,
-    transport,
+    carrier,
 };
+use crate::actors::carrier::Carrier;
 use crate::actors::dead_letter::{DeadLetterActor, Graveyard};
 use crate::actors::forwarder::ForwarderActor;
 use crate::actors::listener::RouterListener;
@@ -20,7 +21,6 @@ use crate::kafka::{AssignmentListener, ConsumerThread, InitialOffset, PollOption
 use crate::metrics::Metrics;
 use crate::routing::{Destination, InputId, RateLimit};
 use crate::settings::Offset;
-use crate::sinks::http::Transport;
 
 pub(super) fn start_dead_letter(
     arbiter: &ArbiterHandle,
@@ -66,7 +66,7 @@ impl RouterActor {
     pub(super) fn start_forwarder(
         &self,
         destination: Destination,
-        transport: Arc<Transport>,
+        carrier: Carrier,
         address: &Addr<Self>,
     ) {
         let id = destination.id.clone();
@@ -74,7 +74,7 @@ impl RouterActor {
         let stopped = address.clone().recipient();
         let arbiter = &self.threads.forward;
         let forwarder = ForwarderActor::start_in_arbiter(arbiter, move |_| {
-            ForwarderActor::new(destination, transport, directory, &metrics, stopped)
+            ForwarderActor::new(destination, carrier, directory, &metrics, stopped)
         });
         self.directory.update(|addresses| {
             addresses.forwarders.insert(id, forwarder);
@@ -201,8 +201,8 @@ impl RouterActor {
                 let Some(destination) = routes.destination(&id) else {
                     return;
                 };
-                match transport(destination) {
-                    Ok(transport) => self.start_forwarder(destination.clone(), transport, address),
+                match carrier(destination) {
+                    Ok(carrier) => self.start_forwarder(destination.clone(), carrier, address),
                     Err(error) => {
                         tracing::error!(%error, "a destination cannot be started again");
                         address.do_send(ChildStopped {

@@ -226,3 +226,153 @@ fn a_record_settles_only_when_all_its_outputs_have_it() {
         "takes metrics only"
     );
 }
+
+/// The ids of the log records that `text` holds, in order.
+fn ids(text: &[u8]) -> Vec<RecordId> {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(RecordId::find)
+        .collect()
+}
+
+/// What a folder of files holds, in the order of their names.
+fn written(folder: &Path) -> Vec<u8> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    paths
+        .iter()
+        .flat_map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+#[test]
+fn files_hold_every_point_once_their_folder_can_be_used() {
+    for (encoding, extension) in [("line-protocol", "lp"), ("json", "ndjson")] {
+        let rig = Rig::new();
+        rig.create_topics();
+        rig.produce(Route::CustomLog, 0..100);
+        let folder = rig.folder.path().join("points");
+        std::fs::write(&folder, "in the way").unwrap();
+        let output = format!(
+            "[[output]]\nkind = \"file\"\npath = \"{}\"\nencoding = \"{encoding}\"\n\
+             rotate_bytes = \"16KiB\"\nbatch_points = 10\n",
+            folder.display()
+        );
+        let running = rig.start(&config(&rig, &output));
+        let status = running.wait_status(|status| status.destinations.iter().any(|d| d.alarm));
+        assert!(!status.is_ready());
+        assert_eq!(rig.broker.committed("group", "app-logs", 0).unwrap_or(0), 0);
+        std::fs::remove_file(&folder).unwrap();
+        for partition in 0..2 {
+            rig.wait_committed("app-logs", partition, 100);
+        }
+        running.stop();
+        let logging = folder.join("logging");
+        let ids: BTreeSet<_> = ids(&written(&logging)).into_iter().collect();
+        assert_eq!(ids.len(), 200);
+        let files = std::fs::read_dir(&logging).unwrap().count();
+        assert!(files > 2, "{files} files");
+        assert!(logging.join(format!("00000001.{extension}")).exists());
+    }
+}
+
+fn kafka_output(rig: &Rig, more: &str) -> String {
+    format!(
+        "[[output]]\nkind = \"kafka\"\naddrs = [\"{}\"]\ntopic = \"points-{{category}}\"\n\
+         batch_wait = \"20ms\"\n{more}\n",
+        rig.broker.bootstrap()
+    )
+}
+
+fn records(rig: &Rig, topic: &str) -> Vec<kafkamq_broker::Record> {
+    (0..rig.broker.partitions(topic).unwrap_or(0))
+        .flat_map(|partition| rig.broker.records(topic, partition).unwrap())
+        .collect()
+}
+
+fn record_ids(records: &[kafkamq_broker::Record]) -> Vec<RecordId> {
+    records
+        .iter()
+        .filter_map(|record| RecordId::find(record.value.as_deref()?))
+        .collect()
+}
+
+#[test]
+fn a_topic_gets_every_point_when_its_brokers_confirm_it() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.broker.create_topic("points-logging", 3).unwrap();
+    rig.produce(Route::CustomLog, 0..200);
+    let produce = kafkamq_broker::ApiKey::Produce;
+    for fault in [
+        kafkamq_broker::Fault::Disconnect,
+        kafkamq_broker::Fault::LoseResponse,
+        kafkamq_broker::Fault::Error(kafkamq_broker::ResponseError::NotEnoughReplicas),
+    ] {
+        rig.broker.inject(produce, fault, 2);
+    }
+    let running = rig.start(&config(&rig, &kafka_output(&rig, "")));
+    for partition in 0..2 {
+        rig.wait_committed("app-logs", partition, 200);
+    }
+    running.stop();
+    let records = records(&rig, "points-logging");
+    let ids = record_ids(&records);
+    assert_eq!(ids.len(), 400, "lost or written twice");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 400);
+    assert!(
+        records[0]
+            .value
+            .as_deref()
+            .unwrap()
+            .starts_with(b"app-logs")
+    );
+}
+
+#[test]
+fn a_point_too_large_for_a_topic_is_buried_and_the_others_go_on() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.broker.create_topic("points-logging", 1).unwrap();
+    rig.produce(Route::CustomLog, 0..20);
+    let huge = kafkamq_broker::Record {
+        value: Some(vec![b'x'; 20_000].into()),
+        ..Default::default()
+    };
+    rig.broker.append_records("app-logs", 0, &[huge]).unwrap();
+    rig.produce(Route::CustomLog, 20..40);
+    let more = "librdkafka = { \"message.max.bytes\" = \"10000\" }";
+    let running = rig.start(&config(&rig, &kafka_output(&rig, more)));
+    rig.wait_committed("app-logs", 0, 41);
+    rig.wait_committed("app-logs", 1, 40);
+    running.stop();
+    assert_eq!(record_ids(&records(&rig, "points-logging")).len(), 80);
+    let letters = rig.dead_letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].offset, letters[0].status), (20, Some(413)));
+}
+
+#[test]
+fn a_topic_that_may_not_be_written_to_holds_and_raises_an_alarm() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.broker.create_topic("points-logging", 1).unwrap();
+    rig.produce(Route::CustomLog, 0..20);
+    let refused = kafkamq_broker::ResponseError::TopicAuthorizationFailed;
+    let fault = kafkamq_broker::Fault::Error(refused);
+    rig.broker
+        .inject(kafkamq_broker::ApiKey::Produce, fault, usize::MAX);
+    let running = rig.start(&config(&rig, &kafka_output(&rig, "")));
+    running.wait_status(|status| status.destinations.iter().any(|d| d.alarm));
+    assert_eq!(rig.broker.committed("group", "app-logs", 0).unwrap_or(0), 0);
+    rig.broker.clear_faults();
+    for partition in 0..2 {
+        rig.wait_committed("app-logs", partition, 20);
+    }
+    running.stop();
+    let ids = record_ids(&records(&rig, "points-logging"));
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 40);
+    assert!(rig.dead_letters().is_empty());
+}

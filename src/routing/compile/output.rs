@@ -1,19 +1,35 @@
 //! Outputs of points: one endpoint for each category that an output takes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafkamq_point::Category;
 use kafkamq_point::codec::Encoding;
 
-use super::super::{DestinationId, OutputRoute};
+use super::super::{DestinationId, Means, OutputRoute};
 use super::{Compiler, Place, RoutingError};
 use crate::settings::{self, DestinationKind, HttpSettings, OutputSettings};
 use crate::sinks::endpoint::{Endpoint, Framing};
+use crate::sinks::health::HealthOptions;
 use crate::sinks::lanes::Limits;
-use crate::sinks::status::Profile;
+use crate::sinks::local::FileOptions;
+use crate::sinks::status::{Policy, Profile};
 
 /// The header in which the centre is told the index of log points.
 const STORAGE_INDEX_HEADER: &str = "X-Storage-Index-Name";
+/// Requests that may wait for the brokers at once: enough to fill the time an answer takes.
+const TOPIC_REQUESTS: usize = 32;
+/// Requests handed to a thread that writes them one by one: one under way, the others next.
+const LOCAL_REQUESTS: usize = 4;
+/// Back-off of destinations that have no settings for it. Trying them costs little.
+const LOCAL_HEALTH: HealthOptions = HealthOptions {
+    base: Duration::from_millis(200),
+    cap: Duration::from_secs(5),
+    alarm_base: Duration::from_secs(1),
+    alarm_cap: Duration::from_secs(10),
+    retry_after_cap: Duration::ZERO,
+    refusals_until_ill: 10,
+};
 
 impl Compiler {
     pub(super) fn outputs(
@@ -87,11 +103,36 @@ impl Compiler {
                 let endpoint = place.endpoint("", "text/plain; charset=utf-8", framing, false)?;
                 endpoints(output, |_| Ok(Arc::clone(&endpoint)))?
             }
-            DestinationKind::Kafka(_) | DestinationKind::File { .. } | DestinationKind::Stdout => {
-                return Err(RoutingError::Unsupported {
-                    place: format!("output `{}`", output.name),
-                    feature: "this kind of output".into(),
+            DestinationKind::Kafka(kafka) => {
+                let means = Means::Kafka(kafka.clone());
+                self.reached_by(&id, means, limits(TOPIC_REQUESTS), LOCAL_HEALTH);
+                let policy = Policy::new(Profile::Broker);
+                endpoints(output, |category| {
+                    let topic = kafka.topic.replace("{category}", category.name());
+                    Ok(Arc::new(Endpoint::named(&topic, policy.clone())))
+                })?
+            }
+            DestinationKind::File {
+                path,
+                rotate_bytes,
+                keep,
+            } => {
+                let means = Means::Files(FileOptions {
+                    folder: path.clone(),
+                    extension: match encoding {
+                        Encoding::LineProtocol => "lp",
+                        _ => "ndjson",
+                    },
+                    rotate_bytes: *rotate_bytes,
+                    keep: *keep,
                 });
+                self.reached_by(&id, means, limits(LOCAL_REQUESTS), LOCAL_HEALTH);
+                named_by_category(output)?
+            }
+            DestinationKind::Stdout => {
+                let limits = limits(LOCAL_REQUESTS);
+                self.reached_by(&id, Means::Stdout, limits, LOCAL_HEALTH);
+                named_by_category(output)?
             }
         };
         Ok(OutputRoute {
@@ -127,6 +168,17 @@ fn endpoints(
         }
     }
     Ok(endpoints)
+}
+
+fn named_by_category(
+    output: &OutputSettings,
+) -> Result<[Option<Arc<Endpoint>>; Category::ALL.len()], RoutingError> {
+    endpoints(output, |category| {
+        Ok(Arc::new(Endpoint::named(
+            category.name(),
+            Policy::default(),
+        )))
+    })
 }
 
 /// Takes a `precision` out of the address: times are nanoseconds, which every receiver expects

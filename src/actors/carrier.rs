@@ -1,0 +1,165 @@
+//! [`Carrier`]: what takes a request to its destination, whatever that is.
+//!
+//! All carriers speak the language of HTTP: an answer with a status, or the layer that failed. So
+//! order, batching, back-off, the search for a poison item and dead letters are the same for all of
+//! them. A request that a carrier answers with success is with its destination: HTTP answered with
+//! 2xx, the disk has it, the pipe took it, the brokers confirmed it.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::kafka::client::producer_config;
+use crate::kafka::{KafkaError, Outbound, Producer};
+use crate::routing::{Destination, Means};
+use crate::settings::ClusterSettings;
+use crate::sinks::answer::{Answer, Layer, TransportError};
+use crate::sinks::http::{Post, TlsError, Transport};
+use crate::sinks::local::{Files, LocalWriter, Stream};
+
+/// Why a destination cannot be set up. None needs to be there or to be well for that.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CarrierError {
+    /// TLS files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The Kafka client refused its configuration.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// No thread, or no standard output.
+    #[error("the system refused what is needed: {0}")]
+    System(#[from] io::Error),
+}
+
+/// The way to one destination. Clones share it.
+#[derive(Clone)]
+pub(crate) enum Carrier {
+    /// HTTP requests.
+    Http(Arc<Transport>),
+    /// Files or standard output.
+    Local(LocalWriter),
+    /// Records of a topic.
+    Kafka(Arc<TopicWriter>),
+}
+
+impl Carrier {
+    /// The carrier that `destination` asks for.
+    pub(crate) fn try_new(destination: &Destination) -> Result<Self, CarrierError> {
+        Ok(match &destination.means {
+            Means::Http(http) => Self::Http(Arc::new(Transport::try_new(
+                &destination.transport_options(http),
+            )?)),
+            Means::Files(options) => {
+                Self::Local(LocalWriter::start("files", Files::new(options.clone()))?)
+            }
+            Means::Stdout => {
+                // Past the buffer of the standard library: what it holds is not delivered yet.
+                let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+                let stream = Stream::new(std::fs::File::from(stdout));
+                Self::Local(LocalWriter::start("stdout", stream)?)
+            }
+            Means::Kafka(kafka) => Self::Kafka(Arc::new(TopicWriter::try_new(&kafka.cluster)?)),
+        })
+    }
+
+    /// Takes one request to its destination and brings back what became of it.
+    pub(crate) async fn send(&self, post: Post) -> Result<Answer, TransportError> {
+        match self {
+            Self::Http(transport) => transport.send(post).await,
+            Self::Local(writer) => {
+                writer
+                    .send(Arc::clone(post.endpoint.name()), post.items)
+                    .await
+            }
+            Self::Kafka(topics) => {
+                let records: Vec<_> = post
+                    .items
+                    .iter()
+                    .map(|item| Outbound {
+                        topic: post.endpoint.name(),
+                        partition: None,
+                        key: None,
+                        value: Some(&item.body),
+                        headers: &[],
+                    })
+                    .collect();
+                topics.send(&records).await
+            }
+        }
+    }
+}
+
+/// Writes to the topics of one cluster, with a new client whenever the old one has given up.
+pub(crate) struct TopicWriter {
+    cluster: ClusterSettings,
+    producer: Mutex<Arc<Producer>>,
+}
+
+impl TopicWriter {
+    pub(crate) fn try_new(cluster: &ClusterSettings) -> Result<Self, KafkaError> {
+        let producer = Producer::try_new(producer_config(cluster))?;
+        Ok(Self {
+            cluster: cluster.clone(),
+            producer: Mutex::new(Arc::new(producer)),
+        })
+    }
+
+    /// Writes `records` and waits until the brokers have confirmed all of them. If one is too large,
+    /// none is written.
+    pub(crate) async fn send(&self, records: &[Outbound<'_>]) -> Result<Answer, TransportError> {
+        let producer = Arc::clone(&*self.producer.lock());
+        let largest = records.iter().map(Outbound::bytes).max().unwrap_or(0);
+        if largest > producer.max_bytes() {
+            let limit = producer.max_bytes();
+            let text = format!("a record of {largest} bytes, message.max.bytes is {limit}");
+            return Ok(refusal(text));
+        }
+        let outcome = producer.deliver(records.iter().copied()).await;
+        if producer.is_broken() {
+            self.replace(&producer);
+        }
+        match outcome {
+            Ok(()) => Ok(Answer {
+                status: 200,
+                ..Answer::default()
+            }),
+            Err(error) if error.is_refusal() => Ok(refusal(error.to_string())),
+            Err(error) => {
+                let layer = match error.is_authorization() || error.is_unknown_topic() {
+                    true => Layer::Access,
+                    false => Layer::Broker,
+                };
+                Err(TransportError::new(layer, error.to_string()))
+            }
+        }
+    }
+
+    /// Replaces `broken`, unless another request has done so already.
+    fn replace(&self, broken: &Arc<Producer>) {
+        let mut current = self.producer.lock();
+        if !Arc::ptr_eq(&current, broken) {
+            return;
+        }
+        match Producer::try_new(producer_config(&self.cluster)) {
+            Ok(producer) => {
+                tracing::warn!("a producer gave up and is made anew");
+                let old = std::mem::replace(&mut *current, Arc::new(producer));
+                // The end of a client waits for its threads.
+                drop(tokio::task::spawn_blocking(move || drop(old)));
+            }
+            Err(error) => tracing::error!(%error, "a producer cannot be made anew"),
+        }
+    }
+}
+
+/// The record is at fault; see [`Profile::Broker`](crate::sinks::status::Profile::Broker).
+fn refusal(text: String) -> Answer {
+    Answer {
+        status: 413,
+        body: text.into(),
+        ..Answer::default()
+    }
+}
