@@ -161,7 +161,12 @@ async fn what_is_not_there_is_a_problem_document() {
 /// Names are an interface: scripts and dashboards read them.
 #[test]
 fn the_status_page_in_full() {
-    insta::assert_snapshot!(serde_json::to_string_pretty(&full_status()).unwrap());
+    let status = serde_json::to_string_pretty(&full_status()).unwrap();
+    assert!(
+        include_str!("../../docs/http.md").contains(&status),
+        "docs/http.md shows another status page"
+    );
+    insta::assert_snapshot!(status);
 }
 
 fn keys(value: &Value) -> Vec<&String> {
