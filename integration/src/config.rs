@@ -1,0 +1,98 @@
+//! The configuration files of the tests: one input, one output, everything else by addition.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+/// A configuration under construction.
+#[derive(Debug, Clone)]
+pub struct Config {
+    bootstrap: String,
+    group: String,
+    output: String,
+    input: Vec<String>,
+    routes: Vec<String>,
+    tables: Vec<String>,
+}
+
+impl Config {
+    /// One input of `group` at `bootstrap` that begins with the oldest record, and an output of
+    /// kind `datakit` at `output`.
+    #[must_use]
+    pub fn new(bootstrap: &str, group: &str, output: &str) -> Self {
+        Self {
+            bootstrap: bootstrap.to_owned(),
+            group: group.to_owned(),
+            output: output.to_owned(),
+            input: Vec::new(),
+            routes: Vec::new(),
+            tables: Vec::new(),
+        }
+    }
+
+    /// Adds a line to the input.
+    #[must_use]
+    pub fn input(mut self, line: impl Into<String>) -> Self {
+        self.input.push(line.into());
+        self
+    }
+
+    /// Lets the group notice a killed member soon: a session of three seconds.
+    #[must_use]
+    pub fn short_session(self) -> Self {
+        self.input("session_timeout = \"3s\"")
+            .input("heartbeat_interval = \"500ms\"")
+            .input("drain_timeout = \"2s\"")
+    }
+
+    /// Adds a route: its table below `[inputs.kafkamq.NAME]`.
+    #[must_use]
+    pub fn route(mut self, name: &str, lines: &str) -> Self {
+        self.routes
+            .push(format!("[inputs.kafkamq.{name}]\n{lines}"));
+        self
+    }
+
+    /// Adds a table of its own, such as `[limits]`.
+    #[must_use]
+    pub fn table(mut self, name: &str, lines: &str) -> Self {
+        self.tables.push(format!("[{name}]\n{lines}"));
+        self
+    }
+
+    /// Writes the file, with the server on `port` and folders for scripts and dead letters in
+    /// `dir`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn write(&self, dir: &Path, file: &str, port: u16) -> Result<PathBuf> {
+        let mut text = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\n\n\
+             [log]\nlevel = \"info\"\n\n\
+             [dead_letter]\npath = \"{dir}/dead-letter\"\n\n\
+             [pipeline]\npath = \"{dir}/pipeline\"\n\n\
+             [output]\nkind = \"datakit\"\nendpoint = \"{output}\"\n\n",
+            dir = dir.display(),
+            output = self.output,
+        );
+        for table in &self.tables {
+            writeln!(text, "{table}\n")?;
+        }
+        writeln!(
+            text,
+            "[[inputs.kafkamq]]\naddrs = [\"{}\"]\ngroup_id = \"{}\"\noffsets = -2",
+            self.bootstrap, self.group
+        )?;
+        for line in &self.input {
+            writeln!(text, "{line}")?;
+        }
+        for route in &self.routes {
+            writeln!(text, "\n{route}")?;
+        }
+        let path = dir.join(file);
+        std::fs::create_dir_all(dir.join("pipeline"))?;
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+}

@@ -1,0 +1,235 @@
+//! The `kafkamq` binary at work.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::await_until::until;
+use crate::config::Config;
+use crate::guarded::{Ending, Guarded};
+use crate::paths::{binary, free_port};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// An answer of its HTTP server.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn json(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.body)?)
+    }
+}
+
+/// A running service; dropping it kills it.
+#[derive(Debug)]
+pub struct Kafkamq {
+    process: Guarded,
+    config: PathBuf,
+    log: PathBuf,
+    port: u16,
+    agent: ureq::Agent,
+}
+
+impl Kafkamq {
+    /// Writes `config` into `dir` and starts the service with it; returns when its HTTP server
+    /// answers. `name` names its files.
+    ///
+    /// # Errors
+    /// It does not start; the message holds its output.
+    pub fn start(config: &Config, dir: &Path, name: &str) -> Result<Self> {
+        let port = free_port()?;
+        let file = config.write(dir, &format!("{name}.toml"), port)?;
+        let log = dir.join(format!("{name}.log"));
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build()
+            .new_agent();
+        let kafkamq = Self {
+            process: Self::spawn(&file, &log)?,
+            config: file,
+            log,
+            port,
+            agent,
+        };
+        kafkamq.started()
+    }
+
+    fn spawn(config: &Path, log: &Path) -> Result<Guarded> {
+        let path = match std::env::var_os("KAFKAMQ_BINARY") {
+            Some(path) => PathBuf::from(path),
+            None => binary("kafkamq")?,
+        };
+        let arguments = [
+            "run".into(),
+            "--config".into(),
+            config.display().to_string(),
+        ];
+        Guarded::start(&path, &arguments, log)
+    }
+
+    fn started(mut self) -> Result<Self> {
+        let outcome = until("kafkamq to answer", START_LIMIT, || {
+            if let Some(ending) = self.process.wait(Duration::ZERO)? {
+                bail!("kafkamq ended at once: {ending:?}");
+            }
+            Ok(self.get("/livez").ok())
+        });
+        match outcome {
+            Ok(_) => Ok(self),
+            Err(error) => Err(error.context(self.process.output().unwrap_or_default())),
+        }
+    }
+
+    /// SIGKILL and a new process with the same configuration.
+    ///
+    /// # Errors
+    /// It was not running or does not start again.
+    pub fn kill_and_restart(mut self) -> Result<Self> {
+        self.process.kill()?;
+        self.start_again()
+    }
+
+    /// A new process with the same configuration, after the end of this one.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_again(self) -> Result<Self> {
+        let next = Self {
+            process: Self::spawn(&self.config, &self.log)?,
+            ..self
+        };
+        next.started()
+    }
+
+    /// SIGKILL.
+    ///
+    /// # Errors
+    /// It was not running.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// SIGTERM; returns how it ended.
+    ///
+    /// # Errors
+    /// It does not end within `limit`.
+    pub fn terminate(&mut self, limit: Duration) -> Result<Ending> {
+        self.process.signal("TERM")?;
+        match self.process.wait(limit)? {
+            Some(ending) => Ok(ending),
+            None => bail!("kafkamq does not end within {limit:?} after SIGTERM"),
+        }
+    }
+
+    /// What it wrote to its log, over all restarts.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        self.process.output()
+    }
+
+    /// The process.
+    #[must_use]
+    pub const fn process(&self) -> &Guarded {
+        &self.process
+    }
+
+    /// `GET` of a path.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn get(&self, path: &str) -> Result<Answer> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let mut answer = self.agent.get(url).call()?;
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            body: answer.body_mut().read_to_string()?,
+        })
+    }
+
+    /// `GET /v1/status`.
+    ///
+    /// # Errors
+    /// No answer, or not 200.
+    pub fn status(&self) -> Result<Value> {
+        let answer = self.get("/v1/status")?;
+        if answer.status != 200 {
+            bail!("status {}: {}", answer.status, answer.body);
+        }
+        answer.json()
+    }
+
+    /// How many partitions are assigned to it.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn assigned(&self) -> Result<usize> {
+        let status = self.status()?;
+        let inputs = status["inputs"].as_array().context("no inputs")?;
+        Ok(inputs
+            .iter()
+            .filter_map(|input| input["partitions"].as_array())
+            .map(Vec::len)
+            .sum())
+    }
+
+    /// Waits until it is a member of its group with `count` partitions.
+    ///
+    /// # Errors
+    /// It is not within a minute.
+    pub fn await_assigned(&self, count: usize) -> Result<()> {
+        until(&format!("{count} partitions"), READY_LIMIT, || {
+            Ok((self.assigned()? == count).then_some(()))
+        })
+    }
+
+    /// Waits until `/readyz` answers 200.
+    ///
+    /// # Errors
+    /// It does not within a minute.
+    pub fn await_ready(&self) -> Result<()> {
+        let mut last = None;
+        let ready = until("readiness", READY_LIMIT, || {
+            let answer = self.get("/readyz")?;
+            let ready = answer.status == 200;
+            last = Some(answer.body);
+            Ok(ready.then_some(()))
+        });
+        ready.with_context(|| format!("{last:?}"))
+    }
+
+    /// The sum of a metric's series that have all of `labels`; 0 if there is none.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        let text = self.get("/metrics")?.body;
+        let wanted: Vec<_> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{value}\""))
+            .collect();
+        let values = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let rest = series.strip_prefix(name)?;
+            let named = rest.is_empty() || rest.starts_with('{');
+            let labelled = wanted.iter().all(|label| rest.contains(label));
+            value.parse::<f64>().ok().filter(|_| named && labelled)
+        });
+        Ok(values.sum())
+    }
+}
