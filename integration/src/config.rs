@@ -11,6 +11,7 @@ pub struct Config {
     bootstrap: String,
     group: String,
     output: String,
+    output_lines: Vec<String>,
     input: Vec<String>,
     routes: Vec<String>,
     tables: Vec<String>,
@@ -25,6 +26,7 @@ impl Config {
             bootstrap: bootstrap.to_owned(),
             group: group.to_owned(),
             output: output.to_owned(),
+            output_lines: Vec::new(),
             input: Vec::new(),
             routes: Vec::new(),
             tables: Vec::new(),
@@ -35,6 +37,13 @@ impl Config {
     #[must_use]
     pub fn input(mut self, line: impl Into<String>) -> Self {
         self.input.push(line.into());
+        self
+    }
+
+    /// Adds a line to the output.
+    #[must_use]
+    pub fn output(mut self, line: impl Into<String>) -> Self {
+        self.output_lines.push(line.into());
         self
     }
 
@@ -72,9 +81,10 @@ impl Config {
              [log]\nlevel = \"info\"\n\n\
              [dead_letter]\npath = \"{dir}/dead-letter\"\n\n\
              [pipeline]\npath = \"{dir}/pipeline\"\n\n\
-             [output]\nkind = \"datakit\"\nendpoint = \"{output}\"\n\n",
+             [output]\nkind = \"datakit\"\nendpoint = \"{output}\"\n{lines}\n\n",
             dir = dir.display(),
             output = self.output,
+            lines = self.output_lines.join("\n"),
         );
         for table in &self.tables {
             writeln!(text, "{table}\n")?;

@@ -7,6 +7,7 @@
 //! Promise: every process ends with the test that started it, even if that is killed; nothing but
 //! loopback is used; a test that cannot run says why, and fails instead where `CI` is `true`.
 
+mod agents;
 mod await_until;
 mod broker;
 mod config;
@@ -18,6 +19,7 @@ mod producer;
 mod scene;
 mod size;
 
+pub use agents::Agents;
 pub use await_until::until;
 pub use broker::{Broker, GroupView};
 pub use config::Config;

@@ -1,6 +1,7 @@
 //! What a test plays in: a folder, a broker, receivers.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -21,7 +22,22 @@ use crate::producer::Producer;
 struct Stage {
     kafka: Mutex<Kafka>,
     bootstrap: String,
-    _folder: TempDir,
+    folder: TempDir,
+    /// Whether a test failed on it, so that its log is worth reading.
+    failed: AtomicBool,
+}
+
+impl Drop for Stage {
+    #[expect(clippy::print_stderr, reason = "tells where to look after a failure")]
+    fn drop(&mut self) {
+        if self.failed.load(Ordering::Relaxed) {
+            self.folder.disable_cleanup(true);
+            eprintln!(
+                "the broker's files are kept in {}",
+                self.folder.path().display()
+            );
+        }
+    }
 }
 
 /// The broker that tests of one process share, as long as one of them runs.
@@ -100,7 +116,8 @@ impl Scene {
         Ok(Some(Stage {
             bootstrap: kafka.bootstrap(),
             kafka: Mutex::new(kafka),
-            _folder: folder,
+            folder,
+            failed: AtomicBool::new(false),
         }))
     }
 
@@ -229,6 +246,7 @@ impl Drop for Scene {
     #[expect(clippy::print_stderr, reason = "tells where to look after a failure")]
     fn drop(&mut self) {
         if let Some(folder) = self.folder.take() {
+            self.stage.failed.store(true, Ordering::Relaxed);
             eprintln!(
                 "{}: its files are kept in {}",
                 self.name,

@@ -1,5 +1,10 @@
 //! The whole way once: Kafka, a script, points, one `kill -9` in the middle.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures belong into the test's output"
+)]
+
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
