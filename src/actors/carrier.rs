@@ -110,31 +110,41 @@ impl TopicWriter {
     /// Writes `records` and waits until the brokers have confirmed all of them. If one is too large,
     /// none is written.
     pub(crate) async fn send(&self, records: &[Outbound<'_>]) -> Result<Answer, TransportError> {
-        let producer = Arc::clone(&*self.producer.lock());
+        let limit = self.producer.lock().max_bytes();
         let largest = records.iter().map(Outbound::bytes).max().unwrap_or(0);
-        if largest > producer.max_bytes() {
-            let limit = producer.max_bytes();
+        if largest > limit {
             let text = format!("a record of {largest} bytes, message.max.bytes is {limit}");
             return Ok(refusal(text));
         }
-        let outcome = producer.deliver(records.iter().copied()).await;
-        if producer.is_broken() {
-            self.replace(&producer);
-        }
-        match outcome {
-            Ok(()) => Ok(Answer {
-                status: 200,
-                ..Answer::default()
-            }),
-            Err(error) if error.is_refusal() => Ok(refusal(error.to_string())),
-            Err(error) => {
+        let failed = self.deliver(records).await;
+        let errors = || failed.iter().map(|(_, error)| error);
+        // What may pass comes first: only then is it certain that a record is at fault.
+        match errors().find(|error| !error.is_refusal()) {
+            Some(error) => {
                 let layer = match error.is_authorization() || error.is_unknown_topic() {
                     true => Layer::Access,
                     false => Layer::Broker,
                 };
                 Err(TransportError::new(layer, error.to_string()))
             }
+            None => Ok(match errors().next() {
+                Some(error) => refusal(error.to_string()),
+                None => Answer {
+                    status: 200,
+                    ..Answer::default()
+                },
+            }),
         }
+    }
+
+    /// Writes `records` and waits for the brokers; see [`Producer::deliver`].
+    pub(crate) async fn deliver(&self, records: &[Outbound<'_>]) -> Vec<(usize, KafkaError)> {
+        let producer = Arc::clone(&*self.producer.lock());
+        let failed = producer.deliver(records).await;
+        if producer.is_broken() {
+            self.replace(&producer);
+        }
+        failed
     }
 
     /// Replaces `broken`, unless another request has done so already.

@@ -1,5 +1,5 @@
 //! [`DeadLetterActor`]: writes records that go no further, with their coordinates, reason and
-//! untouched bytes, and settles them once they are on disk.
+//! untouched bytes, and settles them once they are on disk, or brokers have confirmed them.
 //!
 //! It runs on a thread of its own because it waits for the disk. While letters cannot be written,
 //! their records stay open and their partitions wait: nothing is skipped silently.
@@ -8,22 +8,31 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use actix::{Actor, AsyncContext, Context, Handler, Recipient};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use bytes::Bytes;
 
+use super::consignment::Consignment;
 use super::messages::{Bury, Child, ChildStopped};
 use crate::metrics::{Metrics, Outcome};
 use crate::record::{Record, TopicPartition};
 use crate::routing::InputId;
 use crate::sinks::dead_letter::{DeadLetter, DeadLetterStore};
 
+mod topic;
+
+pub(crate) use topic::TopicGraveyard;
+
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Letters that wait for the brokers together.
+const TOGETHER: usize = 1000;
 
 /// Where dead letters go.
 #[derive(Clone)]
 pub(crate) enum Graveyard {
     /// A folder of segment files.
     Files(Arc<DeadLetterStore>),
+    /// A topic.
+    Topic(Arc<TopicGraveyard>),
     /// Nowhere: they are counted.
     Nowhere,
 }
@@ -32,7 +41,8 @@ pub(crate) enum Graveyard {
 pub(crate) struct DeadLetterActor {
     graveyard: Graveyard,
     waiting: VecDeque<Bury>,
-    retrying: bool,
+    /// Nothing is written before this is over: a pause after a failure, or letters under way.
+    busy: bool,
     metrics: Metrics,
     stopped: Recipient<ChildStopped>,
 }
@@ -46,7 +56,7 @@ impl DeadLetterActor {
         Self {
             graveyard,
             waiting: VecDeque::new(),
-            retrying: false,
+            busy: false,
             metrics,
             stopped,
         }
@@ -60,34 +70,104 @@ impl DeadLetterActor {
             }
             let written = match &self.graveyard {
                 Graveyard::Files(store) => store.append(&bury.letters).map(drop),
+                Graveyard::Topic(topic) => {
+                    let topic = Arc::clone(topic);
+                    self.send(topic, ctx);
+                    return;
+                }
                 Graveyard::Nowhere => Ok(()),
             };
             if let Err(error) = written {
-                self.metrics.dead_letter_failures.inc();
-                tracing::error!(%error, "cannot write dead letters; their partitions wait");
-                self.retrying = true;
-                ctx.run_later(RETRY_PAUSE, |actor, ctx| {
-                    actor.retrying = false;
-                    actor.write(ctx);
-                });
+                self.pause(&error.to_string(), ctx);
                 return;
             }
             let Some(bury) = self.waiting.pop_front() else {
                 return;
             };
             for (letter, record) in bury.letters.iter().zip(&bury.records) {
-                self.metrics
-                    .dead_letters
-                    .with_label_values(&[&letter.topic, &letter.stage])
-                    .inc();
-                tracing::warn!(
-                    topic = %letter.topic, partition = letter.partition, offset = letter.offset,
-                    stage = %letter.stage, reason = %letter.reason,
-                    "dead letter"
-                );
-                bury.consignment.settle(*record, Outcome::DeadLettered);
+                self.settle(&bury.consignment, letter, *record);
             }
         }
+    }
+
+    /// Sends letters to a topic; those that brokers do not confirm wait on.
+    fn send(&mut self, topic: Arc<TopicGraveyard>, ctx: &mut Context<Self>) {
+        let mut sent = Vec::new();
+        let mut letters = 0;
+        while letters < TOGETHER
+            && let Some(bury) = self.waiting.pop_front()
+        {
+            if bury.consignment.is_cancelled() {
+                continue;
+            }
+            letters += bury.letters.len();
+            sent.push(bury);
+        }
+        self.busy = true;
+        let write = async move {
+            let letters: Vec<&DeadLetter> = sent.iter().flat_map(|bury| &bury.letters).collect();
+            let failed = topic.write(&letters).await;
+            (sent, failed)
+        };
+        let written = write.into_actor(self).map(|(sent, failed), actor, ctx| {
+            actor.busy = false;
+            actor.sent(sent, failed, ctx);
+        });
+        ctx.spawn(written);
+    }
+
+    /// `failed` names letters of `sent` by their place among all of them, in ascending order.
+    fn sent(&mut self, sent: Vec<Bury>, failed: Vec<(usize, String)>, ctx: &mut Context<Self>) {
+        let reason = failed.first().map(|(_, reason)| reason.clone());
+        let mut failed = failed.into_iter().map(|(place, _)| place).peekable();
+        let mut place = 0;
+        for bury in sent {
+            let (mut letters, mut records) = (Vec::new(), Vec::new());
+            for (letter, record) in bury.letters.into_iter().zip(bury.records) {
+                if failed.next_if_eq(&place).is_some() {
+                    letters.push(letter);
+                    records.push(record);
+                } else {
+                    self.settle(&bury.consignment, &letter, record);
+                }
+                place += 1;
+            }
+            if !letters.is_empty() {
+                // Behind the others, so that one which brokers refuse does not hold those up.
+                self.waiting.push_back(Bury {
+                    letters,
+                    records,
+                    consignment: bury.consignment,
+                });
+            }
+        }
+        match reason {
+            Some(reason) => self.pause(&reason, ctx),
+            None => self.write(ctx),
+        }
+    }
+
+    fn pause(&mut self, reason: &str, ctx: &mut Context<Self>) {
+        self.metrics.dead_letter_failures.inc();
+        tracing::error!(reason, "cannot write dead letters; their partitions wait");
+        self.busy = true;
+        ctx.run_later(RETRY_PAUSE, |actor, ctx| {
+            actor.busy = false;
+            actor.write(ctx);
+        });
+    }
+
+    fn settle(&self, consignment: &Consignment, letter: &DeadLetter, record: u32) {
+        self.metrics
+            .dead_letters
+            .with_label_values(&[&letter.topic, &letter.stage])
+            .inc();
+        tracing::warn!(
+            topic = %letter.topic, partition = letter.partition, offset = letter.offset,
+            stage = %letter.stage, reason = %letter.reason,
+            "dead letter"
+        );
+        consignment.settle(record, Outcome::DeadLettered);
     }
 }
 
@@ -150,7 +230,7 @@ impl Handler<Bury> for DeadLetterActor {
 
     fn handle(&mut self, bury: Bury, ctx: &mut Self::Context) {
         self.waiting.push_back(bury);
-        if !self.retrying {
+        if !self.busy {
             self.write(ctx);
         }
     }

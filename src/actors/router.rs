@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler};
 
 use super::carrier::{Carrier, CarrierError};
-use super::dead_letter::Graveyard;
+use super::dead_letter::{Graveyard, TopicGraveyard};
 use super::directory::{Addresses, Directory};
 use super::messages::{
     ChildStopped, Drain, GetStatus, InputFailed, InputJoined, InputReport, PartitionsAssigned,
@@ -82,6 +82,14 @@ pub enum StartError {
         /// What is wrong.
         source: KafkaError,
     },
+    /// The Kafka client refused the settings of the dead letter topic.
+    #[error("dead letters: {0}")]
+    DeadLetterTopic(#[source] KafkaError),
+    /// Dead letters would be read again.
+    #[error(
+        "dead letters: topic `{0}` is read by an input, so its records would come back for ever; give `dead_letter.topic` another name"
+    )]
+    DeadLetterLoop(String),
     /// A feature that this build does not have.
     #[error("{0} is not supported by this version")]
     Unsupported(&'static str),
@@ -247,7 +255,23 @@ fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
             )?)))
         }
         DeadLetterKind::None => Ok(Graveyard::Nowhere),
-        DeadLetterKind::Kafka { .. } => Err(StartError::Unsupported("a topic of dead letters")),
+        DeadLetterKind::Kafka { topic, cluster } => {
+            let graveyard = TopicGraveyard::try_new(topic, cluster.as_deref(), settings)
+                .map_err(StartError::DeadLetterTopic)?;
+            let same = |input: &&InputSettings| {
+                let cluster = cluster.as_deref();
+                cluster.is_none_or(|cluster| cluster.addrs == input.cluster.addrs)
+            };
+            let inputs = || settings.inputs.iter().filter(same);
+            let topics = || inputs().flat_map(InputSettings::subscriptions);
+            for read in topics() {
+                let written = graveyard.topic(read.topic);
+                if topics().any(|other| other.topic == written) {
+                    return Err(StartError::DeadLetterLoop(written));
+                }
+            }
+            Ok(Graveyard::Topic(Arc::new(graveyard)))
+        }
     }
 }
 

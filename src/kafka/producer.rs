@@ -2,7 +2,7 @@
 //!
 //! A [`Producer`] is idempotent: the client sends a record again as often as it takes, and brokers
 //! keep one copy of it. [`Producer::deliver`] promises more than that a record was handed over: it
-//! ends when the brokers have answered for every record, and succeeds only if they have all.
+//! ends when the brokers have answered for every record, and tells which they do not have.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -40,7 +40,8 @@ struct Reports {
 struct Tally {
     /// Records without an answer, and one more until all are handed over.
     open: AtomicUsize,
-    error: Mutex<Option<ClientError>>,
+    /// Which records failed, by their place among those handed over.
+    failed: Mutex<Vec<(usize, ClientError)>>,
     complete: Notify,
 }
 
@@ -48,7 +49,7 @@ impl Default for Tally {
     fn default() -> Self {
         Self {
             open: AtomicUsize::new(1),
-            error: Mutex::default(),
+            failed: Mutex::default(),
             complete: Notify::new(),
         }
     }
@@ -59,10 +60,12 @@ impl Tally {
         self.open.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn settle(&self, error: Option<ClientError>) {
-        if let Some(error) = error {
-            self.error.lock().get_or_insert(error);
-        }
+    fn fail(&self, place: usize, error: ClientError) {
+        self.failed.lock().push((place, error));
+        self.settle();
+    }
+
+    fn settle(&self) {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.complete.notify_one();
         }
@@ -75,16 +78,26 @@ struct ReportContext(Arc<Reports>);
 impl ClientContext for ReportContext {}
 
 impl ProducerContext for ReportContext {
-    type DeliveryOpaque = Arc<Tally>;
+    type DeliveryOpaque = Box<Place>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, tally: Self::DeliveryOpaque) {
-        let (counter, error) = match result {
-            Ok(_) => (&self.0.written, None),
-            Err((error, _)) => (&self.0.failed, Some(error.clone())),
-        };
-        counter.fetch_add(1, Ordering::AcqRel);
-        tally.settle(error);
+    fn delivery(&self, result: &DeliveryResult<'_>, place: Self::DeliveryOpaque) {
+        match result {
+            Ok(_) => {
+                self.0.written.fetch_add(1, Ordering::AcqRel);
+                place.tally.settle();
+            }
+            Err((error, _)) => {
+                self.0.failed.fetch_add(1, Ordering::AcqRel);
+                place.tally.fail(place.index, error.clone());
+            }
+        }
     }
+}
+
+/// A record's place among those handed over with it.
+struct Place {
+    tally: Arc<Tally>,
+    index: usize,
 }
 
 /// One record to be written.
@@ -119,8 +132,6 @@ impl Outbound<'_> {
 pub struct Producer {
     client: ThreadedProducer<ReportContext>,
     reports: Arc<Reports>,
-    /// Where the answers go that nobody waits for.
-    unwatched: Arc<Tally>,
     max_bytes: usize,
 }
 
@@ -151,7 +162,6 @@ impl Producer {
         Ok(Self {
             client,
             reports,
-            unwatched: Arc::default(),
             max_bytes,
         })
     }
@@ -179,8 +189,8 @@ impl Producer {
         reason = "callers have a thread of their own"
     )]
     pub fn send(&self, record: Outbound<'_>) -> Result<(), KafkaError> {
-        let mut message = message(&record, &self.unwatched);
-        self.unwatched.add();
+        // Nobody waits for this answer; the counters have it.
+        let mut message = message(&record, &Arc::default(), 0);
         loop {
             match self.client.send(message) {
                 Ok(()) => return Ok(()),
@@ -188,26 +198,18 @@ impl Producer {
                     message = back;
                     std::thread::sleep(QUEUE_FULL_PAUSE);
                 }
-                Err((error, _)) => {
-                    self.unwatched.settle(None);
-                    return Err(KafkaError::from_client(error));
-                }
+                Err((error, _)) => return Err(KafkaError::from_client(error)),
             }
         }
     }
 
     /// Hands `records` to the client in order and waits until the brokers have answered for all.
+    /// Returns the index of each that they have not confirmed, with the reason, in ascending order.
     /// Whoever drops the future gives up the answer, not the records.
-    ///
-    /// # Errors
-    /// The first fault of any record. Others may have been written; which is not said.
-    pub async fn deliver(
-        &self,
-        records: impl IntoIterator<Item = Outbound<'_>>,
-    ) -> Result<(), KafkaError> {
+    pub async fn deliver(&self, records: &[Outbound<'_>]) -> Vec<(usize, KafkaError)> {
         let tally = Arc::<Tally>::default();
-        'records: for record in records {
-            let mut message = message(&record, &tally);
+        for (index, record) in records.iter().enumerate() {
+            let mut message = message(record, &tally, index);
             tally.add();
             loop {
                 match self.client.send(message) {
@@ -217,18 +219,20 @@ impl Producer {
                         tokio::time::sleep(QUEUE_FULL_PAUSE).await;
                     }
                     Err((error, _)) => {
-                        tally.settle(Some(error));
-                        break 'records;
+                        tally.fail(index, error);
+                        break;
                     }
                 }
             }
         }
-        tally.settle(None);
+        tally.settle();
         tally.complete.notified().await;
-        match tally.error.lock().take() {
-            Some(error) => Err(KafkaError::from_client(error)),
-            None => Ok(()),
-        }
+        let mut failed = std::mem::take(&mut *tally.failed.lock());
+        failed.sort_unstable_by_key(|(index, _)| *index);
+        failed
+            .into_iter()
+            .map(|(index, error)| (index, KafkaError::from_client(error)))
+            .collect()
     }
 
     /// Largest key, value and headers together that the client takes, in bytes.
@@ -275,8 +279,13 @@ impl Producer {
 fn message<'a>(
     record: &Outbound<'a>,
     tally: &Arc<Tally>,
-) -> BaseRecord<'a, [u8], [u8], Arc<Tally>> {
-    let mut message = BaseRecord::with_opaque_to(record.topic, Arc::clone(tally));
+    index: usize,
+) -> BaseRecord<'a, [u8], [u8], Box<Place>> {
+    let place = Place {
+        tally: Arc::clone(tally),
+        index,
+    };
+    let mut message = BaseRecord::with_opaque_to(record.topic, Box::new(place));
     message.partition = record.partition;
     message.key = record.key;
     message.payload = record.value;

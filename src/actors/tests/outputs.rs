@@ -376,3 +376,127 @@ fn a_topic_that_may_not_be_written_to_holds_and_raises_an_alarm() {
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 40);
     assert!(rig.dead_letters().is_empty());
 }
+
+/// The rig's configuration with dead letters in topics.
+fn with_dead_letter_topic(rig: &Rig, topic: &str) -> String {
+    let folder = rig.folder.path().join("dead-letters");
+    let files = format!("path = \"{}\"", folder.display());
+    let config = rig.config("", "");
+    assert!(config.contains(&files));
+    config.replace(&files, &format!("kind = \"kafka\"\ntopic = \"{topic}\""))
+}
+
+#[test]
+fn dead_letters_in_a_topic_are_the_records_with_their_story() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.broker.create_topic("app-logs.dlq", 1).unwrap();
+    let poison = RecordId::new(Route::CustomLog, 0, 57);
+    rig.testbed.datakit.set_faults([Fault::poison(poison)]);
+    rig.produce(Route::CustomLog, 0..57);
+    let mut faker = Faker::new(7, 1_700_000_000_000_000_000);
+    let original = kafkamq_broker::Record {
+        timestamp: 1_700_000_000_123,
+        key: Some("a key".into()),
+        value: Some(Sample::of(poison, &mut faker).value),
+        headers: vec![
+            ("trace".into(), Some("1".into())),
+            ("trace".into(), None),
+            ("empty".into(), Some("".into())),
+        ],
+        ..Default::default()
+    };
+    rig.broker
+        .append_records("app-logs", 0, std::slice::from_ref(&original))
+        .unwrap();
+    rig.produce(Route::CustomLog, 58..100);
+    let running = rig.start(&with_dead_letter_topic(&rig, "{topic}.dlq"));
+    rig.wait_committed("app-logs", 0, 100);
+    running.stop();
+    let letters = rig.broker.records("app-logs.dlq", 0).unwrap();
+    assert_eq!(letters.len(), 1);
+    let letter = &letters[0];
+    assert_eq!(
+        (&letter.key, &letter.value),
+        (&original.key, &original.value)
+    );
+    assert_eq!(letter.headers[..3], original.headers);
+    let story: Vec<_> = letter.headers[3..]
+        .iter()
+        .map(|(name, value)| {
+            let value = std::str::from_utf8(value.as_deref().unwrap()).unwrap();
+            (name.strip_prefix("kafkamq-dlq-").unwrap(), value)
+        })
+        .filter(|(name, _)| *name != "reason")
+        .collect();
+    let expected = [
+        ("topic", "app-logs"),
+        ("partition", "0"),
+        ("offset", "57"),
+        ("stage", "deliver"),
+        ("status", "400"),
+        ("attempts", "1"),
+        ("input", "test"),
+        ("timestamp", "1700000000123"),
+    ];
+    assert_eq!(story, expected);
+}
+
+#[test]
+fn a_record_stays_open_until_its_dead_letter_is_confirmed() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.broker.create_topic("dlq", 1).unwrap();
+    rig.testbed.datakit.set_faults([Fault::poison("record_id")]);
+    let refused = kafkamq_broker::ResponseError::TopicAuthorizationFailed;
+    let fault = kafkamq_broker::Fault::Error(refused);
+    rig.broker
+        .inject(kafkamq_broker::ApiKey::Produce, fault, usize::MAX);
+    rig.produce(Route::CustomLog, 0..10);
+    let running = rig.start(&with_dead_letter_topic(&rig, "dlq"));
+    let deadline = Instant::now() + WAIT;
+    while running.metrics.dead_letter_failures.get() < 2 {
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(20));
+    }
+    for partition in 0..2 {
+        let committed = rig.broker.committed("group", "app-logs", partition);
+        assert_eq!(committed.unwrap_or(0), 0);
+    }
+    rig.broker.clear_faults();
+    for partition in 0..2 {
+        rig.wait_committed("app-logs", partition, 10);
+    }
+    running.stop();
+    let letters = record_ids(&records(&rig, "dlq"));
+    assert_eq!(letters.len(), 20, "lost or written twice");
+    assert_eq!(letters.iter().collect::<BTreeSet<_>>().len(), 20);
+    assert_eq!(rig.testbed.datakit.ledger().total(), 0);
+}
+
+#[test]
+fn dead_letters_are_not_written_to_a_topic_that_is_read() {
+    let rig = Rig::new();
+    let settings = |topic| {
+        let config = with_dead_letter_topic(&rig, topic);
+        load(&Sources::new().text("test", config)).unwrap().settings
+    };
+    let start = |topic| {
+        let settings = settings(topic);
+        actix_rt::System::new().block_on(async move {
+            let router = Router::start(settings.into(), Metrics::try_new().unwrap());
+            match router {
+                Ok(router) => {
+                    router.shutdown().await;
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            }
+        })
+    };
+    for topic in ["{topic}", "app-logs"] {
+        let error = start(topic).unwrap();
+        assert!(error.contains("is read by an input"), "{error}");
+    }
+    assert_eq!(start("{topic}.dlq"), None);
+}
