@@ -99,9 +99,7 @@ pub fn producer_config(cluster: &ClusterSettings) -> ClientConfig {
     config
         .set("linger.ms", "5")
         .set("compression.type", "lz4")
-        .set("message.timeout.ms", "30000")
-        // Records wait in lanes, where they can be called off, rather than here.
-        .set("queue.buffering.max.messages", "100000");
+        .set("message.timeout.ms", "30000");
     for (key, value) in &cluster.librdkafka {
         config.set(key, value);
     }

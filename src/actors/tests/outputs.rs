@@ -500,3 +500,30 @@ fn dead_letters_are_not_written_to_a_topic_that_is_read() {
     }
     assert_eq!(start("{topic}.dlq"), None);
 }
+
+#[test]
+fn brokers_of_an_output_may_go_and_come_back() {
+    let rig = Rig::new();
+    rig.create_topics();
+    let other = Broker::start(BrokerOptions::default()).unwrap();
+    other.create_topic("points-logging", 1).unwrap();
+    let more = "librdkafka = { \"message.timeout.ms\" = \"1000\" }";
+    let output = kafka_output(&rig, more).replace(&rig.broker.bootstrap(), &other.bootstrap());
+    let running = rig.start(&config(&rig, &output));
+    rig.produce(Route::CustomLog, 0..20);
+    rig.wait_committed("app-logs", 0, 20);
+    rig.wait_committed("app-logs", 1, 20);
+    other.go_down().unwrap();
+    rig.produce(Route::CustomLog, 20..40);
+    let held = |d: &super::super::status::DestinationStatus| d.state == "backing_off";
+    running.wait_status(|status| status.destinations.iter().any(held));
+    assert_eq!(rig.broker.committed("group", "app-logs", 0), Some(20));
+    other.come_up().unwrap();
+    for partition in 0..2 {
+        rig.wait_committed("app-logs", partition, 40);
+    }
+    running.stop();
+    let ids = record_ids(&other.records("points-logging", 0).unwrap());
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 80);
+    assert!(rig.dead_letters().is_empty());
+}
