@@ -27,6 +27,8 @@ use crate::sinks::status::{Class, Policy, Profile};
 const PROTOBUF: &str = "application/x-protobuf";
 /// The header that lets a receiver recognise a repeated request.
 const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
+/// How large a request of several OTLP payloads may grow; receivers take 64 MiB by recommendation.
+const MERGED_REQUEST_BYTES: usize = 4 << 20;
 /// How large one request to a destination of single payloads may be: whatever Kafka could carry.
 const SINGLE_PAYLOAD_BYTES: usize = usize::MAX;
 
@@ -168,9 +170,23 @@ impl Compiler {
                 if signal.topics.is_empty() {
                     continue;
                 }
-                let profile = otel_profile(&signal.path);
+                let profile = match route.strict {
+                    true => Profile::Otlp,
+                    false => otel_profile(&signal.path),
+                };
+                // Binary export requests one after the other are one valid request.
+                let merged = match signal.encoding {
+                    OtelEncoding::OtlpProto => route.merge_records.max(1),
+                    _ => 1,
+                };
+                let limits = Limits {
+                    max_items: merged,
+                    max_bytes: MERGED_REQUEST_BYTES,
+                    max_age: Duration::ZERO,
+                    max_requests: route.http.concurrency,
+                };
                 let block = format!("otel.{}", kind.name());
-                let place = self.single(id, &block, &route.http, profile);
+                let place = self.place(id, &block, &route.http, profile, limits);
                 for topic in &signal.topics {
                     add(topic, place.otlp(kind, signal)?, route.threads);
                 }

@@ -110,3 +110,41 @@ trace_encoding = "otlp_json"
         .collect();
     insta::assert_snapshot!(buried.into_iter().collect::<Vec<_>>().join("\n"));
 }
+
+#[test]
+fn otlp_requests_are_merged_and_taken_apart_where_one_is_refused() {
+    let rig = Rig::new();
+    let collector = rig.testbed.collector.addr();
+    let otel = format!(
+        "[inputs.kafkamq.otel]\ndk_endpoint = \"http://{collector}\"\ntrace_topics = [\"spans\"]\n\
+         trace_api = \"/v1/traces\"\nmerge_records = 50\nstrict = true\n"
+    );
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[dead_letter]\npath = \"{}/dead-letters\"\n{}",
+        rig.folder.path().display(),
+        input(&rig, "merged", &otel)
+    );
+    rig.broker.create_topic("spans", 1).unwrap();
+    let mut faker = Faker::new(7, 1_700_000_000_000_000_000);
+    for sequence in 0..200 {
+        let sample = Sample::of(RecordId::new(Route::OtelTraces, 0, sequence), &mut faker);
+        rig.append("spans", 0, &sample);
+    }
+    let poison = RecordId::new(Route::OtelTraces, 0, 120);
+    rig.testbed.collector.set_faults([Fault::poison(poison)]);
+
+    let running = rig.start(&config);
+    let ledger = rig.testbed.collector.ledger();
+    assert!(ledger.wait_until(WAIT, |ledger| ledger.count(Route::OtelTraces) >= 199));
+    assert!(rig.broker.wait_committed("merged", "spans", 0, 200, WAIT));
+    running.stop();
+
+    let letters = rig.dead_letters();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].offset, letters[0].status), (120, Some(400)));
+    let requests = rig.testbed.collector.traffic().requests;
+    assert!(
+        requests < 60,
+        "{requests} requests for 200 records merged by 50"
+    );
+}
