@@ -121,7 +121,7 @@ impl TopicWriter {
         // What may pass comes first: only then is it certain that a record is at fault.
         match errors().find(|error| !error.is_refusal()) {
             Some(error) => {
-                let layer = match error.is_authorization() || error.is_unknown_topic() {
+                let layer = match error.needs_operator() || error.is_unknown_topic() {
                     true => Layer::Access,
                     false => Layer::Broker,
                 };

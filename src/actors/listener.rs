@@ -94,7 +94,7 @@ impl AssignmentListener for RouterListener {
         self.router.do_send(InputFailed {
             input: self.input.clone(),
             error: error.to_string(),
-            held: error.is_authorization(),
+            held: error.needs_operator(),
         });
     }
 

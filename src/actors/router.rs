@@ -106,6 +106,8 @@ struct Input {
     /// Sum of committed offsets, and since when it has not moved.
     progress: (i64, Instant),
     last_error: Option<LastError>,
+    /// What somebody has to act on; ends with the next progress or assignment.
+    alarm: Option<String>,
 }
 
 /// The threads that actors run on.
@@ -370,6 +372,9 @@ impl RouterActor {
         address: &Addr<Self>,
     ) {
         let limits = self.settings.limits;
+        if let Some(input) = self.inputs.get_mut(input_id) {
+            input.alarm = None;
+        }
         for reader in readers {
             let source = reader.source().clone();
             let bytes = self.partition_bytes();
@@ -516,6 +521,9 @@ impl Handler<InputFailed> for RouterActor {
             .is_none_or(|last| last.is_news(&failed.error));
         if news {
             tracing::warn!(input = %failed.input, error = failed.error, held = failed.held, "kafka");
+        }
+        if failed.held {
+            input.alarm = Some(failed.error.clone());
         }
         input.last_error = Some(LastError::now(failed.error));
     }

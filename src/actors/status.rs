@@ -22,11 +22,14 @@ pub struct ServiceStatus {
 }
 
 impl ServiceStatus {
-    /// Whether every input has joined its group and no destination is in alarm.
+    /// Whether every input has joined its group and nothing is in alarm.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.stopping
-            && self.inputs.iter().all(|input| input.joined)
+            && self
+                .inputs
+                .iter()
+                .all(|input| input.joined && input.alarm.is_none())
             && self
                 .destinations
                 .iter()
@@ -53,6 +56,8 @@ pub struct InputStatus {
     pub lag: i64,
     /// Assigned partitions.
     pub partitions: Vec<PartitionStatus>,
+    /// What somebody has to act on before data flows again.
+    pub alarm: Option<String>,
     /// The error reported last.
     pub last_error: Option<ErrorStatus>,
 }

@@ -393,7 +393,7 @@ impl TopicActor {
         self.options.failures.do_send(InputFailed {
             input: self.options.input.clone(),
             error: error.to_string(),
-            held: error.is_authorization(),
+            held: error.needs_operator(),
         });
     }
 

@@ -112,9 +112,10 @@ impl KafkaError {
         )
     }
 
-    /// Whether the client stays unusable until it is created anew or access is granted.
+    /// Whether somebody has to act before data flows again: access is refused, or an offset is out
+    /// of range and the operator asked to stop there.
     #[must_use]
-    pub fn is_authorization(&self) -> bool {
+    pub fn needs_operator(&self) -> bool {
         matches!(
             self.code(),
             Some(
@@ -123,6 +124,7 @@ impl KafkaError {
                     | RDKafkaErrorCode::ClusterAuthorizationFailed
                     | RDKafkaErrorCode::SaslAuthenticationFailed
                     | RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::AutoOffsetReset
             )
         )
     }

@@ -40,11 +40,15 @@ impl Readiness {
             .iter()
             .map(|input| Part {
                 name: input.name.clone(),
-                ready: input.joined,
-                reason: (!input.joined).then(|| match &input.last_error {
-                    Some(error) => format!("not a member of its group: {}", error.message),
-                    None => "not a member of its group yet".to_owned(),
-                }),
+                ready: input.joined && input.alarm.is_none(),
+                reason: match (&input.alarm, &input.last_error) {
+                    (Some(alarm), _) => Some(alarm.clone()),
+                    (None, _) if input.joined => None,
+                    (None, Some(error)) => {
+                        Some(format!("not a member of its group: {}", error.message))
+                    }
+                    (None, None) => Some("not a member of its group yet".to_owned()),
+                },
             })
             .collect();
         let destinations = status

@@ -204,6 +204,7 @@ fn full_status() -> ServiceStatus {
                 bytes_in_flight: 30_720,
                 blocked_seconds: None,
             }],
+            alarm: None,
             last_error: Some(error("broker transport failure")),
         }],
         destinations: vec![DestinationStatus {

@@ -20,7 +20,7 @@ use crate::kafka::client::consumer_config;
 use crate::kafka::{AssignmentListener, ConsumerThread, InitialOffset, PollOptions, Statistics};
 use crate::metrics::Metrics;
 use crate::routing::{Destination, InputId, RateLimit};
-use crate::settings::Offset;
+use crate::settings::{InputSettings, Offset, OutOfRange, Sasl};
 
 pub(super) fn start_dead_letter(
     arbiter: &ArbiterHandle,
@@ -32,6 +32,19 @@ pub(super) fn start_dead_letter(
     DeadLetterActor::start_in_arbiter(arbiter, move |_| {
         DeadLetterActor::new(graveyard, metrics, stopped)
     })
+}
+
+/// Refuses what this version does not do, rather than doing something else.
+fn unsupported(input: &InputSettings) -> Result<(), StartError> {
+    if let Some(Sasl::OAuthBearer(_)) = &input.cluster.security.sasl {
+        return Err(StartError::Unsupported(
+            "`tls_sasl_mechanism = \"OAUTHBEARER\"`",
+        ));
+    }
+    if let OutOfRange::Resume(Offset::At(_)) = input.out_of_range {
+        return Err(StartError::Unsupported("a time as `offset_out_of_range`"));
+    }
+    Ok(())
 }
 
 impl RouterActor {
@@ -85,6 +98,7 @@ impl RouterActor {
         let settings = Arc::clone(&self.settings);
         for input in &settings.inputs {
             let id = InputId(input.name.as_str().into());
+            unsupported(input)?;
             let listener: Arc<dyn AssignmentListener> = Arc::new(RouterListener {
                 input: id.clone(),
                 router: address.clone(),
@@ -128,6 +142,7 @@ impl RouterActor {
                     statistics: Statistics::default(),
                     progress: (0, Instant::now()),
                     last_error: None,
+                    alarm: None,
                 },
             );
         }

@@ -71,6 +71,9 @@ impl RouterActor {
         });
         let limited = input.limit.is_some();
         if !input.joined || lag == 0 || held_up || limited || committed != input.progress.0 {
+            if committed != input.progress.0 {
+                input.alarm = None;
+            }
             input.progress = (committed, Instant::now());
         } else if input.progress.1.elapsed() > STUCK_AFTER {
             input.progress.1 = Instant::now();
@@ -95,6 +98,7 @@ impl RouterActor {
                 .filter_map(|partition| partition.lag)
                 .sum(),
             partitions: Vec::new(),
+            alarm: input.alarm.clone(),
             last_error: input.last_error.as_ref().map(LastError::status),
         }
     }
