@@ -70,16 +70,16 @@ impl Config {
         self
     }
 
-    /// Writes the file, with the server on `port` and folders for scripts and dead letters in
-    /// `dir`.
+    /// Writes the file of the process `name`, with the server on `port`, scripts in `dir/pipeline`
+    /// and dead letters in `dir/NAME-dead-letter`: only one process may write to such a folder.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn write(&self, dir: &Path, file: &str, port: u16) -> Result<PathBuf> {
+    pub(crate) fn write(&self, dir: &Path, name: &str, port: u16) -> Result<PathBuf> {
         let mut text = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n\n\
              [log]\nlevel = \"info\"\n\n\
-             [dead_letter]\npath = \"{dir}/dead-letter\"\n\n\
+             [dead_letter]\npath = \"{dir}/{name}-dead-letter\"\n\n\
              [pipeline]\npath = \"{dir}/pipeline\"\n\n\
              [output]\nkind = \"datakit\"\nendpoint = \"{output}\"\n{lines}\n\n",
             dir = dir.display(),
@@ -100,7 +100,7 @@ impl Config {
         for route in &self.routes {
             writeln!(text, "\n{route}")?;
         }
-        let path = dir.join(file);
+        let path = dir.join(format!("{name}.toml"));
         std::fs::create_dir_all(dir.join("pipeline"))?;
         std::fs::write(&path, text)?;
         Ok(path)

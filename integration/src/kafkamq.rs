@@ -51,7 +51,7 @@ impl Kafkamq {
     /// It does not start; the message holds its output.
     pub fn start(config: &Config, dir: &Path, name: &str) -> Result<Self> {
         let port = free_port()?;
-        let file = config.write(dir, &format!("{name}.toml"), port)?;
+        let file = config.write(dir, name, port)?;
         let log = dir.join(format!("{name}.log"));
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)

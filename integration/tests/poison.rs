@@ -54,7 +54,7 @@ fn a_poison_record_is_put_aside_with_its_bytes_and_the_others_go_on() -> Result<
     let broker = scene.broker()?;
     broker.await_committed(scene.group(), &topic, &[100], LIMIT)?;
 
-    let view = View::open(&scene.dir().join("dead-letter"))?;
+    let view = View::open(&scene.dir().join("kafkamq-dead-letter"))?;
     let letters: Vec<_> = view
         .letters(Filter::default())
         .collect::<std::result::Result<_, _>>()?;
