@@ -2,11 +2,11 @@
 //!
 //! * [`client`] turns settings into a client configuration, with the keys that the delivery
 //!   contract forces.
-//! * [`poll_loop`] runs one consumer on a thread of its own and rebuilds it when it is beyond
+//! * `poll_loop` runs one consumer on a thread of its own and rebuilds it when it is beyond
 //!   repair.
-//! * [`context`] answers the library's callbacks: rebalances, statistics, errors.
-//! * [`partition`] reads batches from one assigned partition.
-//! * [`producer`] writes records and says when brokers have them.
+//! * `context` answers the library's callbacks: rebalances, statistics, errors.
+//! * `partition` reads batches from one assigned partition.
+//! * `producer` writes records and says when brokers have them.
 //!
 //! What leaves this module are [`PartitionReader`]s and calls of the [`AssignmentListener`].
 
