@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage or invalid configuration.
 
 mod check;
+mod connect;
 mod functions;
 mod pipeline;
 

@@ -10,6 +10,7 @@ use kafkamq_pipeline::manager::{Change, Namespace, ScriptProblem, ScriptStore, r
 use kafkamq_point::Category;
 use serde_json::json;
 
+use super::connect::Connections;
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
 use crate::settings::{Diagnostic, Diagnostics, Loaded, Severity, load, scripts_folder};
 
@@ -18,12 +19,18 @@ use crate::settings::{Diagnostic, Diagnostics, Loaded, Severity, load, scripts_f
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Dial brokers and destinations, and name the layer that is in the way: DNS, TCP, TLS, SASL,
+    /// ACL or topic
+    ///
+    /// Nothing is read, written, committed or created, and no group is joined.
+    #[arg(long)]
+    connect: bool,
     /// Print findings as one JSON document on standard output
     #[arg(long)]
     json: bool,
 }
 
-/// Checks configuration and scripts and prints all findings.
+/// Checks configuration and scripts, and connections where asked for, and prints all findings.
 pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::Result<u8> {
     let sources = arguments.config.sources();
     let (loaded, mut found) = match load(&sources) {
@@ -53,12 +60,21 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
         found.0.extend(missing_scripts(loaded, &names));
     }
     found.0.extend(unreadable);
+    // What is not valid cannot be dialled.
+    let connections = loaded
+        .as_ref()
+        .filter(|_| arguments.connect)
+        .map(|loaded| Connections::dial(&loaded.settings));
+    let unreachable = connections.as_ref().map_or(0, Connections::failed);
     if arguments.json {
-        print_json(&found, &broken, terminal)?;
+        print_json(&found, &broken, connections.as_ref(), terminal)?;
     } else {
         print_text(&found, &broken, terminal)?;
-        let errors = found.errors() + broken.len();
-        let warnings = found.warnings();
+        if let Some(connections) = &connections {
+            write!(terminal.out, "{connections}")?;
+        }
+        let errors = found.errors() + broken.len() + unreachable;
+        let warnings = found.warnings() + connections.as_ref().map_or(0, Connections::warnings);
         let inputs = loaded
             .as_ref()
             .map_or(0, |loaded| loaded.settings.inputs.len());
@@ -81,7 +97,7 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
     }
     Ok(if loaded.is_none() {
         INVALID
-    } else if !broken.is_empty() || found.errors() > 0 {
+    } else if !broken.is_empty() || found.errors() > 0 || unreachable > 0 {
         FAILED
     } else {
         FINE
@@ -174,6 +190,7 @@ fn print_text(
 fn print_json(
     found: &Diagnostics,
     broken: &[ScriptProblem],
+    connections: Option<&Connections>,
     terminal: &mut Terminal<'_>,
 ) -> io::Result<()> {
     let scripts: Vec<_> = diagnostics(broken)
@@ -191,6 +208,9 @@ fn print_json(
             })
         })
         .collect();
-    let all = json!({ "configuration": found, "scripts": scripts });
+    let mut all = json!({ "configuration": found, "scripts": scripts });
+    if let Some(connections) = connections {
+        all["connections"] = connections.to_json();
+    }
     writeln!(terminal.out, "{all:#}")
 }

@@ -310,3 +310,5 @@ fn sample_scripts_do_what_their_fixtures_say() {
     }
     assert_eq!(samples, 3);
 }
+
+mod connect;

@@ -7,11 +7,13 @@
 //! * `context` answers the library's callbacks: rebalances, statistics, errors.
 //! * `partition` reads batches from one assigned partition.
 //! * `producer` writes records and says when brokers have them.
+//! * [`dial`] finds out which layer keeps a cluster from being used.
 //!
 //! What leaves this module are [`PartitionReader`]s and calls of the [`AssignmentListener`].
 
 pub mod client;
 mod context;
+pub mod dial;
 mod partition;
 mod poll_loop;
 mod producer;

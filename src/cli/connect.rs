@@ -1,0 +1,320 @@
+//! What `check --connect` tries: every broker, topic and group of the inputs, and everything that
+//! records leave to.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::kafka::dial::{DialTarget, dial};
+use crate::routing::{Destination, DestinationId, Means, OutputRoute, RouteKind, RouteTable};
+use crate::settings::{DeadLetterKind, HttpSettings, Settings};
+use crate::sinks::endpoint::{Endpoint, EndpointOptions};
+use crate::sinks::http::Transport;
+
+/// Bound of each step towards a broker: name resolution, TCP, a request.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How one attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    Warning,
+    Failed,
+}
+
+impl Status {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is in the way, and what to do about it.
+#[derive(Debug)]
+struct Obstacle {
+    is_warning: bool,
+    layer: &'static str,
+    message: String,
+    remedy: &'static str,
+}
+
+/// One thing that was tried.
+#[derive(Debug)]
+struct Connection {
+    /// The part of the configuration it belongs to, such as ``input `orders` ``.
+    owner: String,
+    /// What was tried, such as `broker kafka-1:9092`.
+    target: String,
+    obstacle: Option<Obstacle>,
+}
+
+impl Connection {
+    fn status(&self) -> Status {
+        match &self.obstacle {
+            None => Status::Ok,
+            Some(obstacle) if obstacle.is_warning => Status::Warning,
+            Some(_) => Status::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status().name();
+        write!(f, "{status:<7} {}: {}", self.owner, self.target)?;
+        match &self.obstacle {
+            Some(obstacle) => write!(
+                f,
+                ": {}: {}; {}",
+                obstacle.layer, obstacle.message, obstacle.remedy
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All that was tried, in the order of the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Connections(Vec<Connection>);
+
+impl Connections {
+    /// Dials everything that `settings` name. Takes seconds where something does not answer.
+    pub(super) fn dial(settings: &Settings) -> Self {
+        let mut tried = Self::default();
+        if settings.inputs.is_empty() {
+            return tried;
+        }
+        for input in &settings.inputs {
+            let topics: Vec<&str> = input
+                .subscriptions()
+                .iter()
+                .map(|subscription| subscription.topic)
+                .collect();
+            // Without topics an input stays idle and never connects.
+            if topics.is_empty() {
+                continue;
+            }
+            let target = DialTarget {
+                cluster: &input.cluster,
+                group: Some(&input.group_id),
+                topics: &topics,
+            };
+            tried.cluster(&format!("input `{}`", input.name), &target);
+        }
+        tried.destinations(settings);
+        match &settings.dead_letter.kind {
+            DeadLetterKind::File { path, .. } => tried.folder("dead letters", path),
+            DeadLetterKind::Kafka {
+                cluster: Some(cluster),
+                ..
+            } => {
+                let target = DialTarget {
+                    cluster,
+                    group: None,
+                    topics: &[],
+                };
+                tried.cluster("dead letters", &target);
+            }
+            DeadLetterKind::Kafka { cluster: None, .. } | DeadLetterKind::None => {}
+        }
+        tried
+    }
+
+    /// How many attempts failed.
+    pub(super) fn failed(&self) -> usize {
+        self.count(Status::Failed)
+    }
+
+    /// How many attempts found something that may mend itself.
+    pub(super) fn warnings(&self) -> usize {
+        self.count(Status::Warning)
+    }
+
+    fn count(&self, status: Status) -> usize {
+        self.0.iter().filter(|one| one.status() == status).count()
+    }
+
+    /// The attempts as an array of objects.
+    pub(super) fn to_json(&self) -> Value {
+        self.0
+            .iter()
+            .map(|one| {
+                let obstacle = one.obstacle.as_ref();
+                json!({
+                    "owner": one.owner,
+                    "target": one.target,
+                    "status": one.status().name(),
+                    "layer": obstacle.map(|obstacle| obstacle.layer),
+                    "message": obstacle.map(|obstacle| &obstacle.message),
+                    "remedy": obstacle.map(|obstacle| obstacle.remedy),
+                })
+            })
+            .collect()
+    }
+
+    fn push(&mut self, owner: &str, target: String, obstacle: Option<Obstacle>) {
+        self.0.push(Connection {
+            owner: owner.to_owned(),
+            target,
+            obstacle,
+        });
+    }
+
+    fn cluster(&mut self, owner: &str, target: &DialTarget<'_>) {
+        for finding in dial(target, BROKER_TIMEOUT) {
+            let obstacle = finding.fault.map(|fault| Obstacle {
+                is_warning: fault.is_warning(),
+                layer: fault.layer.as_str(),
+                message: fault.message,
+                remedy: fault.remedy,
+            });
+            self.push(owner, finding.subject.to_string(), obstacle);
+        }
+    }
+
+    fn destinations(&mut self, settings: &Settings) {
+        let failed = |message: String| Obstacle {
+            is_warning: false,
+            layer: "settings",
+            message,
+            remedy: "the service refuses to start for the same reason",
+        };
+        let table = match RouteTable::compile(settings, 0) {
+            Ok(table) => table,
+            Err(error) => {
+                return self.push(
+                    "routes",
+                    "destinations".into(),
+                    Some(failed(error.to_string())),
+                );
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                return self.push(
+                    "routes",
+                    "destinations".into(),
+                    Some(failed(error.to_string())),
+                );
+            }
+        };
+        let used: BTreeSet<&DestinationId> = table
+            .routes()
+            .flat_map(|route| used_by(&route.kind))
+            .collect();
+        for destination in table.destinations() {
+            // An output that no route leads to is never connected to.
+            if !used.contains(&destination.id) {
+                continue;
+            }
+            let owner = format!("destination `{}`", destination.id);
+            match &destination.means {
+                Means::Http(http) => {
+                    let dialled = runtime.block_on(dial_destination(destination, http));
+                    self.push(&owner, destination.shown_url(), dialled.err());
+                }
+                Means::Kafka(kafka) => {
+                    let topic = kafka.topic.as_str();
+                    let is_fixed = !topic.contains('{');
+                    let target = DialTarget {
+                        cluster: &kafka.cluster,
+                        group: None,
+                        topics: if is_fixed { &[topic] } else { &[] },
+                    };
+                    self.cluster(&owner, &target);
+                }
+                Means::Files(files) => self.folder(&owner, &files.folder),
+                Means::Stdout => {}
+            }
+        }
+        // A resolver that hangs must not hold up the end.
+        runtime.shutdown_background();
+    }
+
+    /// Checks that files can be made in the folder `path`, or in what it will be made in.
+    fn folder(&mut self, owner: &str, path: &Path) {
+        let existing = path
+            .ancestors()
+            .map(|part| match part.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => part,
+            })
+            .find(|part| part.exists());
+        let writable = match existing {
+            Some(folder) => tempfile::tempfile_in(folder).map(drop),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let obstacle = writable.err().map(|error| Obstacle {
+            is_warning: false,
+            layer: "file",
+            message: error.to_string(),
+            remedy: "let the user that the service runs as write there",
+        });
+        self.push(owner, format!("folder {}", path.display()), obstacle);
+    }
+}
+
+impl fmt::Display for Connections {
+    /// One line for each attempt.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|one| writeln!(f, "{one}"))
+    }
+}
+
+/// The destinations of a route.
+fn used_by(kind: &RouteKind) -> Vec<&DestinationId> {
+    let (own, outputs): (_, &[OutputRoute]) = match kind {
+        RouteKind::Acknowledge => (None, &[]),
+        RouteKind::Forward { destination, .. } => (Some(destination), &[]),
+        RouteKind::Transcode(route) => (Some(&route.destination), &[]),
+        RouteKind::Points(route) | RouteKind::ConvertedPoints(_, route) => (None, &route.outputs),
+        RouteKind::Handle(route) => (
+            Some(&route.destination),
+            route.answers.as_deref().unwrap_or_default(),
+        ),
+    };
+    let outputs = outputs.iter().map(|output| &output.destination);
+    own.into_iter().chain(outputs).collect()
+}
+
+/// Connects to `destination` as its requests would.
+async fn dial_destination(destination: &Destination, http: &HttpSettings) -> Result<(), Obstacle> {
+    let transport =
+        Transport::try_new(&destination.transport_options(http)).map_err(|error| Obstacle {
+            is_warning: false,
+            layer: "tls",
+            message: error.to_string(),
+            remedy: "check the certificate files of this destination",
+        })?;
+    // All endpoints of a destination share its host.
+    let endpoint = Endpoint::try_new(EndpointOptions {
+        url: http.endpoint.to_string(),
+        ..EndpointOptions::default()
+    })
+    .map_err(|error| Obstacle {
+        is_warning: false,
+        layer: "settings",
+        message: error.to_string(),
+        remedy: "correct the address",
+    })?;
+    transport.dial(&endpoint).await.map_err(|refused| Obstacle {
+        is_warning: false,
+        layer: match refused.error.layer {
+            // Brokers and destinations are told about in the same words.
+            crate::sinks::answer::Layer::Connect => "tcp",
+            other => other.as_str(),
+        },
+        message: refused.error.message,
+        remedy: refused.error.layer.remedy(),
+    })
+}
