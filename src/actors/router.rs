@@ -46,6 +46,8 @@ const RESPAWN_PAUSE_MAX: Duration = Duration::from_secs(5);
 const RESPAWN_RESET: Duration = Duration::from_secs(30);
 /// A member that has lag, nothing in flight and moves nothing for this long gets a new client.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
+/// An error of a client is logged again only after this long.
+const LOG_REPEAT_AFTER: Duration = Duration::from_secs(60);
 /// How often the script folder is compared with what runs.
 const SCRIPT_WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the end waits for points of aggregation, which no offset stands for.
@@ -106,6 +108,8 @@ struct Input {
     /// Sum of committed offsets, and since when it has not moved.
     progress: (i64, Instant),
     last_error: Option<LastError>,
+    /// Errors logged lately; a client repeats itself, and mixes several, while a broker is away.
+    logged: HashMap<String, Instant>,
     /// What somebody has to act on; ends with the next progress or assignment.
     alarm: Option<String>,
 }
@@ -514,13 +518,13 @@ impl Handler<InputFailed> for RouterActor {
         let Some(input) = self.inputs.get_mut(&failed.input) else {
             return;
         };
-        // The client repeats itself while a broker is away; the log need not.
-        let news = input
-            .last_error
-            .as_ref()
-            .is_none_or(|last| last.is_news(&failed.error));
-        if news {
+        let now = Instant::now();
+        input
+            .logged
+            .retain(|_, logged| now.saturating_duration_since(*logged) < LOG_REPEAT_AFTER);
+        if !input.logged.contains_key(&failed.error) {
             tracing::warn!(input = %failed.input, error = failed.error, held = failed.held, "kafka");
+            input.logged.insert(failed.error.clone(), now);
         }
         if failed.held {
             input.alarm = Some(failed.error.clone());

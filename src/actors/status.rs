@@ -151,11 +151,6 @@ impl LastError {
         }
     }
 
-    /// Whether `message` differs from this error, or the last mention of it is long ago.
-    pub(crate) fn is_news(&self, message: &str) -> bool {
-        self.message != message || self.at.elapsed() > std::time::Duration::from_secs(30)
-    }
-
     pub(crate) fn status(&self) -> ErrorStatus {
         ErrorStatus {
             seconds_ago: self.at.elapsed().as_secs_f64(),

@@ -36,6 +36,9 @@ const RESEND_BACKOFF: Duration = Duration::from_millis(50);
 const RESEND_BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Attempts with a batch as it was before it is cut in halves to find the record that fails.
 const ATTEMPTS_BEFORE_HALVING: u32 = 3;
+/// A commit is asked for when this part (one in so many) of the records that may be in flight was
+/// settled since the last.
+const UNCOMMITTED_SHARE: usize = 4;
 /// While draining, destinations are told this often to send what waits for more.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// A drain ends this much before its deadline, so that its last offset is stored in time.
@@ -88,6 +91,8 @@ pub(crate) struct TopicActor {
     in_flight: BTreeMap<BatchId, InFlight>,
     records_in_flight: usize,
     bytes_in_flight: usize,
+    /// Records settled since a commit was last asked for.
+    uncommitted: usize,
     cancelled: Arc<AtomicBool>,
     /// Where the next record is expected; a jump means that records no longer exist.
     expected: Option<i64>,
@@ -111,6 +116,7 @@ impl TopicActor {
             in_flight: BTreeMap::new(),
             records_in_flight: 0,
             bytes_in_flight: 0,
+            uncommitted: 0,
             cancelled: Arc::default(),
             blocked_since: None,
             limited: false,
@@ -164,7 +170,7 @@ impl TopicActor {
         let credits = self.options.credits;
         let records = credits
             .records
-            .checked_sub(self.records_in_flight)
+            .checked_sub(self.records_in_flight + self.uncommitted)
             .filter(|&n| n > 0)?;
         let bytes = credits
             .bytes
@@ -328,9 +334,11 @@ impl TopicActor {
                 .metrics
                 .in_flight_bytes
                 .sub(to_i64(entry.bytes));
+            self.uncommitted += entry.records;
         }
         if let Some(watermark) = self.tracker.settle(id) {
             self.store(watermark);
+            self.commit_in_time();
         }
         if self.draining.is_some() && self.in_flight.is_empty() {
             self.finish(ctx);
@@ -385,6 +393,18 @@ impl TopicActor {
 
     fn store(&self, next: NextOffset) {
         if let Some(Err(error)) = self.reader.as_ref().map(|reader| reader.store(next)) {
+            self.report(&error);
+        }
+    }
+
+    /// Commits ahead of the interval when much was settled since the last commit. A crash delivers
+    /// again what is not committed, so that counts against the window like what is in flight.
+    fn commit_in_time(&mut self) {
+        if self.uncommitted * UNCOMMITTED_SHARE < self.options.credits.records {
+            return;
+        }
+        self.uncommitted = 0;
+        if let Some(Err(error)) = self.reader.as_ref().map(PartitionReader::commit) {
             self.report(&error);
         }
     }

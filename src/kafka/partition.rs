@@ -20,7 +20,7 @@ use std::slice;
 use std::sync::Arc;
 
 use rdkafka::bindings as native;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -170,6 +170,17 @@ impl PartitionReader {
     /// When the client refuses the offset for another reason than a lost assignment.
     pub fn store(&self, next: NextOffset) -> Result<(), KafkaError> {
         store(&self.consumer, &self.source, next)
+    }
+
+    /// Asks for a commit of everything that is stored now, without waiting for it.
+    ///
+    /// # Errors
+    /// When the client refuses; a failed commit is reported to the listener.
+    pub fn commit(&self) -> Result<(), KafkaError> {
+        match self.consumer.commit_consumer_state(CommitMode::Async) {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => Ok(()),
+            done => done.map_err(KafkaError::from_client),
+        }
     }
 
     /// The partition's low and high watermark as the client saw them last; no request is made.

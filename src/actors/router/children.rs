@@ -142,6 +142,7 @@ impl RouterActor {
                     statistics: Statistics::default(),
                     progress: (0, Instant::now()),
                     last_error: None,
+                    logged: HashMap::new(),
                     alarm: None,
                 },
             );
