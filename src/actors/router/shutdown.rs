@@ -10,6 +10,9 @@ use super::{FINAL_DELIVERY_GRACE, RouterActor};
 use crate::actors::directory::Directory;
 use crate::actors::messages::{Flush, GetDestinationStatus, SendAggregated, Shutdown};
 
+/// Time beyond the drain for clients to commit, leave and close.
+const CLOSE_GRACE: Duration = Duration::from_secs(10);
+
 impl Handler<Shutdown> for RouterActor {
     type Result = ResponseActFuture<Self, ()>;
 
@@ -17,13 +20,26 @@ impl Handler<Shutdown> for RouterActor {
         self.stopping = true;
         let threads = self.stop_inputs();
         let arbiters = std::mem::take(&mut self.threads.owned);
+        let drain = self
+            .inputs
+            .values()
+            .map(|input| input.settings.drain_timeout)
+            .max();
+        let deadline = drain.unwrap_or_default() + CLOSE_GRACE;
         let directory = Arc::clone(&self.directory);
         Box::pin(wrap_future(async move {
-            let joined = tokio::task::spawn_blocking(move || {
-                threads.into_iter().all(|thread| thread.join().is_ok())
+            let (told, joined) = tokio::sync::oneshot::channel();
+            // Not a blocking task: the runtime would wait for it at the end, however long.
+            std::thread::spawn(move || {
+                let well = threads.into_iter().all(|thread| thread.join().is_ok());
+                told.send(well).ok();
             });
-            if !joined.await.unwrap_or(false) {
-                tracing::error!("a consumer thread panicked");
+            match tokio::time::timeout(deadline, joined).await {
+                Ok(Ok(true)) => {}
+                Ok(_) => tracing::error!("a consumer thread panicked"),
+                // The client library can wait for ever for a group that rebalances meanwhile. What
+                // was settled is committed by then, and the member leaves by time-out.
+                Err(_) => tracing::warn!("a client did not close in time and is left behind"),
             }
             deliver_the_rest(&directory).await;
             let ended = tokio::task::spawn_blocking(move || end(arbiters));

@@ -43,13 +43,41 @@ pub(crate) fn produce(producer: &BaseProducer, topic: &str, partition: i32, valu
     producer.flush(LIMIT).unwrap();
 }
 
+/// How long closing a client may take before it is left to itself.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// A group member that cannot hang a test: librdkafka 2.12 now and then waits for ever when a
+/// consumer is closed while its group rebalances.
+pub(crate) struct Member(Option<BaseConsumer>);
+
+impl std::ops::Deref for Member {
+    type Target = BaseConsumer;
+
+    fn deref(&self) -> &BaseConsumer {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let consumer = self.0.take();
+        let (closed, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            drop(consumer);
+            closed.send(()).ok();
+        });
+        // One that did not close by then is left behind.
+        wait.recv_timeout(CLOSING).ok();
+    }
+}
+
 /// A member of a group. Heartbeats and sessions are as short as tests like them.
 pub(crate) fn member(
     broker: &Broker,
     group: &str,
     topics: &[&str],
     settings: &[(&str, &str)],
-) -> BaseConsumer {
+) -> Member {
     let mut config = config(
         broker,
         &[
@@ -66,7 +94,7 @@ pub(crate) fn member(
     }
     let consumer: BaseConsumer = config.create().unwrap();
     consumer.subscribe(topics).unwrap();
-    consumer
+    Member(Some(consumer))
 }
 
 /// Polls until `count` records have come.
