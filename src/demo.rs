@@ -156,6 +156,7 @@ fn produce(
             partition: Some(i32::from(record.partition)),
             key: sample.key.as_deref(),
             value: Some(&sample.value),
+            timestamp: None,
             headers: &headers,
         })?;
         account.expectation.lock().produced(sample);

@@ -12,6 +12,7 @@
 //! * [`record`], [`ack`], [`offsets`]: a batch, its acknowledgement, and what may be committed.
 //! * [`parse`]: records to items, as pure functions. [`scripts`]: the script language in use.
 //! * [`sinks`]: delivery over HTTP and the dead letters.
+//! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
 //! * [`app`]: builds all of it in order and stops it in order.
@@ -21,6 +22,7 @@ pub mod ack;
 pub mod actors;
 pub mod app;
 pub mod cli;
+pub mod dead_letters;
 pub mod demo;
 pub mod kafka;
 pub mod metrics;

@@ -84,6 +84,7 @@ impl Carrier {
                         key: None,
                         value: Some(&item.body),
                         headers: &[],
+                        timestamp: None,
                     })
                     .collect();
                 topics.send(&records).await

@@ -7,6 +7,7 @@
 //! * `context` answers the library's callbacks: rebalances, statistics, errors.
 //! * `partition` reads batches from one assigned partition.
 //! * `producer` writes records and says when brokers have them.
+//! * `reader` reads a stretch of a topic once, outside any group.
 //! * [`dial`] finds out which layer keeps a cluster from being used.
 //!
 //! What leaves this module are [`PartitionReader`]s and calls of the [`AssignmentListener`].
@@ -17,6 +18,7 @@ pub mod dial;
 mod partition;
 mod poll_loop;
 mod producer;
+mod reader;
 mod statistics;
 
 use std::time::Instant;
@@ -26,6 +28,7 @@ pub use partition::{PartitionReader, ReadResult, Wake};
 pub use poll_loop::{ConsumerThread, PollOptions};
 pub use producer::{Outbound, Producer};
 use rdkafka::error::RDKafkaErrorCode;
+pub use reader::{Records, StoredRecord, TopicReader};
 pub use statistics::{PartitionStatistics, Statistics};
 
 use crate::record::TopicPartition;
@@ -48,6 +51,9 @@ pub enum KafkaError {
     /// The client knows no such partition.
     #[error("{0} is unknown to the client")]
     UnknownPartition(TopicPartition),
+    /// The brokers sent nothing of a partition, although there should be something.
+    #[error("the brokers sent nothing of {0} in time")]
+    Silent(TopicPartition),
     /// An error reported for one partition.
     #[error("{partition}: {code}: {detail}")]
     Partition {

@@ -113,6 +113,8 @@ pub struct Outbound<'a> {
     pub value: Option<&'a [u8]>,
     /// Headers in order; names may repeat, values may be null.
     pub headers: &'a [(String, Option<Bytes>)],
+    /// Timestamp in milliseconds since 1970; `None` is the time of sending.
+    pub timestamp: Option<i64>,
 }
 
 impl Outbound<'_> {
@@ -289,6 +291,7 @@ fn message<'a>(
     message.partition = record.partition;
     message.key = record.key;
     message.payload = record.value;
+    message.timestamp = record.timestamp;
     if !record.headers.is_empty() {
         let headers = OwnedHeaders::new_with_capacity(record.headers.len());
         message.headers = Some(

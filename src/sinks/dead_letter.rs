@@ -7,7 +7,8 @@
 //! fails, so that the caller holds its records back.
 //!
 //! Calls block on the disk: use them where that is allowed, not on an actor's thread. One process
-//! writes to a directory at a time, any number may read it ([`View::open`]).
+//! appends to a directory at a time, any number may read it ([`View::open`]) and mark its letters as
+//! replayed ([`mark_replayed`]).
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -190,7 +191,12 @@ impl DeadLetterStore {
         }
         let next = first + letters.len() as u64;
         let needed = block.len() as u64;
-        let used: u64 = inner.segments.iter().map(|segment| segment.bytes).sum();
+        if inner.used() + needed + HEADER.len() as u64 > self.options.limit_bytes {
+            // Somebody may have replayed letters meanwhile.
+            inner.marks.refresh(&self.directory)?;
+            inner.sweep();
+        }
+        let used = inner.used();
         let fits = inner
             .segments
             .last()
@@ -258,10 +264,22 @@ impl DeadLetterStore {
         let inner = &mut *self.inner.lock();
         let next = inner.next;
         inner.marks.add(
+            &self.directory,
             numbers
                 .into_iter()
                 .filter(|number| (1..next).contains(number)),
         )?;
+        inner.sweep();
+        Ok(())
+    }
+
+    /// Deletes segments all of whose letters were marked, also by other processes.
+    ///
+    /// # Errors
+    /// If the marks cannot be read.
+    pub fn sweep(&self) -> Result<(), DeadLetterError> {
+        let inner = &mut *self.inner.lock();
+        inner.marks.refresh(&self.directory)?;
         inner.sweep();
         Ok(())
     }
@@ -285,6 +303,10 @@ impl DeadLetterStore {
 }
 
 impl Inner {
+    fn used(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
     fn drop_empty_last(&mut self) {
         if self
             .segments
@@ -315,6 +337,18 @@ impl Inner {
             !done
         });
     }
+}
+
+/// Marks letters of the store in `directory` as replayed, durably, also while another process
+/// appends to it; that one deletes segments without any other letter in its time.
+///
+/// # Errors
+/// If the disk fails; some of the marks may have been made then.
+pub fn mark_replayed(
+    directory: &Path,
+    numbers: impl IntoIterator<Item = u64>,
+) -> Result<(), DeadLetterError> {
+    Marks::read(directory)?.add(directory, numbers)
 }
 
 fn lock(directory: &Path) -> Result<File, DeadLetterError> {

@@ -4,17 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::actors::carrier::TopicWriter;
+use crate::dead_letters::PLACEHOLDER;
+use crate::dead_letters::headers::encode;
 use crate::kafka::{KafkaError, Outbound};
 use crate::settings::{ClusterSettings, Settings};
 use crate::sinks::dead_letter::DeadLetter;
 
-/// The place of a record's topic in the name of the dead letter topic.
-const PLACEHOLDER: &str = "{topic}";
-/// Every header that is added begins so.
-const PREFIX: &str = "kafkamq-dlq-";
 /// A dead letter can be as large as any record a broker takes, and more by its headers: the broker
 /// is to decide, not the client.
 const MAX_BYTES: &str = "1000000000";
@@ -69,7 +65,7 @@ impl TopicGraveyard {
     pub(crate) async fn write(&self, letters: &[&DeadLetter]) -> Vec<(usize, String)> {
         let forms: Vec<_> = letters
             .iter()
-            .map(|letter| (self.topic(&letter.topic), headers(letter)))
+            .map(|letter| (self.topic(&letter.topic), encode(letter)))
             .collect();
         let mut failed = Vec::new();
         let mut inputs: Vec<&str> = letters.iter().map(|letter| &*letter.input).collect();
@@ -88,6 +84,7 @@ impl TopicGraveyard {
                         key: letter.key.as_deref(),
                         value: letter.value.as_deref(),
                         headers,
+                        timestamp: None,
                     };
                     (index, record)
                 })
@@ -105,28 +102,4 @@ impl TopicGraveyard {
         failed.sort_unstable();
         failed
     }
-}
-
-/// The headers of the record, and those about it.
-fn headers(letter: &DeadLetter) -> Vec<(String, Option<Bytes>)> {
-    let own = letter.headers.iter().map(|(name, value)| {
-        let name = String::from_utf8_lossy(name).into_owned();
-        (name, value.clone())
-    });
-    let context = [
-        ("topic", Some(letter.topic.clone())),
-        ("partition", Some(letter.partition.to_string())),
-        ("offset", Some(letter.offset.to_string())),
-        ("stage", Some(letter.stage.clone())),
-        ("reason", Some(letter.reason.clone())),
-        ("status", letter.status.map(|status| status.to_string())),
-        ("attempts", Some(letter.attempts.to_string())),
-        ("input", Some(letter.input.clone())),
-        ("timestamp", letter.timestamp.map(|time| time.to_string())),
-    ];
-    let context = context.into_iter().filter_map(|(name, value)| {
-        let value = Bytes::from(value?);
-        Some((format!("{PREFIX}{name}"), Some(value)))
-    });
-    own.chain(context).collect()
 }

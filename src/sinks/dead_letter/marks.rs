@@ -1,4 +1,7 @@
 //! Which letters were replayed: ranges of numbers in memory, and a file they are appended to.
+//!
+//! Any process may add marks, also while another one writes letters. So whoever changes the file
+//! holds the lock file beside it and reads what others have added first.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -31,6 +34,7 @@ impl Marks {
 
     /// Reads the marks of a store that is going to be written to; cuts a torn tail off.
     pub(super) fn open(directory: &Path) -> Result<Self, DeadLetterError> {
+        let _lock = lock(directory)?;
         let (marks, entries, length) = Self::load(directory)?;
         let torn = length % ENTRY_BYTES != 0 || entries * ENTRY_BYTES != length;
         if torn || (entries > COMPACT_FROM && entries > marks.ranges.len() * 2) {
@@ -58,11 +62,26 @@ impl Marks {
         Ok((marks, entries, content.len()))
     }
 
-    /// Marks numbers, durably.
+    /// Takes in what other processes have marked.
+    pub(super) fn refresh(&mut self, directory: &Path) -> Result<(), DeadLetterError> {
+        self.ranges = Self::load(directory)?.0.ranges;
+        Ok(())
+    }
+
+    /// Marks numbers, durably, and takes in what other processes have marked.
     pub(super) fn add(
         &mut self,
+        directory: &Path,
         numbers: impl IntoIterator<Item = u64>,
     ) -> Result<(), DeadLetterError> {
+        let _lock = lock(directory)?;
+        let (known, entries, length) = Self::load(directory)?;
+        let is_new = length == 0;
+        if length != entries * ENTRY_BYTES {
+            // Entries behind a torn one would not be found again.
+            known.rewrite(directory)?;
+        }
+        self.ranges = known.ranges;
         let mut sorted: Vec<u64> = numbers
             .into_iter()
             .filter(|number| !self.contains(*number))
@@ -78,10 +97,9 @@ impl Marks {
         if fresh.is_empty() {
             return Ok(());
         }
-        let is_new = !self.path.exists();
         let block: Vec<u8> = fresh.iter().flat_map(encode).collect();
         append(&self.path, &block).map_err(io_error("write to", &self.path))?;
-        if is_new && let Some(directory) = self.path.parent() {
+        if is_new {
             sync_directory(directory)?;
         }
         for range in fresh {
@@ -157,6 +175,14 @@ impl Marks {
         write().map_err(io_error("write to", &fresh))?;
         sync_directory(directory)
     }
+}
+
+/// Waits until no other process changes the marks, and keeps them from it.
+fn lock(directory: &Path) -> Result<File, DeadLetterError> {
+    let path = directory.join("marks.lock");
+    let file = open(&path, false).map_err(io_error("open", &path))?;
+    file.lock().map_err(io_error("lock", &path))?;
+    Ok(file)
 }
 
 fn open(path: &Path, append: bool) -> std::io::Result<File> {

@@ -394,7 +394,7 @@ proptest! {
         let mut model = std::collections::BTreeSet::new();
         for numbers in steps {
             model.extend(numbers.iter().copied());
-            marks.add(numbers).unwrap();
+            marks.add(directory.path(), numbers).unwrap();
         }
         for marks in [&marks, &Marks::open(directory.path()).unwrap()] {
             for number in 0..62 {

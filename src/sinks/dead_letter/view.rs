@@ -33,35 +33,31 @@ pub struct Filter {
 
 impl Filter {
     fn matches(&self, stored: &StoredLetter) -> bool {
-        let StoredLetter {
-            number,
-            replayed,
-            letter,
-        } = stored;
-        let DeadLetter {
-            topic,
-            partition,
-            input,
-            stage,
-            reason,
-            time,
-            ..
-        } = letter;
+        self.after.is_none_or(|after| stored.number > after)
+            && self.takes(&stored.letter, stored.replayed)
+    }
+
+    /// Whether a letter is wanted, whatever it is called ([`after`](Self::after) is not looked at).
+    #[must_use]
+    pub fn takes(&self, letter: &DeadLetter, replayed: bool) -> bool {
         let is = |wanted: &Option<String>, found: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == found)
         };
         (self.include_replayed || !replayed)
-            && self.after.is_none_or(|after| *number > after)
-            && self.partition.is_none_or(|wanted| wanted == *partition)
-            && self.from.is_none_or(|from| *time >= from)
-            && self.to.is_none_or(|to| *time < to)
-            && is(&self.topic, topic)
-            && is(&self.input, input)
-            && is(&self.stage, stage)
             && self
-                .reason
-                .as_ref()
-                .is_none_or(|wanted| reason.to_lowercase().contains(&wanted.to_lowercase()))
+                .partition
+                .is_none_or(|wanted| wanted == letter.partition)
+            && self.from.is_none_or(|from| letter.time >= from)
+            && self.to.is_none_or(|to| letter.time < to)
+            && is(&self.topic, &letter.topic)
+            && is(&self.input, &letter.input)
+            && is(&self.stage, &letter.stage)
+            && self.reason.as_ref().is_none_or(|wanted| {
+                letter
+                    .reason
+                    .to_lowercase()
+                    .contains(&wanted.to_lowercase())
+            })
     }
 
     /// False if nothing in the segment can match.

@@ -1,0 +1,121 @@
+//! Letters as JSON, the same on the command line and over HTTP.
+
+use serde::Serialize;
+
+use super::Entry;
+
+/// A letter without its content.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct LetterSummary {
+    /// What it is called.
+    pub id: String,
+    /// When it was given up, in RFC 3339.
+    pub time: String,
+    /// Where the record stood.
+    pub topic: String,
+    /// Where the record stood.
+    pub partition: i32,
+    /// Where the record stood.
+    pub offset: i64,
+    /// The record's own timestamp, in RFC 3339.
+    pub timestamp: Option<String>,
+    /// Where it failed.
+    pub stage: String,
+    /// Why it failed.
+    pub reason: String,
+    /// Last status of the destination.
+    pub status: Option<u16>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The input it came by.
+    pub input: String,
+    /// Bytes of its value; null is a tombstone.
+    pub value_bytes: Option<usize>,
+    /// Whether it was sent back already.
+    pub replayed: bool,
+}
+
+/// A letter with its content.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct LetterDetail {
+    /// What is known about it.
+    #[serde(flatten)]
+    pub summary: LetterSummary,
+    /// Its key.
+    pub key: Option<Payload>,
+    /// Its value.
+    pub value: Option<Payload>,
+    /// Its headers in order.
+    pub headers: Vec<HeaderView>,
+}
+
+/// One header.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct HeaderView {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Option<Payload>,
+}
+
+/// Bytes: as text where they are UTF-8, else in base64.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    /// UTF-8.
+    Text(String),
+    /// Anything else, in standard base64.
+    Base64(String),
+}
+
+impl Payload {
+    fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Base64(base64_simd::STANDARD.encode_to_string(bytes)),
+        }
+    }
+}
+
+impl From<&Entry> for LetterSummary {
+    fn from(entry: &Entry) -> Self {
+        let letter = &entry.letter;
+        Self {
+            id: entry.id.to_string(),
+            time: rfc3339(letter.time),
+            topic: letter.topic.clone(),
+            partition: letter.partition,
+            offset: letter.offset,
+            timestamp: letter.timestamp.map(rfc3339),
+            stage: letter.stage.clone(),
+            reason: letter.reason.clone(),
+            status: letter.status,
+            attempts: letter.attempts,
+            input: letter.input.clone(),
+            value_bytes: letter.value.as_ref().map(bytes::Bytes::len),
+            replayed: entry.replayed,
+        }
+    }
+}
+
+impl From<&Entry> for LetterDetail {
+    fn from(entry: &Entry) -> Self {
+        let letter = &entry.letter;
+        let headers = letter.headers.iter().map(|(name, value)| HeaderView {
+            name: String::from_utf8_lossy(name).into_owned(),
+            value: value.as_deref().map(Payload::of),
+        });
+        Self {
+            summary: entry.into(),
+            key: letter.key.as_deref().map(Payload::of),
+            value: letter.value.as_deref().map(Payload::of),
+            headers: headers.collect(),
+        }
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339; what no calendar holds stays a number.
+fn rfc3339(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| millis.to_string(), |time| time.to_string())
+}
