@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
+use arc_swap::ArcSwap;
 
 use crate::actors::{Router, StartError};
 use crate::metrics::Metrics;
-use crate::routes::tls::{ServerTlsError, server_config};
-use crate::routes::{Shared, configure};
+use crate::routes::tls::{ServerTlsError, remember_client, server_config};
+use crate::routes::{Access, Shared, configure};
 use crate::settings::Settings;
 
 /// Seconds that open connections of the HTTP server are given to finish.
@@ -67,12 +68,15 @@ impl Service {
         let shared = Shared {
             router: router.clone(),
             metrics,
-            tokens: settings.server.tokens.clone().into(),
+            access: Arc::new(ArcSwap::from_pointee(Access::from(&settings.server))),
         };
-        let server = HttpServer::new(move || App::new().configure(configure(shared.clone())))
-            .workers(settings.server.workers.max(1))
-            .shutdown_timeout(SERVER_GRACE_SECONDS)
-            .disable_signals();
+        let body_bytes = usize::try_from(settings.server.max_body_bytes).unwrap_or(usize::MAX);
+        let server =
+            HttpServer::new(move || App::new().configure(configure(shared.clone(), body_bytes)))
+                .workers(settings.server.workers.max(1))
+                .shutdown_timeout(SERVER_GRACE_SECONDS)
+                .on_connect(remember_client)
+                .disable_signals();
         let server = match &settings.server.tls {
             Some(tls) => server.bind_rustls_0_23(listen, server_config(tls)?),
             None => server.bind(listen),

@@ -42,7 +42,7 @@ pub use secret::Secret;
 pub use security::{ClientIdentity, ClusterSettings, OAuth, Protocol, Sasl, Security};
 pub use service::{
     DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings, PipelineSettings,
-    RecorderEncoding, RecorderSettings, ScriptFailure, ServerSettings, ServerTls,
+    RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings, ServerTls, Token,
 };
 
 /// The whole configuration of one process, validated and resolved.

@@ -1,9 +1,10 @@
 //! What each actor says about itself: plain data for the status page, readiness and tests.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The whole service.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ServiceStatus {
     /// Version of the binary.
     pub version: &'static str,
@@ -38,7 +39,7 @@ impl ServiceStatus {
 }
 
 /// One input.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct InputStatus {
     /// Its name.
     pub name: String,
@@ -63,7 +64,7 @@ pub struct InputStatus {
 }
 
 /// One assigned partition.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct PartitionStatus {
     /// Its topic.
     pub topic: String,
@@ -90,7 +91,7 @@ pub struct PartitionStatus {
 }
 
 /// One destination.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct DestinationStatus {
     /// Its name.
     pub name: String,
@@ -115,7 +116,7 @@ pub struct DestinationStatus {
 }
 
 /// An error with its time.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ErrorStatus {
     /// Seconds ago.
     pub seconds_ago: f64,
@@ -124,7 +125,7 @@ pub struct ErrorStatus {
 }
 
 /// Actors alive, and restarts since start.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
 pub struct ActorCounts {
     /// One per assigned partition.
     pub topic: usize,

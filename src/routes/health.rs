@@ -1,35 +1,68 @@
 //! Liveness and readiness.
 
+use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Shared;
+use super::operation::{Need, Operation};
 use crate::actors::status::ServiceStatus;
 
-#[derive(Serialize)]
+/// `GET /livez`, `GET /healthz`, `GET /readyz`
+pub(super) fn operations() -> Vec<Operation> {
+    let live = |path, id| {
+        Operation::new(Method::GET, path, id, Need::Nothing, live)
+            .about(
+                "Is the process alive?",
+                "Answers while requests are served.",
+            )
+            .answers::<Live>(200, "It is.")
+    };
+    vec![
+        live("/livez", "isLive"),
+        live("/healthz", "isHealthy"),
+        Operation::new(Method::GET, "/readyz", "isReady", Need::Nothing, ready)
+            .about(
+                "Is everything well?",
+                "Ready is when every input is a member of its group and nothing is in alarm.",
+            )
+            .answers::<Readiness>(200, "Everything is.")
+            .answers::<Readiness>(503, "The parts that are not tell why."),
+    ]
+}
+
+#[derive(Serialize, JsonSchema)]
 struct Live {
+    /// `alive`
     status: &'static str,
 }
 
-/// `GET /livez`
-pub(super) async fn live() -> HttpResponse {
+async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Live { status: "alive" })
 }
 
 /// One part that has to be well.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Part {
+    /// Its name.
     name: String,
+    /// Whether it is.
     ready: bool,
+    /// What has to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Readiness {
+    /// Whether all parts are ready.
     ready: bool,
+    /// Whether the service is shutting down.
     stopping: bool,
+    /// Its inputs.
     inputs: Vec<Part>,
+    /// Its destinations.
     destinations: Vec<Part>,
 }
 
@@ -69,8 +102,7 @@ impl Readiness {
     }
 }
 
-/// `GET /readyz`
-pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
+async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     let Some(status) = shared.router.status().await else {
         return HttpResponse::ServiceUnavailable().json(Readiness {
             ready: false,

@@ -1,23 +1,26 @@
 //! Metrics for Prometheus.
 
-use actix_web::http::StatusCode;
+use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
-use prometheus::{Encoder, TextEncoder};
+use prometheus::{Encoder, TEXT_FORMAT, TextEncoder};
 
-use super::{Shared, problem};
+use super::Shared;
+use super::operation::{Need, Operation};
+use super::problem::{Kind, Problem};
 
 /// `GET /metrics`
-pub(super) async fn export(shared: web::Data<Shared>) -> HttpResponse {
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new(Method::GET, "/metrics", "getMetrics", Need::Nothing, export)
+            .about("Metrics", "The text format of Prometheus.")
+            .answers_as::<String>(200, TEXT_FORMAT, "All metrics."),
+    ]
+}
+
+async fn export(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     let mut body = Vec::new();
-    let encoder = TextEncoder::new();
-    match encoder.encode(&shared.metrics.registry().gather(), &mut body) {
-        Ok(()) => HttpResponse::Ok()
-            .content_type(encoder.format_type())
-            .body(body),
-        Err(error) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "metrics cannot be encoded",
-            &error.to_string(),
-        ),
-    }
+    TextEncoder::new()
+        .encode(&shared.metrics.registry().gather(), &mut body)
+        .map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
+    Ok(HttpResponse::Ok().content_type(TEXT_FORMAT).body(body))
 }

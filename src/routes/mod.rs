@@ -1,27 +1,38 @@
 //! The HTTP interface of the service.
 //!
-//! | Route | Answers |
-//! |---|---|
-//! | `GET /livez`, `GET /healthz` | 200 while the process serves requests |
-//! | `GET /readyz` | 200 when every input has joined its group and no destination is in alarm, else 503; the body names each part |
-//! | `GET /metrics` | Prometheus text |
-//! | `GET /v1/status` | inputs, assignment, positions, lag, in flight, destinations, last errors |
+//! Each resource has a file that declares its operations and holds their handlers; what stands
+//! before and behind every handler is in `guard`. Everything but health, metrics and the console's
+//! page needs a role where tokens or client certificates are configured. Every error answer is a
+//! problem document. `docs/http.md` describes all of it for users, `/openapi.json` for programs.
 //!
-//! Everything but health and metrics asks for a bearer token where tokens are configured.
-//!
-//! Handlers extract, ask the router and map its answer; they hold no logic of their own.
+//! Handlers extract, ask the library or the router and map its answer; they hold no logic of their
+//! own.
 
-mod auth;
+mod access;
+mod guard;
 mod health;
 mod metrics;
+mod openapi;
+#[allow(dead_code, reason = "resources to come use the rest")]
+mod operation;
+#[allow(dead_code, reason = "resources to come use the rest")]
+mod problem;
 mod status;
 pub mod tls;
 
-use actix_web::{HttpResponse, web};
-use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use actix_web::http::Method;
+use actix_web::{HttpRequest, web};
+use arc_swap::ArcSwap;
+
+use self::operation::Operation;
+use self::problem::{Kind, Problem};
 use crate::actors::Router;
 use crate::metrics::Metrics;
+
+pub use access::Access;
 
 /// What handlers share.
 #[derive(Debug, Clone)]
@@ -30,48 +41,124 @@ pub struct Shared {
     pub router: Router,
     /// All metrics.
     pub metrics: Metrics,
-    /// Bearer tokens that are accepted; none means that none is asked for.
-    pub tokens: std::sync::Arc<[crate::settings::Secret]>,
+    /// Rules for callers; they may be replaced at any time.
+    pub access: Arc<ArcSwap<Access>>,
 }
 
-/// Registers every route.
-pub fn configure(shared: Shared) -> impl FnOnce(&mut web::ServiceConfig) {
+/// Everything the interface offers, in the order of its documentation.
+fn operations() -> Vec<Operation> {
+    [
+        health::operations(),
+        metrics::operations(),
+        status::operations(),
+        openapi::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The operations with a way to find one.
+#[derive(Debug)]
+struct Interface {
+    operations: Vec<Operation>,
+    by_path: HashMap<&'static str, Vec<usize>>,
+}
+
+impl Interface {
+    fn new(operations: Vec<Operation>) -> Self {
+        let mut by_path: HashMap<_, Vec<usize>> = HashMap::new();
+        for (at, operation) in operations.iter().enumerate() {
+            by_path.entry(operation.path).or_default().push(at);
+        }
+        Self {
+            operations,
+            by_path,
+        }
+    }
+
+    fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// What `method` does at a path as it was declared.
+    fn operation(&self, method: &Method, path: &str) -> Option<&Operation> {
+        // HEAD is GET without a body.
+        let method = if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        self.at(path).find(|operation| operation.method == *method)
+    }
+
+    fn at(&self, path: &str) -> impl Iterator<Item = &Operation> {
+        let found = self.by_path.get(path).into_iter().flatten();
+        found.filter_map(|&at| self.operations.get(at))
+    }
+
+    /// The value of `Allow` at a path.
+    fn allowed(&self, path: &str) -> String {
+        let mut methods: Vec<&str> = Vec::new();
+        for operation in self.at(path) {
+            methods.push(operation.method.as_str());
+            if operation.method == Method::GET {
+                methods.push(Method::HEAD.as_str());
+            }
+        }
+        methods.join(", ")
+    }
+}
+
+/// Registers every operation. `body_bytes` is the largest request body.
+pub fn configure(shared: Shared, body_bytes: usize) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
+        let interface = Interface::new(operations());
+        let mut scope = web::scope("")
+            .app_data(web::Data::new(shared))
+            .app_data(web::PayloadConfig::new(body_bytes))
+            .app_data(
+                web::JsonConfig::default()
+                    .limit(body_bytes)
+                    .error_handler(|error, _| Problem::from(error).into()),
+            )
+            .app_data(
+                web::QueryConfig::default().error_handler(|error, _| Problem::from(error).into()),
+            )
+            .app_data(
+                web::PathConfig::default().error_handler(|error, _| Problem::from(error).into()),
+            )
+            .wrap(actix_web::middleware::from_fn(guard::guard));
+        // In the order of declaration, so that fixed paths may stand before those with parameters.
+        let mut paths: Vec<&str> = Vec::new();
+        for operation in interface.operations() {
+            if !paths.contains(&operation.path) {
+                paths.push(operation.path);
+            }
+        }
+        for path in paths {
+            let allowed = interface.allowed(path);
+            let refuse = move || {
+                let problem = Problem::method_not_allowed(&allowed);
+                async move { Err::<String, Problem>(problem) }
+            };
+            let mut resource = web::resource(path).default_service(web::to(refuse));
+            for operation in interface.at(path) {
+                resource = resource.route(operation.route());
+            }
+            scope = scope.service(resource);
+        }
         config.service(
-            web::scope("")
-                .app_data(web::Data::new(shared))
-                .wrap(actix_web::middleware::from_fn(auth::guard))
-                .route("/livez", web::get().to(health::live))
-                .route("/healthz", web::get().to(health::live))
-                .route("/readyz", web::get().to(health::ready))
-                .route("/metrics", web::get().to(metrics::export))
-                .route("/v1/status", web::get().to(status::show))
+            scope
+                .app_data(web::Data::new(interface))
                 .default_service(web::to(not_found)),
         );
     }
 }
 
-/// An error answer: problem details (RFC 9457).
-#[derive(Debug, Serialize)]
-struct Problem {
-    title: &'static str,
-    status: u16,
-    detail: String,
-}
-
-fn problem(status: actix_web::http::StatusCode, title: &'static str, detail: &str) -> HttpResponse {
-    HttpResponse::build(status)
-        .content_type("application/problem+json")
-        .json(Problem {
-            title,
-            status: status.as_u16(),
-            detail: detail.to_owned(),
-        })
-}
-
-async fn not_found(request: actix_web::HttpRequest) -> HttpResponse {
+async fn not_found(request: HttpRequest) -> Result<String, Problem> {
     let detail = format!("there is no {}", request.path());
-    problem(actix_web::http::StatusCode::NOT_FOUND, "not found", &detail)
+    Err(Problem::new(Kind::NotFound, detail))
 }
 
 #[cfg(test)]

@@ -1,18 +1,36 @@
 //! The state of everything.
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::web;
 
-use super::{Shared, problem};
+use super::Shared;
+use super::operation::{Need, Operation};
+use super::problem::Problem;
+use crate::actors::status::ServiceStatus;
+use crate::settings::Role;
 
 /// `GET /v1/status`
-pub(super) async fn show(shared: web::Data<Shared>) -> HttpResponse {
-    match shared.router.status().await {
-        Some(status) => HttpResponse::Ok().json(status),
-        None => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no answer",
-            "the router did not answer in time",
-        ),
-    }
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new(
+            Method::GET,
+            "/v1/status",
+            "getStatus",
+            Need::Role(Role::Read),
+            show,
+        )
+        .about(
+            "The state of everything",
+            "Inputs, partitions, positions, lag, what is in flight, destinations, last errors.",
+        )
+        .answers::<ServiceStatus>(200, "The state.")
+        .refuses(&[503]),
+    ]
+}
+
+async fn show(shared: web::Data<Shared>) -> Result<web::Json<ServiceStatus>, Problem> {
+    let status = shared.router.status().await;
+    status
+        .map(web::Json)
+        .ok_or_else(|| Problem::no_answer("router"))
 }

@@ -1,15 +1,48 @@
 //! TLS of the HTTP server, with client certificates where they are asked for.
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream;
 use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
 
 use crate::settings::ServerTls;
+
+/// The certificate that a client showed; kept with its connection.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    fingerprint: String,
+}
+
+impl ClientCertificate {
+    /// What the log of changes calls its holder.
+    pub(super) fn name(&self) -> String {
+        format!("certificate sha256:{}", self.fingerprint)
+    }
+}
+
+/// Remembers with a new connection which certificate its client showed.
+pub fn remember_client(connection: &dyn Any, extensions: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() else {
+        return;
+    };
+    let (_, session) = stream.get_ref();
+    if let Some(certificate) = session.peer_certificates().and_then(<[_]>::first) {
+        let mut fingerprint = String::new();
+        for byte in Sha256::digest(certificate) {
+            fingerprint.push_str(&format!("{byte:02x}"));
+        }
+        extensions.insert(ClientCertificate { fingerprint });
+    }
+}
 
 /// Why the server's TLS files cannot be used.
 #[derive(Debug, thiserror::Error)]

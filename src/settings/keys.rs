@@ -11,7 +11,7 @@ mod service;
 pub use input::{INPUT, TOPIC};
 pub use output::OUTPUT;
 pub use route::{CUSTOM, JAEGER, OTEL, REMOTE_HANDLE, SKYWALKING};
-pub use service::{DEAD_LETTER, LIMITS, LOG, PIPELINE, RECORDER, SERVER};
+pub use service::{DEAD_LETTER, LIMITS, LOG, PIPELINE, RECORDER, SERVER, TOKEN};
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

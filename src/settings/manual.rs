@@ -273,6 +273,10 @@ mod tests {
             let bare = line.trim_start_matches('#');
             if bare.starts_with('[') {
                 in_input = bare.contains("inputs.");
+                // Written out, a token without a secret would be one.
+                if bare == "[[server.tokens]]" {
+                    continue;
+                }
                 // Any topic rule would be about a topic that no route names.
                 if bare.contains("topics.") {
                     text.push_str("[inputs.kafkamq.topics.unused]\n");

@@ -48,6 +48,8 @@ fn mask_table(value: &mut Value, table: Option<&'static Table>) {
                         .map(|(_, table)| *table)
                 });
                 match (key, inner) {
+                    // A list that takes secrets and tables, each with its secret.
+                    (Some(key), Some(inner)) if key.kind.is_secret() => mask_mixed(value, inner),
                     (Some(key), _) if key.kind.is_secret() => mask_all(value),
                     (Some(key), _) => mask_addresses(value, key.kind),
                     // Tables by a name of the operator's choice repeat one table.
@@ -65,6 +67,14 @@ fn mask_table(value: &mut Value, table: Option<&'static Table>) {
             }
         }
         other => mask_addresses(other, Kind::Text),
+    }
+}
+
+fn mask_mixed(value: &mut Value, table: &'static Table) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| mask_mixed(item, table)),
+        Value::Object(_) => mask_table(value, Some(table)),
+        other => mask_all(other),
     }
 }
 

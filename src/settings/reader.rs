@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::Secret;
 use super::diagnostic::{Diagnostic, Position, Related};
 use super::document::{Document, Part, join};
 use super::keys::{Key, Kind, Table};
@@ -100,6 +101,12 @@ fn place_of(diagnostic: &Diagnostic) -> (bool, &str, usize, usize) {
             0,
         ),
     }
+}
+
+/// An element of a list that holds both.
+pub(super) enum SecretOrTable<'a> {
+    Secret(Secret),
+    Table(Section<'a>),
 }
 
 /// One table of the document, or a table that is absent and has only defaults.
@@ -414,6 +421,31 @@ impl<'a> Section<'a> {
                 .collect(),
             Some(value) => self.open(name, path, value).into_iter().collect(),
         }
+    }
+
+    /// The elements of a list that holds secrets and tables, with the place of each. A list without
+    /// tables is read by [`Section::secrets`].
+    pub(super) fn secrets_and_tables(&self, name: &str) -> Option<Vec<SecretOrTable<'a>>> {
+        let path = join(&self.path, name);
+        let items = self.values?.get(name)?.as_array()?;
+        if !items.iter().any(Value::is_object) {
+            return None;
+        }
+        let elements = items.iter().enumerate().filter_map(|(index, item)| {
+            let path = format!("{path}[{index}]");
+            match item {
+                Value::String(text) => Some(SecretOrTable::Secret(Secret::new(text.as_str()))),
+                Value::Object(_) => Some(SecretOrTable::Table(self.open(name, path, item)?)),
+                _ => {
+                    self.reader.note_secret_key(Diagnostic::error(
+                        path,
+                        expected("a string or a table", item),
+                    ));
+                    None
+                }
+            }
+        });
+        Some(elements.collect())
     }
 
     fn inner_table(&self, name: &str) -> Option<&'static Table> {

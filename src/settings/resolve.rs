@@ -6,6 +6,7 @@ mod output;
 mod route;
 mod security;
 mod service;
+mod token;
 
 use super::Settings;
 use std::path::PathBuf;

@@ -14,8 +14,15 @@ use super::{ClusterSettings, Secret};
 pub struct ServerSettings {
     /// Address it listens on. Anything but loopback comes with a token or with mTLS.
     pub listen: SocketAddr,
-    /// Bearer tokens that are accepted; empty means that none is asked for.
-    pub tokens: Vec<Secret>,
+    /// Bearer tokens that are accepted, each with a name of its own; empty means that none is
+    /// asked for.
+    pub tokens: Vec<Token>,
+    /// What a client certificate allows without a token.
+    pub client_role: Option<Role>,
+    /// Host names under which the service may be asked besides `localhost`; `*` is any.
+    pub hosts: Vec<String>,
+    /// Longest time until a request is answered.
+    pub request_timeout: Duration,
     /// TLS of the server.
     pub tls: Option<ServerTls>,
     /// Threads that serve requests.
@@ -26,6 +33,40 @@ pub struct ServerSettings {
     pub allow_changes: bool,
     /// Revisions of the configuration that are remembered.
     pub revisions: usize,
+}
+
+/// What a caller of the HTTP interface may do. Each role includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look.
+    Read,
+    /// Pause and resume topics, replay dead letters, change the log level.
+    Operate,
+    /// Change configuration and scripts.
+    Configure,
+}
+
+impl Role {
+    /// The word for it in configuration and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Configure => "configure",
+        }
+    }
+}
+
+/// A bearer token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Token {
+    /// Who uses it, for the log of changes.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// The token itself.
+    pub secret: Secret,
 }
 
 /// TLS of the server.

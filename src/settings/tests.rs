@@ -376,10 +376,43 @@ fn wrong_variables_are_named() {
 fn an_open_address_needs_a_token() {
     insta::assert_snapshot!(refuse("[server]\nlisten = \"0.0.0.0:9530\"\n"));
     let open = "[server]\nlisten = \"0.0.0.0:9530\"\ntokens = [\"t\"]\n";
+    let token = |name: &str, role, secret: &str| Token {
+        name: name.to_owned(),
+        role,
+        secret: Secret::new(secret),
+    };
     assert_eq!(
         accept(&text(open)).settings.server.tokens,
-        [Secret::new("t")]
+        [token("token-1", Role::Configure, "t")]
     );
+    let mixed = "[server]\nlisten = \"0.0.0.0:9530\"\n\
+        tokens = [\"t\", { name = \"ops\", role = \"operate\", token = \"u\" }, { token = \"v\" }]\n";
+    let loaded = accept(&text(mixed));
+    assert_eq!(
+        loaded.settings.server.tokens,
+        [
+            token("token-1", Role::Configure, "t"),
+            token("ops", Role::Operate, "u"),
+            token("token-3", Role::Configure, "v"),
+        ]
+    );
+    let shown = loaded.document.masked();
+    assert_eq!(
+        shown["server"]["tokens"],
+        serde_json::json!([MASK, { "name": "ops", "role": "operate", "token": MASK }, { "token": MASK }])
+    );
+    assert_eq!(loaded.document.unmask(shown), loaded.document.tree);
+}
+
+#[test]
+fn tokens_are_complete_and_have_names_of_their_own() {
+    insta::assert_snapshot!(refuse(
+        "[[server.tokens]]\nname = \"a\"\n\
+         [[server.tokens]]\nname = \"a\"\ntoken = \"hunter2\"\nrole = \"reader\"\n\
+         [[server.tokens]]\nname = \"a\"\ntoken = \"hunter3\"\n\
+         [[server.tokens]]\nenv = \"KAFKAMQ_TEST_NO_SUCH_VARIABLE\"\ntokn = \"hunter4\"\n\
+         [[server.tokens]]\nenv = \"HOME\"\ntoken = \"hunter5\"\n",
+    ));
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub const SERVER: Table = Table {
             "tokens",
             Kind::SecretList,
             "",
-            "Bearer tokens; with any, everything but health and metrics needs one.",
+            "Bearer tokens that may do everything; with any, everything but health and metrics needs one. Tables `[[server.tokens]]` in their place give each a name and a role.",
         )
         .example(r#"["change-me"]"#),
         Key::new(
@@ -36,6 +36,26 @@ pub const SERVER: Table = Table {
             "PEM file of roots; clients must then show a certificate.",
         )
         .example(r#""/etc/kafkamq/clients.pem""#),
+        Key::new(
+            "client_role",
+            Kind::Choice(&["none", "read", "operate", "configure"]),
+            "",
+            "What a client certificate allows without a token; when absent everything, but with `tokens` nothing.",
+        )
+        .example(r#""read""#),
+        Key::new(
+            "hosts",
+            Kind::TextList,
+            "[]",
+            "Names the service is asked under besides `localhost` and addresses; requests under other names are refused, `*` takes any.",
+        )
+        .example(r#"["kafkamq.monitoring.svc"]"#),
+        Key::new(
+            "request_timeout",
+            Kind::Duration,
+            r#""30s""#,
+            "Longest time until a request is answered.",
+        ),
         Key::new(
             "workers",
             Kind::Integer,
@@ -60,6 +80,37 @@ pub const SERVER: Table = Table {
             "20",
             "Revisions of the configuration that are remembered.",
         ),
+    ])],
+    tables: &[("tokens", &TOKEN)],
+};
+
+/// `[[server.tokens]]`.
+pub const TOKEN: Table = Table {
+    header: "[[server.tokens]]",
+    doc: "A bearer token with a name, which the log of changes shows, and a role.",
+    groups: &[Group::own(&[
+        Key::new(
+            "name",
+            Kind::Text,
+            "",
+            "Who uses it; when absent `token-` and its place in the list.",
+        )
+        .example(r#""dashboard""#),
+        Key::new(
+            "role",
+            Kind::Choice(&["read", "operate", "configure"]),
+            "",
+            "What it allows, each role what the one before it allows: to look, to pause topics and replay dead letters, to change configuration and scripts; when absent `configure`.",
+        )
+        .example(r#""read""#),
+        Key::new("token", Kind::Secret, "", "The token.").example(r#""change-me""#),
+        Key::new(
+            "env",
+            Kind::Text,
+            "",
+            "Environment variable that holds the token.",
+        )
+        .example(r#""DASHBOARD_TOKEN""#),
     ])],
     tables: &[],
 };

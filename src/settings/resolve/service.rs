@@ -9,9 +9,9 @@ use kafkamq_point::Category;
 use super::super::reader::{Section, nearest};
 use super::super::{
     DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings, PipelineSettings,
-    RecorderEncoding, RecorderSettings, ScriptFailure, ServerSettings, ServerTls,
+    RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings, ServerTls,
 };
-use super::security;
+use super::{security, token};
 
 /// Reads `[server]`.
 pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
@@ -23,7 +23,7 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
             format!("`{written}` is no address such as 127.0.0.1:9530"),
         );
     }
-    let tokens = section.secrets("tokens");
+    let tokens = token::tokens(section);
     let tls = server_tls(section);
     let listen = listen.ok()?;
     let verified = tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
@@ -36,8 +36,22 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
             .with_hint("set `tokens` (or `tokens_file`), or `client_ca`, or listen on 127.0.0.1"),
         );
     }
+    let client_role = section.choice(
+        "client_role",
+        &[
+            ("none", None),
+            ("read", Some(Role::Read)),
+            ("operate", Some(Role::Operate)),
+            ("configure", Some(Role::Configure)),
+        ],
+    );
+    // Whoever asks for certificates and tokens wants both.
+    let client_role = client_role.unwrap_or_else(|| tokens.is_empty().then_some(Role::Configure));
     Some(ServerSettings {
         listen,
+        client_role: client_role.filter(|_| verified),
+        hosts: section.list("hosts"),
+        request_timeout: section.some_duration("request_timeout"),
         tokens,
         tls,
         workers: section.size("workers", 1),
