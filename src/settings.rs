@@ -20,13 +20,14 @@ mod route;
 mod secret;
 mod security;
 mod service;
+mod topic_pattern;
 
 pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
 pub use document::{Document, MASK, Sources};
 pub use input::{
-    Assignor, FlowSettings, InputSettings, Offset, Ordering, OutOfRange, SamplingKey, Subscription,
-    TopicRoute, ValuePolicy,
+    Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,
+    SamplingKey, Subscription, TopicRoute, ValuePolicy,
 };
 pub use manual::{manual, reference};
 pub use output::{
@@ -35,8 +36,9 @@ pub use output::{
 pub use resolve::{Loaded, load, scripts_folder};
 pub use route::{
     CustomRoute, CustomTopic, HandleContent, HeaderCheck, JaegerEncoding, JaegerRoute,
-    JaegerSource, OtelEncoding, OtelRoute, OtelSignal, PointTime, RemoteHandleRoute,
-    SkywalkingKind, SkywalkingRoute, SkywalkingTopic, SplitFailure, SplitFormat, SplitSettings,
+    JaegerSource, Newlines, OtelEncoding, OtelRoute, OtelSignal, PointTime, RecordFields,
+    RemoteHandleRoute, SkywalkingKind, SkywalkingRoute, SkywalkingTarget, SkywalkingTopic,
+    SpanTarget, SplitFailure, SplitFormat, SplitSettings,
 };
 pub use secret::Secret;
 pub use security::{ClientIdentity, ClusterSettings, OAuth, Protocol, Sasl, Security};
@@ -44,6 +46,7 @@ pub use service::{
     DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings, PipelineSettings,
     RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings, ServerTls, Token,
 };
+pub use topic_pattern::{TopicPattern, TopicSelection};
 
 /// The whole configuration of one process, validated and resolved.
 #[derive(Debug, Clone, PartialEq)]

@@ -426,7 +426,7 @@ impl Handler<Forward> for ForwarderActor {
             arrived: Instant::now(),
             payload: forward.consignment,
         };
-        drop(self.lanes.push(parcel));
+        drop(self.lanes.push_within(parcel, forward.pool));
         self.pump(ctx);
     }
 }

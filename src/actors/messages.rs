@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use actix::Message;
 use bytes::Bytes;
-use kafkamq_point::Category;
+use kafkamq_point::{Category, UnknownCategory};
 
 use super::consignment::Consignment;
 use super::status::{DestinationStatus, PartitionStatus, ServiceStatus};
@@ -18,7 +18,7 @@ use crate::record::{RecordBatch, TopicPartition};
 use crate::routing::{DestinationId, InputId, Route};
 use crate::sinks::dead_letter::DeadLetter;
 use crate::sinks::endpoint::Endpoint;
-use crate::sinks::lanes::Item;
+use crate::sinks::lanes::{Item, Pool};
 
 /// Poll thread to router: partitions were assigned.
 #[derive(Message)]
@@ -116,7 +116,7 @@ pub(crate) struct SendAggregated;
 #[rtype(result = "()")]
 pub(crate) struct ParseAnswer {
     pub(crate) route: Arc<Route>,
-    pub(crate) category: Category,
+    pub(crate) category: Result<Category, UnknownCategory>,
     pub(crate) content_type: Option<String>,
     pub(crate) body: Bytes,
     /// The records the answer belongs to; they are settled when its points are.
@@ -129,6 +129,8 @@ pub(crate) struct ParseAnswer {
 pub(crate) struct Forward {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) lane: u64,
+    /// The pool the lane belongs to, if it does.
+    pub(crate) pool: Option<Pool>,
     pub(crate) items: Vec<Item>,
     pub(crate) consignment: Consignment,
 }

@@ -185,10 +185,16 @@ impl ParserActor {
             return;
         };
         let addresses = self.directory.load();
-        let points = match answer_points(&body, content_type.as_deref(), category, now_ns()) {
+        let points = category
+            .map_err(|error| error.to_string())
+            .and_then(|category| {
+                answer_points(&body, content_type.as_deref(), category, now_ns())
+                    .map_err(|errors| errors.to_string())
+            });
+        let points = match points {
             Ok(points) => points,
-            Err(errors) => {
-                let reason = format!("the answer's points cannot be read: {errors}");
+            Err(problem) => {
+                let reason = format!("the answer's points cannot be read: {problem}");
                 for (consignment, record) in asked {
                     bury(&addresses, consignment, record, "answer", &reason);
                 }
@@ -266,6 +272,7 @@ fn forward(
             forwarder.do_send(Forward {
                 endpoint: Arc::clone(endpoint),
                 lane: lane.unwrap_or(items.lane),
+                pool: None,
                 items: items.items,
                 consignment: consignment(),
             });

@@ -387,8 +387,7 @@ impl RouterActor {
             };
             let own = input
                 .settings
-                .topic_flow
-                .get(&*source.topic)
+                .own_flow(&source.topic)
                 .and_then(|flow| {
                     RateLimit::new(flow.limit_records, flow.limit_bytes, Instant::now())
                 })

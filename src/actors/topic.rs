@@ -151,10 +151,15 @@ impl TopicActor {
                 });
                 return;
             }
+            let most = self
+                .options
+                .limit
+                .as_ref()
+                .map(|limit| limit.most_records());
             let Some(reader) = &mut self.reader else {
                 return;
             };
-            let read = reader.read(room);
+            let read = reader.read(room.min(most.unwrap_or(room)));
             for error in &read.errors {
                 self.report(error);
             }
@@ -291,7 +296,7 @@ impl TopicActor {
                 letters: vec![letter],
                 records: vec![0],
                 consignment: Consignment::Records(Records {
-                    route: Arc::clone(route),
+                    route: Arc::clone(&route),
                     batch: Arc::clone(&batch),
                     share,
                     metrics: Arc::clone(&self.options.metrics),
@@ -299,7 +304,7 @@ impl TopicActor {
             });
         } else if let Some(parser) = directory.parser(&self.source) {
             parser.do_send(ParseBatch {
-                route: Arc::clone(route),
+                route: Arc::clone(&route),
                 batch,
                 share,
             });

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::kafka::dial::{DialTarget, dial};
 use crate::routing::{Destination, DestinationId, Means, OutputRoute, RouteKind, RouteTable};
-use crate::settings::{DeadLetterKind, HttpSettings, Settings};
+use crate::settings::{DeadLetterKind, HttpSettings, Settings, TopicPattern};
 use crate::sinks::endpoint::{Endpoint, EndpointOptions};
 use crate::sinks::http::Transport;
 
@@ -95,9 +95,11 @@ impl Connections {
                 .subscriptions()
                 .iter()
                 .map(|subscription| subscription.topic)
+                // What a pattern finds is not known beforehand.
+                .filter(|topic| !TopicPattern::is_one(topic))
                 .collect();
             // Without topics an input stays idle and never connects.
-            if topics.is_empty() {
+            if input.selection().is_empty() {
                 continue;
             }
             let target = DialTarget {
@@ -273,13 +275,18 @@ impl fmt::Display for Connections {
 
 /// The destinations of a route.
 fn used_by(kind: &RouteKind) -> Vec<&DestinationId> {
-    let (own, outputs): (_, &[OutputRoute]) = match kind {
-        RouteKind::Acknowledge => (None, &[]),
-        RouteKind::Forward { destination, .. } => (Some(destination), &[]),
-        RouteKind::Transcode(route) => (Some(&route.destination), &[]),
-        RouteKind::Points(route) | RouteKind::ConvertedPoints(_, route) => (None, &route.outputs),
+    let (own, outputs): (Vec<_>, &[OutputRoute]) = match kind {
+        RouteKind::Acknowledge => (Vec::new(), &[]),
+        RouteKind::Forward { destination, .. } => (vec![destination], &[]),
+        RouteKind::Transcode(route) => {
+            let targets = route.targets().map(|target| &target.destination);
+            (targets.collect(), &[])
+        }
+        RouteKind::Points(route) | RouteKind::ConvertedPoints(_, route) => {
+            (Vec::new(), &route.outputs)
+        }
         RouteKind::Handle(route) => (
-            Some(&route.destination),
+            vec![&route.destination],
             route.answers.as_deref().unwrap_or_default(),
         ),
     };

@@ -4,7 +4,7 @@
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::settings::{Assignor, ClusterSettings, InputSettings, LimitSettings, Sasl};
+use crate::settings::{ClusterSettings, GroupProtocol, InputSettings, LimitSettings, Sasl};
 
 /// Share of the memory limit that prefetched records may take, all partitions together.
 const PREFETCH_SHARE: u64 = 2;
@@ -41,15 +41,6 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
 
     config
         .set("group.id", &input.group_id)
-        .set("partition.assignment.strategy", input.assignor.name())
-        .set(
-            "session.timeout.ms",
-            input.session_timeout.as_millis().to_string(),
-        )
-        .set(
-            "heartbeat.interval.ms",
-            input.heartbeat_interval.as_millis().to_string(),
-        )
         .set(
             "max.poll.interval.ms",
             input.max_poll_interval.as_millis().to_string(),
@@ -70,9 +61,22 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
     if let Some(instance) = &input.group_instance_id {
         config.set("group.instance.id", instance);
     }
-    if input.assignor == Assignor::CooperativeSticky {
-        tracing::debug!(group = input.group_id, "rebalances are incremental");
-    }
+    match input.group_protocol {
+        GroupProtocol::Classic => config
+            .set("partition.assignment.strategy", input.assignor.name())
+            .set(
+                "session.timeout.ms",
+                input.session_timeout.as_millis().to_string(),
+            )
+            .set(
+                "heartbeat.interval.ms",
+                input.heartbeat_interval.as_millis().to_string(),
+            ),
+        // Both times are settings of the brokers there, and the client refuses them.
+        GroupProtocol::Consumer => config
+            .set("group.protocol", "consumer")
+            .set("group.remote.assignor", input.assignor.remote_name()),
+    };
     config
 }
 
@@ -80,8 +84,9 @@ fn reset_policy(input: &InputSettings) -> &'static str {
     use crate::settings::{Offset, OutOfRange};
     match input.out_of_range {
         OutOfRange::Resume(Offset::Newest) => "latest",
-        OutOfRange::Resume(Offset::Oldest | Offset::At(_)) => "earliest",
-        OutOfRange::Stop => "error",
+        OutOfRange::Resume(Offset::Oldest) => "earliest",
+        // The client knows no time; the reader of the partition hears the error and goes there.
+        OutOfRange::Resume(Offset::At(_) | Offset::Ago(_)) | OutOfRange::Stop => "error",
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -35,6 +35,35 @@ pub enum InitialOffset {
     Oldest,
     /// At the first record of this time or later.
     At(SystemTime),
+    /// At the first record that is not older than this when the partition is assigned.
+    Ago(Duration),
+}
+
+impl From<crate::settings::Offset> for InitialOffset {
+    fn from(offset: crate::settings::Offset) -> Self {
+        use crate::settings::Offset as Wanted;
+        match offset {
+            Wanted::Newest => Self::Newest,
+            Wanted::Oldest => Self::Oldest,
+            Wanted::At(time) => Self::At(time),
+            Wanted::Ago(span) => Self::Ago(span),
+        }
+    }
+}
+
+impl InitialOffset {
+    /// What to ask the brokers for.
+    fn query(self) -> Offset {
+        match self {
+            Self::Newest => Offset::End,
+            Self::Oldest => Offset::Beginning,
+            Self::At(time) => Offset::Offset(millis(time)),
+            Self::Ago(span) => {
+                let now = SystemTime::now();
+                Offset::Offset(millis(now.checked_sub(span).unwrap_or(UNIX_EPOCH)))
+            }
+        }
+    }
 }
 
 /// The context of one consumer.
@@ -43,6 +72,8 @@ pub(super) struct PollContext {
     pub(super) consumer: OnceLock<Weak<BaseConsumer<Self>>>,
     pub(super) generation: Arc<AtomicU64>,
     pub(super) initial: InitialOffset,
+    /// Where a partition goes on whose committed offset no longer exists, if that is a time.
+    pub(super) out_of_range: Option<InitialOffset>,
     pub(super) drain_timeout: Duration,
 }
 
@@ -85,6 +116,58 @@ impl PollContext {
         }
         self.listener.joined(true);
         self.listener.assigned(generation, readers);
+    }
+
+    /// Gives all partitions up without leaving the group: what is in flight is drained and
+    /// committed, and the group keeps this member's place until its session ends.
+    pub(super) fn release(&self, consumer: &BaseConsumer<Self>) {
+        let assigned = match consumer.assignment() {
+            Ok(assigned) => assigned,
+            Err(error) => {
+                self.listener.error(&KafkaError::from_client(error));
+                return;
+            }
+        };
+        let going: Vec<_> = sources(&assigned).collect();
+        if going.is_empty() {
+            return;
+        }
+        let lost = consumer.assignment_lost();
+        self.listener
+            .revoked(going, lost, Instant::now() + self.drain_timeout);
+        match consumer.commit_consumer_state(CommitMode::Sync) {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
+            Err(error) => self.listener.error(&KafkaError::from_client(error)),
+            Ok(()) => {}
+        }
+    }
+
+    /// Moves a partition whose offset no longer exists to where the operator wants it. Returns
+    /// whether it was moved.
+    pub(super) fn resume(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        source: &TopicPartition,
+    ) -> Result<bool, KafkaError> {
+        let Some(policy) = self.out_of_range else {
+            return Ok(false);
+        };
+        let mut query = TopicPartitionList::with_capacity(1);
+        query
+            .add_partition_offset(&source.topic, source.partition, policy.query())
+            .map_err(KafkaError::from_client)?;
+        let Some((_, next)) = self.resolve(consumer, query).pop() else {
+            return Ok(false);
+        };
+        consumer
+            .seek(
+                &source.topic,
+                source.partition,
+                Offset::Offset(next.0),
+                Duration::ZERO,
+            )
+            .map_err(KafkaError::from_client)?;
+        Ok(true)
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
@@ -132,14 +215,11 @@ impl PollContext {
                 }
                 _ if element.error().is_err() => {}
                 _ => {
-                    let at = match self.initial {
-                        InitialOffset::Newest => Offset::End,
-                        InitialOffset::Oldest => {
-                            self.set(partitions, &source, Offset::Beginning);
-                            continue;
-                        }
-                        InitialOffset::At(time) => Offset::Offset(millis(time)),
-                    };
+                    if self.initial == InitialOffset::Oldest {
+                        self.set(partitions, &source, Offset::Beginning);
+                        continue;
+                    }
+                    let at = self.initial.query();
                     if let Err(error) =
                         query.add_partition_offset(&source.topic, source.partition, at)
                     {

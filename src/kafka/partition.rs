@@ -157,9 +157,31 @@ impl PartitionReader {
                 native::rd_kafka_message_destroy(message);
             }
         }
+        errors.retain(|error| !self.resumed(error));
         ReadResult {
             batch: builder.build(),
             errors,
+        }
+    }
+
+    /// Whether `error` said that the offset no longer exists and reading goes on elsewhere now.
+    fn resumed(&self, error: &KafkaError) -> bool {
+        let out_of_range = matches!(
+            error,
+            KafkaError::Partition {
+                code: RDKafkaErrorCode::AutoOffsetReset,
+                ..
+            }
+        );
+        if !out_of_range {
+            return false;
+        }
+        match self.consumer.context().resume(&self.consumer, &self.source) {
+            Ok(moved) => moved,
+            Err(error) => {
+                tracing::warn!(partition = %self.source, %error, "cannot go on after an offset that no longer exists");
+                false
+            }
         }
     }
 

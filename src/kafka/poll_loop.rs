@@ -14,23 +14,35 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::context::PollContext;
 use super::{AssignmentListener, InitialOffset, KafkaError};
+use crate::settings::TopicSelection;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const REBUILD_BACKOFF: Duration = Duration::from_secs(1);
 const REBUILD_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Time beyond the drain for the brokers to hear of the last commit and the leave.
 const LEAVE_GRACE: Duration = Duration::from_secs(5);
+/// How often patterns are compared with the topics that there are.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(10);
+const DISCOVERY_RETRY: Duration = Duration::from_secs(1);
+/// Rebalances wait this long at most for a list of topics.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(1);
+/// Longer than any process runs.
+const FOREVER: Duration = Duration::from_secs(1 << 32);
 
 /// What a consumer thread needs.
 pub struct PollOptions {
     /// Name of the input, for the thread's name and the log.
     pub input: String,
     /// Topics to subscribe to; none leaves the thread idle.
-    pub topics: Vec<String>,
+    pub topics: TopicSelection,
     /// The client's configuration, from [`super::client::consumer_config`].
     pub client: ClientConfig,
     /// Where a new group begins.
     pub initial: InitialOffset,
+    /// Where a partition goes on whose committed offset no longer exists, if that is a time.
+    pub out_of_range: Option<InitialOffset>,
+    /// Whether the member has a name of its own, so that it keeps its place over a restart.
+    pub is_static: bool,
     /// How long a revocation waits for records in flight.
     pub drain_timeout: Duration,
 }
@@ -46,7 +58,7 @@ impl std::fmt::Debug for PollOptions {
 }
 
 enum Command {
-    Subscribe(Vec<String>),
+    Subscribe(TopicSelection),
     Rebuild(&'static str),
     Stop,
 }
@@ -93,7 +105,7 @@ impl ConsumerThread {
     }
 
     /// Changes the subscribed topics without leaving the group.
-    pub fn subscribe(&self, topics: Vec<String>) {
+    pub fn subscribe(&self, topics: TopicSelection) {
         self.command(Command::Subscribe(topics));
     }
 
@@ -119,10 +131,18 @@ impl ConsumerThread {
 
 struct PollLoop {
     options: PollOptions,
-    topics: Vec<String>,
+    topics: TopicSelection,
     listener: Arc<dyn AssignmentListener>,
     generation: Arc<AtomicU64>,
     inbox: mpsc::Receiver<Command>,
+}
+
+/// What a client is subscribed to.
+#[derive(Default)]
+struct Subscribed {
+    topics: Option<Vec<String>>,
+    /// When to look again; at once if `None`.
+    due: Option<Instant>,
 }
 
 /// Why serving one client ended.
@@ -138,6 +158,7 @@ impl PollLoop {
             consumer: OnceLock::new(),
             generation: Arc::clone(&self.generation),
             initial: self.options.initial,
+            out_of_range: self.options.out_of_range,
             drain_timeout: self.options.drain_timeout,
         };
         let consumer: BaseConsumer<PollContext> = self
@@ -188,8 +209,9 @@ impl PollLoop {
     }
 
     fn serve(&mut self, consumer: &BaseConsumer<PollContext>) -> Exit {
-        self.subscribe(consumer);
+        let mut subscribed = Subscribed::default();
         loop {
+            self.subscribe(consumer, &mut subscribed);
             match consumer.poll(POLL_INTERVAL) {
                 None => {}
                 Some(Err(error)) => {
@@ -208,7 +230,7 @@ impl PollLoop {
                     Ok(Command::Rebuild(reason)) => return Exit::Rebuild(reason),
                     Ok(Command::Subscribe(topics)) => {
                         self.topics = topics;
-                        self.subscribe(consumer);
+                        subscribed.due = None;
                     }
                     Err(mpsc::TryRecvError::Empty) => break,
                 }
@@ -216,23 +238,63 @@ impl PollLoop {
         }
     }
 
-    fn subscribe(&self, consumer: &BaseConsumer<PollContext>) {
-        if self.topics.is_empty() {
-            consumer.unsubscribe();
+    /// Subscribes to what is selected, if that is due: at once where all topics are named, and
+    /// again and again where patterns may find new ones.
+    fn subscribe(&self, consumer: &BaseConsumer<PollContext>, subscribed: &mut Subscribed) {
+        let now = Instant::now();
+        if subscribed.due.is_some_and(|due| now < due) {
             return;
         }
-        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
-        if let Err(error) = consumer.subscribe(&topics) {
-            self.listener.error(&KafkaError::from_client(error));
+        let (topics, next) = if self.topics.patterns.is_empty() {
+            (self.topics.names.clone(), FOREVER)
+        } else {
+            match consumer.client().fetch_metadata(None, DISCOVERY_TIMEOUT) {
+                Ok(metadata) => {
+                    let known = metadata.topics().iter().map(|topic| topic.name());
+                    (self.topics.resolve(known), DISCOVERY_INTERVAL)
+                }
+                // What was found before is kept while the brokers are away.
+                Err(error) => {
+                    tracing::debug!(input = self.options.input, %error, "cannot list topics");
+                    let topics = subscribed.topics.clone();
+                    (
+                        topics.unwrap_or_else(|| self.topics.names.clone()),
+                        DISCOVERY_RETRY,
+                    )
+                }
+            }
+        };
+        subscribed.due = Some(now + next);
+        if subscribed.topics.as_ref() == Some(&topics) {
+            return;
         }
+        if topics.is_empty() {
+            consumer.unsubscribe();
+        } else {
+            let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+            if let Err(error) = consumer.subscribe(&names) {
+                self.listener.error(&KafkaError::from_client(error));
+            }
+        }
+        if !self.topics.patterns.is_empty() {
+            tracing::info!(input = self.options.input, ?topics, "subscribed");
+        }
+        subscribed.topics = Some(topics);
     }
 
     #[expect(clippy::disallowed_methods, reason = "the poll thread has no actors")]
-    /// Gives all partitions up, which drains and commits them, then leaves the group.
+    /// Gives all partitions up, which drains and commits them, then leaves the group. A member
+    /// with a name of its own does not leave: whoever comes with that name within the session's
+    /// time gets its partitions back, and no other member notices.
     fn leave(&self, consumer: Arc<BaseConsumer<PollContext>>) {
-        consumer.unsubscribe();
         let deadline = Instant::now() + self.options.drain_timeout + LEAVE_GRACE;
-        while Instant::now() < deadline
+        if self.options.is_static {
+            consumer.context().release(&consumer);
+        } else {
+            consumer.unsubscribe();
+        }
+        while !self.options.is_static
+            && Instant::now() < deadline
             && consumer
                 .assignment()
                 .is_ok_and(|assignment| assignment.count() > 0)

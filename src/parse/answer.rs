@@ -1,15 +1,24 @@
 //! Points in the answer of a user's own HTTP handle.
 
 use kafkamq_point::codec::{DecodeErrors, DecodeOptions, Encoding, Precision};
-use kafkamq_point::{Category, Point, Rules};
+use kafkamq_point::{Category, Point, Rules, UnknownCategory};
+
+/// The names of categories that no points can be written to.
+const UNWRITABLE: [&str; 2] = ["unknown", "dynamic_dw"];
 
 /// The category that an answer names in `X-category`: a lower-case name. Without the header, or
 /// with a name that means nothing, the points are spans.
-#[must_use]
-pub fn answer_category(header: Option<&str>) -> Category {
-    header
-        .and_then(|name| name.trim().parse().ok())
-        .unwrap_or(Category::Tracing)
+///
+/// # Errors
+/// For the name of a category that nothing can be written to.
+pub fn answer_category(header: Option<&str>) -> Result<Category, UnknownCategory> {
+    let Some(name) = header.map(str::trim) else {
+        return Ok(Category::Tracing);
+    };
+    if UNWRITABLE.contains(&name) {
+        return Err(UnknownCategory(name.to_owned()));
+    }
+    Ok(name.parse().unwrap_or(Category::Tracing))
 }
 
 /// Reads the points of an answer and corrects them by the rules of their category. Times are in
@@ -48,11 +57,12 @@ mod tests {
 
     #[test]
     fn the_header_names_the_category() {
-        assert_eq!(answer_category(Some("metrics")), Category::Metric);
-        assert_eq!(answer_category(Some("logging")), Category::Logging);
-        for other in [None, Some("unknown"), Some("")] {
-            assert_eq!(answer_category(other), Category::Tracing);
+        assert_eq!(answer_category(Some("metrics")), Ok(Category::Metric));
+        assert_eq!(answer_category(Some(" logging")), Ok(Category::Logging));
+        for other in [None, Some("nonsense"), Some("")] {
+            assert_eq!(answer_category(other), Ok(Category::Tracing));
         }
+        assert!(answer_category(Some("unknown")).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod transcode;
 pub use answer::{answer_category, answer_points};
 pub use bodies::{Bodies, OutputItems, slices};
 pub use handle::{encode_for_handle, passes_header_check};
-pub use points::{Origin, build_point};
+pub use points::{Origin, add_record_fields, build_point, without_newlines};
 pub use sampling::Sampler;
 pub use scripting::{ScriptStep, Scripted};
 pub use split::{SplitError, split};

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use kafkamq_pipeline::manager::ScriptRoutes;
 
+use super::pattern::{InputPatterns, Patterns};
 use super::{
     Destination, DestinationId, HandleRoute, InputId, KeyLanes, Means, PointRoute, Route,
-    RouteKind, RouteTable, TranscodeRoute,
+    RouteKind, RouteTable, Target, TranscodeRoute,
 };
 use crate::parse::{Conversion, Form, OtlpJson, PointConversion, Signal};
 use crate::settings::{
     self, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute, JaegerSource,
-    OtelEncoding, OtelSignal, OutputSettings, PointTime, Settings, SkywalkingKind, StatusAction,
-    ValuePolicy,
+    Newlines, OtelEncoding, OtelSignal, OutputSettings, PointTime, RecordFields, Settings,
+    SkywalkingKind, SkywalkingTarget, StatusAction, ValuePolicy,
 };
 use crate::sinks::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
 use crate::sinks::health::HealthOptions;
@@ -65,9 +66,13 @@ impl RouteTable {
             destinations: BTreeMap::new(),
         };
         let mut routes = HashMap::new();
+        let mut patterns = Patterns::default();
         for input in &settings.inputs {
             let id = InputId(input.name.as_str().into());
-            let compiled = compiler.input(&id, input, &settings.outputs)?;
+            let mut compiled = compiler.input(&id, input, &settings.outputs)?;
+            if let Some(found) = InputPatterns::take(input, &mut compiled) {
+                patterns.insert(id.clone(), found);
+            }
             routes.insert(id, compiled);
         }
         let outputs = compiler.outputs(&settings.outputs, None)?;
@@ -75,6 +80,7 @@ impl RouteTable {
             revision,
             outputs,
             routes,
+            patterns,
             destinations: compiler.destinations,
         })
     }
@@ -86,6 +92,7 @@ struct Compiler {
 }
 
 /// What a route's kind needs besides the route's own table.
+#[derive(Clone)]
 struct Place<'a> {
     http: &'a HttpSettings,
     destination: DestinationId,
@@ -131,9 +138,12 @@ impl Compiler {
                         let block = format!("skywalking{path}");
                         let profile = Profile::DatakitTrace;
                         let place = self.single(id, &block, &route.http, profile);
-                        match kind {
-                            SkywalkingKind::LogsJson => place
-                                .transcode(Conversion::SkywalkingLogJson, |_| (path, profile))?,
+                        match (kind, route.target) {
+                            (_, SkywalkingTarget::Oap) => self.oap(id, &route.http, kind, path)?,
+                            (SkywalkingKind::LogsJson, _) => {
+                                let conversion = Conversion::SkywalkingLogJson;
+                                transcode(conversion, |_| (place.clone(), path.clone()))?
+                            }
                             _ => place.forward(path, PROTOBUF)?,
                         }
                     }
@@ -149,14 +159,7 @@ impl Compiler {
                         let strict_error = route.strict_error;
                         self.converted(PointConversion::Daoke { strict_error }, outputs)?
                     }
-                    JaegerSource::Forward => {
-                        let profile = jaeger_profile(&route.path);
-                        let place = self.single(id, "jaeger", &route.http, profile);
-                        match route.encoding {
-                            JaegerEncoding::Raw => place.forward(&route.path, PROTOBUF)?,
-                            encoding => place.spans(encoding, route)?,
-                        }
-                    }
+                    JaegerSource::Forward => self.spans(id, route)?,
                 };
                 add(topic, kind, route.threads);
             }
@@ -203,6 +206,8 @@ impl Compiler {
                         topic.script.as_str(),
                     ),
                     split: topic.split.clone(),
+                    newlines: route.newlines,
+                    fields: route.record_fields,
                     time: route.point_time,
                     outputs: Arc::clone(&compiled),
                 });
@@ -243,6 +248,78 @@ impl Compiler {
         Ok(routes)
     }
 
+    /// A route for the records of a Jaeger topic.
+    fn spans(&mut self, id: &InputId, route: &JaegerRoute) -> Result<RouteKind, RoutingError> {
+        let json = otlp_json(&route.otlp_path);
+        let to = route.convert_to;
+        let (conversion, as_is) = match route.encoding {
+            JaegerEncoding::Raw => {
+                let profile = jaeger_profile(&route.path);
+                let place = self.single(id, "jaeger", &route.http, profile);
+                return place.forward(&route.path, PROTOBUF);
+            }
+            JaegerEncoding::Protobuf => (Some(Conversion::JaegerProto(to)), Form::JaegerThrift),
+            JaegerEncoding::Json => (Some(Conversion::JaegerJson(to)), Form::JaegerThrift),
+            JaegerEncoding::Auto => (Some(Conversion::Spans(json, to)), Form::JaegerThrift),
+            JaegerEncoding::OtlpJson if json == OtlpJson::Convert => {
+                (Some(Conversion::OtlpJson(Signal::Traces)), Form::OtlpProto)
+            }
+            JaegerEncoding::Thrift => (None, Form::JaegerThrift),
+            JaegerEncoding::ZipkinThrift => (None, Form::ZipkinThrift),
+            JaegerEncoding::ZipkinProto => (None, Form::ZipkinProto),
+            JaegerEncoding::ZipkinJson => (None, Form::ZipkinJson),
+            JaegerEncoding::OtlpProto => (None, Form::OtlpProto),
+            JaegerEncoding::OtlpJson => (None, Form::OtlpJson),
+        };
+        // A destination for each path: a receiver that lacks one of them answers 404 there, which
+        // must not hold up the others.
+        let mut target = |form| {
+            let (path, profile) = span_path(form, route);
+            let block = match path == route.path {
+                true => "jaeger".to_owned(),
+                false => format!("jaeger{path}"),
+            };
+            let place = self.single(id, &block, &route.http, profile);
+            (place, path.to_owned())
+        };
+        if let Some(conversion) = conversion {
+            return transcode(conversion, target);
+        }
+        let (place, path) = target(as_is);
+        place.forward(&path, as_is.content_type())
+    }
+
+    /// A route to SkyWalking's own server.
+    fn oap(
+        &mut self,
+        id: &InputId,
+        http: &HttpSettings,
+        kind: SkywalkingKind,
+        path: &str,
+    ) -> Result<RouteKind, RoutingError> {
+        let conversion = match kind {
+            SkywalkingKind::Segments => Conversion::OapSegment,
+            SkywalkingKind::Logs => Conversion::OapLog,
+            SkywalkingKind::LogsJson => Conversion::OapLogJson,
+            SkywalkingKind::Managements => Conversion::OapManagement,
+            // Somebody named a path for them and knows what stands there.
+            _ => {
+                let block = format!("skywalking{path}");
+                let place = self.single(id, &block, http, Profile::Generic);
+                return place.forward(path, PROTOBUF);
+            }
+        };
+        transcode(conversion, |form| {
+            let path = match form {
+                Form::OapProperties => format!("{path}/reportProperties"),
+                Form::OapPing => format!("{path}/keepAlive"),
+                _ => path.to_owned(),
+            };
+            let block = format!("skywalking{path}");
+            (self.single(id, &block, http, Profile::Generic), path)
+        })
+    }
+
     /// A route to the outputs; the points run the script of their category's rules, if there is one.
     fn converted(
         &mut self,
@@ -253,6 +330,8 @@ impl Compiler {
             category: conversion.category(),
             scripts: ScriptRoutes::new(),
             split: None,
+            newlines: Newlines::Keep,
+            fields: RecordFields::default(),
             time: PointTime::Arrival,
             outputs: self.outputs(outputs, None)?,
         };
@@ -334,35 +413,6 @@ impl Place<'_> {
         })
     }
 
-    /// A route for spans of `encoding`, which is not raw.
-    fn spans(
-        &self,
-        encoding: JaegerEncoding,
-        route: &JaegerRoute,
-    ) -> Result<RouteKind, RoutingError> {
-        let json = otlp_json(&route.otlp_path);
-        let (conversion, as_is) = match encoding {
-            JaegerEncoding::Protobuf => (Some(Conversion::JaegerProto), Form::JaegerThrift),
-            JaegerEncoding::Json => (Some(Conversion::JaegerJson), Form::JaegerThrift),
-            JaegerEncoding::Auto => (Some(Conversion::Spans(json)), Form::JaegerThrift),
-            JaegerEncoding::OtlpJson if json == OtlpJson::Convert => {
-                (Some(Conversion::OtlpJson(Signal::Traces)), Form::OtlpProto)
-            }
-            JaegerEncoding::Raw | JaegerEncoding::Thrift => (None, Form::JaegerThrift),
-            JaegerEncoding::ZipkinThrift => (None, Form::ZipkinThrift),
-            JaegerEncoding::ZipkinProto => (None, Form::ZipkinProto),
-            JaegerEncoding::ZipkinJson => (None, Form::ZipkinJson),
-            JaegerEncoding::OtlpProto => (None, Form::OtlpProto),
-            JaegerEncoding::OtlpJson => (None, Form::OtlpJson),
-        };
-        if let Some(conversion) = conversion {
-            return self.transcode(conversion, |form| span_path(form, route));
-        }
-        let (path, profile) = span_path(as_is, route);
-        self.with_profile(profile)
-            .forward(path, as_is.content_type())
-    }
-
     /// A route for OTLP requests.
     fn otlp(&self, kind: Signal, signal: &OtelSignal) -> Result<RouteKind, RoutingError> {
         let json = otlp_json(&signal.path);
@@ -376,37 +426,7 @@ impl Place<'_> {
             (OtelEncoding::OtlpJson, OtlpJson::Convert) => Conversion::OtlpJson(kind),
             (OtelEncoding::Auto, json) => Conversion::OtlpAuto(kind, json),
         };
-        self.transcode(conversion, |_| (&signal.path, self.profile))
-    }
-
-    /// A route that converts; `target` gives the path and rules for each form.
-    fn transcode<'p>(
-        &self,
-        conversion: Conversion,
-        target: impl Fn(Form) -> (&'p str, Profile),
-    ) -> Result<RouteKind, RoutingError> {
-        let mut endpoints = [const { None }; Form::ALL.len()];
-        for form in conversion.forms() {
-            let (path, profile) = target(*form);
-            let place = self.with_profile(profile);
-            let endpoint = place.endpoint(path, form.content_type(), Framing::none(), false)?;
-            if let Some(slot) = endpoints.get_mut(*form as usize) {
-                *slot = Some(endpoint);
-            }
-        }
-        Ok(RouteKind::Transcode(TranscodeRoute {
-            destination: self.destination.clone(),
-            conversion,
-            endpoints,
-        }))
-    }
-
-    fn with_profile(&self, profile: Profile) -> Self {
-        Self {
-            http: self.http,
-            destination: self.destination.clone(),
-            profile,
-        }
+        transcode(conversion, |_| (self.clone(), signal.path.clone()))
     }
 
     fn endpoint(
@@ -474,11 +494,38 @@ impl Place<'_> {
     }
 }
 
+/// A route that converts; `target` gives the place and path for each form.
+fn transcode<'a>(
+    conversion: Conversion,
+    mut target: impl FnMut(Form) -> (Place<'a>, String),
+) -> Result<RouteKind, RoutingError> {
+    let mut targets = [const { None }; Form::ALL.len()];
+    for form in conversion.forms() {
+        let (place, path) = target(*form);
+        let endpoint = place.endpoint(&path, form.content_type(), Framing::none(), false)?;
+        if let Some(slot) = targets.get_mut(*form as usize) {
+            *slot = Some(Target {
+                destination: place.destination,
+                endpoint,
+            });
+        }
+    }
+    Ok(RouteKind::Transcode(TranscodeRoute {
+        conversion,
+        targets,
+    }))
+}
+
 /// Where spans in `form` go, and by which rules their receiver answers.
 fn span_path(form: Form, route: &JaegerRoute) -> (&str, Profile) {
     match form {
-        // No conversion of spans gives a log.
-        Form::JaegerThrift | Form::SkywalkingLog => (&route.path, jaeger_profile(&route.path)),
+        // Conversions of spans give none of SkyWalking's forms.
+        Form::JaegerThrift
+        | Form::SkywalkingLog
+        | Form::OapSegment
+        | Form::OapLogs
+        | Form::OapProperties
+        | Form::OapPing => (&route.path, jaeger_profile(&route.path)),
         // DataKit and Zipkin share these paths; the rules of the former are the safer ones.
         Form::ZipkinThrift => (&route.zipkin_v1_path, Profile::DatakitTrace),
         Form::ZipkinProto | Form::ZipkinJson => (&route.zipkin_v2_path, Profile::DatakitTrace),

@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+/// Into how many reads a second's worth is cut.
+const READS_A_SECOND: f64 = 20.0;
+
 /// A bucket that refills at `rate` per second and holds two seconds' worth. It may be overdrawn by
 /// one batch; the debt is waited for before the next.
 #[derive(Debug)]
@@ -66,6 +69,15 @@ impl RateLimit {
             .filter(|wait| !wait.is_zero())
     }
 
+    /// How many records one read should bring at most: a small part of a second's worth, so that
+    /// what is limited flows evenly and not in bursts.
+    #[must_use]
+    pub fn most_records(&self) -> usize {
+        self.records.as_ref().map_or(usize::MAX, |bucket| {
+            ((bucket.lock().rate / READS_A_SECOND) as usize).max(1)
+        })
+    }
+
     /// Takes what was read.
     pub fn take(&self, records: u64, bytes: u64, now: Instant) {
         for (bucket, amount) in [(&self.records, records), (&self.bytes, bytes)] {
@@ -104,6 +116,18 @@ mod tests {
         }
         // A minute's worth, the initial second, and one batch of debt.
         assert!((60_000..=61_700).contains(&read), "{read}");
+    }
+
+    #[test]
+    fn a_read_is_a_small_part_of_a_seconds_worth() {
+        let most = |records| {
+            RateLimit::new(Some(records), Some(1), Instant::now())
+                .unwrap()
+                .most_records()
+        };
+        assert_eq!((most(1000), most(1)), (50, 1));
+        let bytes = RateLimit::new(None, Some(1), Instant::now()).unwrap();
+        assert_eq!(bytes.most_records(), usize::MAX);
     }
 
     #[test]

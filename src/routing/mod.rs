@@ -5,6 +5,7 @@
 
 mod compile;
 mod limit;
+mod pattern;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -16,11 +17,12 @@ use kafkamq_point::codec::Encoding;
 
 pub use compile::RoutingError;
 pub use limit::RateLimit;
+use pattern::Patterns;
 
 use crate::parse::{Conversion, Form, PointConversion};
 use crate::settings::{
-    HandleContent, HeaderCheck, HttpSettings, KafkaDestination, PointTime, SamplingKey,
-    SplitSettings, ValuePolicy,
+    FlowSettings, HandleContent, HeaderCheck, HttpSettings, KafkaDestination, Newlines, PointTime,
+    RecordFields, SamplingKey, SplitSettings, ValuePolicy,
 };
 use crate::sinks::endpoint::Endpoint;
 use crate::sinks::health::HealthOptions;
@@ -49,7 +51,7 @@ impl fmt::Display for DestinationId {
 }
 
 /// What happens to the records of one topic.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Route {
     /// The input that reads the topic.
     pub input: InputId,
@@ -67,6 +69,19 @@ pub struct Route {
     pub empty_value: ValuePolicy,
 }
 
+impl Route {
+    /// Takes the rules for sampling and empty values from `flow`.
+    fn obey(&mut self, flow: &FlowSettings) {
+        let null_value = match self.kind {
+            RouteKind::Handle(_) => ValuePolicy::Pass,
+            _ => ValuePolicy::Skip,
+        };
+        self.sampling = flow.sampling_rate.map(|rate| (rate, flow.sampling_key));
+        self.null_value = flow.null_value.unwrap_or(null_value);
+        self.empty_value = flow.empty_value;
+    }
+}
+
 /// How the records of a partition are spread over lanes; order holds within a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyLanes {
@@ -79,7 +94,7 @@ pub enum KeyLanes {
 }
 
 /// The kinds of route.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum RouteKind {
     /// Settled and counted; the destination has no use for these records.
     Acknowledge,
@@ -101,25 +116,38 @@ pub enum RouteKind {
 }
 
 /// How values are converted, and where those go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TranscodeRoute {
-    /// Where.
-    pub destination: DestinationId,
     /// How.
     pub conversion: Conversion,
-    endpoints: [Option<Arc<Endpoint>>; Form::ALL.len()],
+    targets: [Option<Target>; Form::ALL.len()],
+}
+
+/// Where values of one form go.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The destination. Each path of a receiver is one of its own, so that one which the receiver
+    /// does not have holds up only the records that go there.
+    pub destination: DestinationId,
+    /// With which address and headers.
+    pub endpoint: Arc<Endpoint>,
 }
 
 impl TranscodeRoute {
-    /// Where values of `form` go; there is one for each form that the conversion names.
+    /// Everything that values may go to, by form.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().flatten()
+    }
+
+    /// Where values of `form` go; there is a target for each form that the conversion names.
     #[must_use]
-    pub fn endpoint(&self, form: Form) -> Option<&Arc<Endpoint>> {
-        self.endpoints.get(form as usize)?.as_ref()
+    pub fn target(&self, form: Form) -> Option<&Target> {
+        self.targets.get(form as usize)?.as_ref()
     }
 }
 
 /// How values become points, and where those go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PointRoute {
     /// Category of the points before a script changes anything.
     pub category: Category,
@@ -127,6 +155,10 @@ pub struct PointRoute {
     pub scripts: ScriptRoutes,
     /// How one value becomes several points.
     pub split: Option<SplitSettings>,
+    /// What becomes of line breaks.
+    pub newlines: Newlines,
+    /// What else of the record a point shows.
+    pub fields: RecordFields,
     /// Where a point's time comes from before its script runs.
     pub time: PointTime,
     /// The outputs.
@@ -152,7 +184,7 @@ impl OutputRoute {
 }
 
 /// How records are posted to a handle.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HandleRoute {
     /// Where.
     pub destination: DestinationId,
@@ -250,17 +282,22 @@ pub struct RouteTable {
     /// Where points go that belong to no record, such as those of aggregation.
     pub outputs: Arc<[OutputRoute]>,
     routes: HashMap<InputId, HashMap<Arc<str>, Arc<Route>>>,
+    patterns: Patterns,
     destinations: BTreeMap<DestinationId, Destination>,
 }
 
 impl RouteTable {
-    /// The route of `topic` as read by `input`.
+    /// The route of `topic` as read by `input`: its own, else that of the first pattern that takes
+    /// it.
     #[must_use]
-    pub fn route(&self, input: &InputId, topic: &str) -> Option<&Arc<Route>> {
-        self.routes.get(input)?.get(topic)
+    pub fn route(&self, input: &InputId, topic: &str) -> Option<Arc<Route>> {
+        match self.routes.get(input)?.get(topic) {
+            Some(route) => Some(Arc::clone(route)),
+            None => self.patterns.route(input, topic),
+        }
     }
 
-    /// Every route.
+    /// Every route of a topic that is named.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values().flat_map(HashMap::values)
     }

@@ -7,6 +7,7 @@ use kafkamq_point::Category;
 
 use super::{
     ClusterSettings, CustomRoute, JaegerRoute, OtelRoute, RemoteHandleRoute, SkywalkingRoute,
+    TopicPattern, TopicSelection,
 };
 
 /// One input: a cluster, a group and what happens to each topic.
@@ -20,8 +21,12 @@ pub struct InputSettings {
     pub group_id: String,
     /// Static membership: `group.instance.id`.
     pub group_instance_id: Option<String>,
-    /// How partitions are shared out.
+    /// Who runs the group.
+    pub group_protocol: GroupProtocol,
+    /// How partitions are shared out;
     pub assignor: Assignor,
+    /// Patterns of topics that no pattern of a route may take.
+    pub exclude_topics: Vec<String>,
     /// Where to begin when the group has no committed offset.
     pub offsets: Offset,
     /// What to do when the committed offset no longer exists.
@@ -101,17 +106,35 @@ impl InputSettings {
             .collect()
     }
 
+    /// What to subscribe to.
+    #[must_use]
+    pub fn selection(&self) -> TopicSelection {
+        let topics = self.subscriptions().into_iter().map(|entry| entry.topic);
+        TopicSelection::new(topics, &self.exclude_topics)
+    }
+
     /// Sampling, limits and value rules of `topic`.
     #[must_use]
     pub fn flow(&self, topic: &str) -> &FlowSettings {
-        self.topic_flow.get(topic).unwrap_or(&self.flow)
+        self.own_flow(topic).unwrap_or(&self.flow)
+    }
+
+    /// The rules that were written for `topic`: by its name, else by a pattern that takes it.
+    #[must_use]
+    pub fn own_flow(&self, topic: &str) -> Option<&FlowSettings> {
+        self.topic_flow.get(topic).or_else(|| {
+            let takes =
+                |text: &&String| TopicPattern::new(text).is_ok_and(|pattern| pattern.takes(topic));
+            let pattern = self.topic_flow.keys().find(takes)?;
+            self.topic_flow.get(pattern)
+        })
     }
 }
 
 /// One subscribed topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscription<'a> {
-    /// Topic name as Kafka knows it.
+    /// Topic name as Kafka knows it, or a pattern that begins with `^`.
     pub topic: &'a str,
     /// What happens to its records.
     pub route: TopicRoute,
@@ -177,6 +200,16 @@ pub enum ValuePolicy {
     DeadLetter,
 }
 
+/// Who runs the consumer group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupProtocol {
+    /// Its members: one of them shares the partitions out.
+    #[default]
+    Classic,
+    /// The brokers, since Kafka 4.0.
+    Consumer,
+}
+
 /// `partition.assignment.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Assignor {
@@ -199,6 +232,15 @@ impl Assignor {
             Self::CooperativeSticky => "cooperative-sticky",
         }
     }
+
+    /// The assignor of the brokers that comes closest.
+    #[must_use]
+    pub const fn remote_name(self) -> &'static str {
+        match self {
+            Self::Range => "range",
+            Self::RoundRobin | Self::CooperativeSticky => "uniform",
+        }
+    }
 }
 
 /// Where to begin reading.
@@ -211,6 +253,8 @@ pub enum Offset {
     Oldest,
     /// The first record at or after this time.
     At(SystemTime),
+    /// The first record that is not older than this when the partition is assigned.
+    Ago(Duration),
 }
 
 /// What to do when the committed offset no longer exists in the partition.

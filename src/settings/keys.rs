@@ -278,7 +278,7 @@ const HTTP_KEYS: &[Key] = &[
         "concurrency",
         Kind::Integer,
         "16",
-        "Requests that may be under way at once.",
+        "Requests that may be under way at once; when absent, at least `thread` of the route.",
     ),
     Key::new(
         "connect_timeout",

@@ -12,10 +12,22 @@ use super::HttpSettings;
 pub struct SkywalkingRoute {
     /// The receiver.
     pub http: HttpSettings,
+    /// What the receiver is.
+    pub target: SkywalkingTarget,
     /// Subscribed topics, namespace included.
     pub topics: Vec<SkywalkingTopic>,
     /// Lanes inside a partition; 0 and 1 both mean one.
     pub threads: usize,
+}
+
+/// What receives SkyWalking payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SkywalkingTarget {
+    /// DataKit, which takes protobuf.
+    #[default]
+    Datakit,
+    /// SkyWalking's own server, which takes JSON.
+    Oap,
 }
 
 /// One SkyWalking topic.
@@ -63,6 +75,8 @@ pub struct JaegerRoute {
     pub source: JaegerSource,
     /// What the records are.
     pub encoding: JaegerEncoding,
+    /// What single spans become.
+    pub convert_to: SpanTarget,
     /// Path for Jaeger batches.
     pub path: String,
     /// Path for OTLP traces found under `auto`, `otlp_proto` or `otlp_json`.
@@ -85,6 +99,16 @@ pub enum JaegerSource {
     Forward,
     /// Records are span JSON and become tracing points.
     Daoke,
+}
+
+/// What single Jaeger spans become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SpanTarget {
+    /// A Thrift batch.
+    #[default]
+    Thrift,
+    /// An OTLP request.
+    Otlp,
 }
 
 /// What a Jaeger record holds.
@@ -164,6 +188,10 @@ pub struct CustomRoute {
     pub topics: Vec<CustomTopic>,
     /// Index that log points are stored in.
     pub storage_index: Option<String>,
+    /// What becomes of line breaks in a text.
+    pub newlines: Newlines,
+    /// What else of a record its points show.
+    pub record_fields: RecordFields,
     /// Where the time of a point comes from before its script runs.
     pub point_time: PointTime,
     /// Lanes inside a partition; 0 and 1 both mean one.
@@ -175,7 +203,7 @@ pub struct CustomRoute {
 pub struct CustomTopic {
     /// Topic name, which is also the measurement.
     pub topic: String,
-    /// Logging, metric or RUM.
+    /// The category of its points.
     pub category: Category,
     /// Script as written in the map: empty means `<topic>.p` if it exists, `-` means none.
     pub script: String,
@@ -212,6 +240,27 @@ pub enum SplitFailure {
     Whole,
     /// It goes to the dead letter queue.
     DeadLetter,
+}
+
+/// What becomes of line breaks in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Newlines {
+    /// They stay.
+    #[default]
+    Keep,
+    /// Each becomes a space.
+    Space,
+}
+
+/// What else of a record its points show, besides the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordFields {
+    /// The key, as `kafka_key`.
+    pub key: bool,
+    /// The headers, as `kafka_header_<name>`.
+    pub headers: bool,
+    /// The timestamp in milliseconds, as `kafka_timestamp`.
+    pub timestamp: bool,
 }
 
 /// Where the time of a point comes from before its script runs.

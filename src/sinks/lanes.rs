@@ -6,6 +6,8 @@
 //!
 //! * at most one request of a lane is in flight, and the items of a lane are sent and settled in the
 //!   order they came in; lanes run side by side;
+//! * of the lanes of one [`Pool`], no more are in flight at once than it allows; the others wait their
+//!   turn;
 //! * every item is settled exactly once, unless its parcel is cancelled; a parcel's attachment comes
 //!   back exactly once;
 //! * no request exceeds the limits, save one item that alone is larger than the byte limit;
@@ -31,10 +33,13 @@ mod cancel;
 #[cfg(test)]
 mod model;
 mod parcel;
+mod pool;
 mod ready;
 
 use batch::Batch;
 pub use parcel::{Cancelled, Item, LaneId, Limits, Load, Parcel, Request, RequestId, RequestPart};
+pub use pool::Pool;
+use pool::PoolState;
 use ready::{Group, GroupId, Lane, ParcelId, Run};
 
 struct ParcelState<P> {
@@ -67,6 +72,7 @@ pub struct Lanes<P> {
     limits: Limits,
     lanes: HashMap<LaneId, Lane>,
     groups: Vec<Group>,
+    pools: HashMap<u64, PoolState>,
     parcels: HashMap<ParcelId, ParcelState<P>>,
     flights: HashMap<RequestId, Flight>,
     waiting: BTreeSet<(Instant, RequestId)>,
@@ -83,6 +89,7 @@ impl<P> Lanes<P> {
             limits: limits.sane(),
             lanes: HashMap::new(),
             groups: Vec::new(),
+            pools: HashMap::new(),
             parcels: HashMap::new(),
             flights: HashMap::new(),
             waiting: BTreeSet::new(),
@@ -115,6 +122,12 @@ impl<P> Lanes<P> {
     /// Takes work in. Returns the attachment at once if there is nothing to deliver.
     #[must_use = "the attachment of an empty parcel comes straight back"]
     pub fn push(&mut self, parcel: Parcel<P>) -> Option<P> {
+        self.push_within(parcel, None)
+    }
+
+    /// The same for a lane that belongs to a pool. A lane that has work keeps its pool.
+    #[must_use = "the attachment of an empty parcel comes straight back"]
+    pub fn push_within(&mut self, parcel: Parcel<P>, pool: Option<Pool>) -> Option<P> {
         let Parcel {
             lane,
             endpoint,
@@ -144,7 +157,11 @@ impl<P> Lanes<P> {
         };
         self.parcels.insert(id, state);
         self.unready(lane);
-        let runs = &mut self.lanes.entry(lane).or_default().runs;
+        let runs = &mut self
+            .lanes
+            .entry(lane)
+            .or_insert_with(|| Lane::within(pool))
+            .runs;
         match runs.back_mut() {
             Some(run) if run.group == group => {
                 run.parcels.push_back(id);

@@ -19,14 +19,14 @@ impl<'a> Work<'a> {
             self.consignment.settle(index, Outcome::SkippedEmpty);
             return;
         }
-        let (form, body) = match route.conversion.convert(&value) {
+        let (form, body) = match route.conversion.convert(record.key(), &value) {
             Ok(converted) => converted,
             Err(error) => {
                 self.bury(index, record, STAGE, &error.to_string());
                 return;
             }
         };
-        let Some(endpoint) = route.endpoint(form) else {
+        let Some(target) = route.target(form) else {
             self.bury(index, record, STAGE, &format!("no address for {form:?}"));
             return;
         };
@@ -35,8 +35,9 @@ impl<'a> Work<'a> {
             record: index,
             body,
         };
-        self.push(&route.destination, endpoint, lane, item);
+        self.push(&target.destination, &target.endpoint, lane, item);
     }
+
     /// One value to points, through their scripts to the outputs.
     pub(super) fn converted(
         &mut self,

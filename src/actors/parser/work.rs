@@ -1,5 +1,6 @@
 //! The work on one batch: each record through admission, its route, and into items.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use kafkamq_point::{Point, Text};
@@ -10,14 +11,20 @@ use crate::actors::directory::{Addresses, Directory};
 use crate::actors::messages::{Bury, Forward};
 use crate::metrics::{Metrics, Outcome};
 use crate::parse::{
-    Bodies, Origin, ScriptStep, build_point, encode_for_handle, passes_header_check, slices, split,
+    Bodies, Origin, ScriptStep, add_record_fields, build_point, encode_for_handle,
+    passes_header_check, slices, split, without_newlines,
 };
 use crate::record::Record;
 use crate::routing::{KeyLanes, PointRoute, Route, RouteKind};
-use crate::settings::{PointTime, ScriptFailure, SplitFailure, ValuePolicy};
+use crate::settings::{
+    Newlines, PointTime, RecordFields, ScriptFailure, SplitFailure, ValuePolicy,
+};
 use crate::sinks::dead_letter::DeadLetter;
 use crate::sinks::endpoint::Endpoint;
-use crate::sinks::lanes::Item;
+use crate::sinks::lanes::{Item, Pool};
+
+/// Lanes for each place of a pool: enough that two keys rarely share one.
+const LANES_A_PLACE: u64 = 64;
 
 /// What becomes of a record before its route looks at it.
 enum Admission {
@@ -151,17 +158,39 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn lane(&mut self, record: &Record<'_>) -> u64 {
+        // One request a record: then nearly every key can have a lane of its own, and a slow key
+        // holds up no other. Where records share requests, that would only make those smaller.
+        let fine = if self.is_pooled() { LANES_A_PLACE } else { 1 };
         let key_lane = match (self.route.lanes, record.key()) {
             (KeyLanes::One, _) => 0,
-            (KeyLanes::ByKey(lanes), Some(key)) => {
-                self.directory.lane(self.source, self.directory.hash(key)) % lanes
-            }
+            (KeyLanes::ByKey(lanes), Some(key)) => self.directory.hash(key) % (lanes * fine),
             (KeyLanes::ByKey(lanes) | KeyLanes::Free(lanes), _) => {
                 self.state.spread = self.state.spread.wrapping_add(1);
-                self.state.spread % lanes
+                self.state.spread % (lanes * fine)
             }
         };
         self.directory.lane(self.source, key_lane)
+    }
+
+    fn is_pooled(&self) -> bool {
+        self.route.lanes != KeyLanes::One
+            && matches!(
+                self.route.kind,
+                RouteKind::Forward { .. } | RouteKind::Transcode(_)
+            )
+    }
+
+    /// The pool of the partition's lanes: so many of them are under way at once as the route has
+    /// threads.
+    fn pool(&self) -> Option<Pool> {
+        let places = match self.route.lanes {
+            KeyLanes::ByKey(lanes) | KeyLanes::Free(lanes) if self.is_pooled() => lanes,
+            _ => return None,
+        };
+        Some(Pool {
+            id: self.directory.lane(self.source, u64::MAX),
+            places: usize::try_from(places).unwrap_or(usize::MAX),
+        })
     }
 
     pub(super) fn push(
@@ -221,12 +250,16 @@ impl<'a> Work<'a> {
         match elements {
             Some(elements) => {
                 for element in elements {
-                    self.element(index, element, route, origin, time_ns, lane, &mut made);
+                    self.element(
+                        index, record, element, route, origin, time_ns, lane, &mut made,
+                    );
                 }
             }
             None => {
                 let text = String::from_utf8_lossy(value);
-                self.element(index, &text, route, origin, time_ns, lane, &mut made);
+                self.element(
+                    index, record, &text, route, origin, time_ns, lane, &mut made,
+                );
             }
         }
         self.conclude(index, record, made);
@@ -249,6 +282,7 @@ impl<'a> Work<'a> {
     fn element(
         &mut self,
         index: u32,
+        record: &Record<'_>,
         text: &str,
         route: &'a PointRoute,
         origin: Origin<'_>,
@@ -262,7 +296,14 @@ impl<'a> Work<'a> {
             offset = origin.offset,
             kafka_message = text
         );
-        let point = build_point(text, route.category, origin, time_ns);
+        let text = match route.newlines {
+            Newlines::Keep => Cow::Borrowed(text),
+            Newlines::Space => without_newlines(text),
+        };
+        let mut point = build_point(&text, route.category, origin, time_ns);
+        if route.fields != RecordFields::default() {
+            add_record_fields(&mut point, record, route.fields);
+        }
         self.scripted(index, point, route, lane, made);
     }
 
@@ -332,6 +373,7 @@ impl<'a> Work<'a> {
                 self.push(&handle.destination, &handle.endpoint, lane, item);
             }
         }
+        let pool = self.pool();
         self.scripts.finish();
         let consignment = self.consignment;
         forward(self.addresses, self.bodies, None, || consignment.share());
@@ -340,6 +382,7 @@ impl<'a> Work<'a> {
                 forwarder.do_send(Forward {
                     endpoint: Arc::clone(outgoing.endpoint),
                     lane: outgoing.lane,
+                    pool,
                     items: outgoing.items,
                     consignment: self.consignment.share(),
                 });

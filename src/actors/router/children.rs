@@ -17,7 +17,7 @@ use crate::actors::listener::RouterListener;
 use crate::actors::messages::{Child, ChildStopped};
 use crate::actors::parser::{ParserActor, ParserOptions};
 use crate::kafka::client::consumer_config;
-use crate::kafka::{AssignmentListener, ConsumerThread, InitialOffset, PollOptions, Statistics};
+use crate::kafka::{AssignmentListener, ConsumerThread, PollOptions, Statistics};
 use crate::metrics::Metrics;
 use crate::routing::{Destination, InputId, RateLimit};
 use crate::settings::{InputSettings, Offset, OutOfRange, Sasl};
@@ -40,9 +40,6 @@ fn unsupported(input: &InputSettings) -> Result<(), StartError> {
         return Err(StartError::Unsupported(
             "`tls_sasl_mechanism = \"OAUTHBEARER\"`",
         ));
-    }
-    if let OutOfRange::Resume(Offset::At(_)) = input.out_of_range {
-        return Err(StartError::Unsupported("a time as `offset_out_of_range`"));
     }
     Ok(())
 }
@@ -104,20 +101,16 @@ impl RouterActor {
                 router: address.clone(),
                 metrics: self.metrics.clone(),
             });
-            let topics: Vec<String> = input
-                .subscriptions()
-                .iter()
-                .map(|subscription| subscription.topic.to_owned())
-                .collect();
             let options = PollOptions {
                 input: input.name.clone(),
-                topics,
+                topics: input.selection(),
                 client: consumer_config(input, &settings.limits),
-                initial: match input.offsets {
-                    Offset::Newest => InitialOffset::Newest,
-                    Offset::Oldest => InitialOffset::Oldest,
-                    Offset::At(time) => InitialOffset::At(time),
+                initial: input.offsets.into(),
+                out_of_range: match input.out_of_range {
+                    OutOfRange::Resume(at @ (Offset::At(_) | Offset::Ago(_))) => Some(at.into()),
+                    OutOfRange::Resume(_) | OutOfRange::Stop => None,
                 },
+                is_static: input.group_instance_id.is_some(),
                 drain_timeout: input.drain_timeout,
             };
             self.metrics

@@ -1,8 +1,10 @@
-//! One Jaeger `model.Span`, as protobuf or JSON, to a Thrift `Batch` of its process and itself.
+//! One Jaeger `model.Span`, as protobuf or JSON, to a Thrift `Batch` of its process and itself, or
+//! to an OTLP request.
 //!
 //! Text stays bytes all the way: Jaeger's own writers do not check that it is UTF-8, and a span
 //! must not be lost for a broken character. Warnings and the process id have no place in a batch.
 
+mod otlp;
 pub(super) mod span;
 pub(super) mod span_json;
 
@@ -10,20 +12,31 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::thrift::Writer;
-use super::{TranscodeError, json};
+use super::{Form, TranscodeError, json};
+use crate::settings::SpanTarget;
 use span::{KeyValue, Span};
 use span_json::SpanJson;
 
 /// Converts a binary span.
-pub(super) fn from_protobuf(value: &Bytes) -> Result<Bytes, TranscodeError> {
+pub(super) fn from_protobuf(
+    value: &Bytes,
+    to: SpanTarget,
+) -> Result<(Form, Bytes), TranscodeError> {
     let span = Span::decode(value.clone()).map_err(TranscodeError::Protobuf)?;
-    batch(&span, value.len())
+    convert(&span, to, value.len())
 }
 
 /// Converts a JSON span.
-pub(super) fn from_json(value: &[u8]) -> Result<Bytes, TranscodeError> {
+pub(super) fn from_json(value: &[u8], to: SpanTarget) -> Result<(Form, Bytes), TranscodeError> {
     let span: SpanJson = json::message(value)?;
-    batch(&span.into_span()?, value.len())
+    convert(&span.into_span()?, to, value.len())
+}
+
+fn convert(span: &Span, to: SpanTarget, length: usize) -> Result<(Form, Bytes), TranscodeError> {
+    match to {
+        SpanTarget::Thrift => Ok((Form::JaegerThrift, batch(span, length)?)),
+        SpanTarget::Otlp => Ok((Form::OtlpProto, otlp::request(span)?)),
+    }
 }
 
 /// Field numbers are those of `jaeger.thrift`.

@@ -8,6 +8,7 @@ mod detect;
 mod jaeger;
 mod json;
 mod meters;
+mod oap;
 mod otlp;
 mod skywalking;
 mod thrift;
@@ -16,6 +17,8 @@ use bytes::Bytes;
 use kafkamq_point::{Category, Point};
 
 use detect::SpanEncoding;
+
+use crate::settings::SpanTarget;
 
 /// What a request holds: the bytes' format and the interface that takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +37,19 @@ pub enum Form {
     OtlpJson,
     /// SkyWalking `LogData`.
     SkywalkingLog,
+    /// SkyWalking segment as JSON for its own server.
+    OapSegment,
+    /// SkyWalking logs as a JSON list for its own server.
+    OapLogs,
+    /// Properties of a SkyWalking agent as JSON for its own server.
+    OapProperties,
+    /// Sign of life of a SkyWalking agent as JSON for its own server.
+    OapPing,
 }
 
 impl Form {
     /// Every form, in the order of the variants.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::JaegerThrift,
         Self::ZipkinThrift,
         Self::ZipkinProto,
@@ -46,6 +57,10 @@ impl Form {
         Self::OtlpProto,
         Self::OtlpJson,
         Self::SkywalkingLog,
+        Self::OapSegment,
+        Self::OapLogs,
+        Self::OapProperties,
+        Self::OapPing,
     ];
 
     /// The media type of a request.
@@ -54,7 +69,12 @@ impl Form {
         match self {
             Self::JaegerThrift | Self::ZipkinThrift => "application/x-thrift",
             Self::ZipkinProto | Self::OtlpProto | Self::SkywalkingLog => "application/x-protobuf",
-            Self::ZipkinJson | Self::OtlpJson => "application/json",
+            Self::ZipkinJson
+            | Self::OtlpJson
+            | Self::OapSegment
+            | Self::OapLogs
+            | Self::OapProperties
+            | Self::OapPing => "application/json",
         }
     }
 }
@@ -97,19 +117,28 @@ pub enum OtlpJson {
 /// How the records of a route are converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conversion {
-    /// Jaeger `model.Span` in protobuf to a Thrift batch.
-    JaegerProto,
-    /// Jaeger `model.Span` in JSON to a Thrift batch.
-    JaegerJson,
-    /// Spans of any encoding, told from their bytes: Jaeger's to Thrift batches, OTLP requests as
-    /// given, Zipkin's as they are.
-    Spans(OtlpJson),
+    /// Jaeger `model.Span` in protobuf to a Thrift batch or an OTLP request.
+    JaegerProto(SpanTarget),
+    /// Jaeger `model.Span` in JSON to a Thrift batch or an OTLP request.
+    JaegerJson(SpanTarget),
+    /// Spans of any encoding, told from their bytes: Jaeger's single ones as given, OTLP requests
+    /// as given, Thrift and Zipkin's as they are.
+    Spans(OtlpJson, SpanTarget),
     /// OTLP requests in JSON to binary ones.
     OtlpJson(Signal),
     /// OTLP requests, in JSON if they begin with `{`, else binary.
     OtlpAuto(Signal, OtlpJson),
     /// SkyWalking `LogData` in JSON to binary.
     SkywalkingLogJson,
+    /// SkyWalking `SegmentObject` to JSON for its own server.
+    OapSegment,
+    /// SkyWalking `LogData` to JSON for its own server.
+    OapLog,
+    /// SkyWalking `LogData` in JSON to the JSON its own server takes.
+    OapLogJson,
+    /// SkyWalking `InstanceProperties` or `InstancePingPkg`, told apart by the record's key, to
+    /// JSON for its own server.
+    OapManagement,
 }
 
 /// How a record becomes points without a script.
@@ -166,8 +195,16 @@ impl Conversion {
     #[must_use]
     pub const fn forms(self) -> &'static [Form] {
         match self {
-            Self::JaegerProto | Self::JaegerJson => &[Form::JaegerThrift],
-            Self::Spans(_) => &[
+            Self::JaegerProto(SpanTarget::Thrift) | Self::JaegerJson(SpanTarget::Thrift) => {
+                &[Form::JaegerThrift]
+            }
+            Self::JaegerProto(SpanTarget::Otlp) | Self::JaegerJson(SpanTarget::Otlp) => {
+                &[Form::OtlpProto]
+            }
+            Self::OapSegment => &[Form::OapSegment],
+            Self::OapLog | Self::OapLogJson => &[Form::OapLogs],
+            Self::OapManagement => &[Form::OapProperties, Form::OapPing],
+            Self::Spans(..) => &[
                 Form::JaegerThrift,
                 Form::ZipkinThrift,
                 Form::ZipkinProto,
@@ -181,30 +218,47 @@ impl Conversion {
         }
     }
 
-    /// Converts one value. A form that the value already has costs no copy.
+    /// Converts one value, of a record with this key. A form that the value already has costs no
+    /// copy.
     ///
     /// # Errors
     /// When the value is not what the conversion expects; nothing of it can be used then.
-    pub fn convert(self, value: &Bytes) -> Result<(Form, Bytes), TranscodeError> {
+    pub fn convert(
+        self,
+        key: Option<&[u8]>,
+        value: &Bytes,
+    ) -> Result<(Form, Bytes), TranscodeError> {
         match self {
-            Self::JaegerProto => Ok((Form::JaegerThrift, jaeger::from_protobuf(value)?)),
-            Self::JaegerJson => Ok((Form::JaegerThrift, jaeger::from_json(value)?)),
+            Self::JaegerProto(to) => jaeger::from_protobuf(value, to),
+            Self::JaegerJson(to) => jaeger::from_json(value, to),
+            Self::OapSegment => Ok((Form::OapSegment, oap::segment(value)?)),
+            Self::OapLog => Ok((Form::OapLogs, oap::logs(value)?)),
+            Self::OapLogJson => {
+                let binary = skywalking::log_from_json(value)?;
+                Ok((Form::OapLogs, oap::logs(&binary)?))
+            }
+            Self::OapManagement if oap::is_registration(key) => {
+                Ok((Form::OapProperties, oap::properties(value)?))
+            }
+            Self::OapManagement => Ok((Form::OapPing, oap::ping(value)?)),
             Self::OtlpJson(signal) => Ok((Form::OtlpProto, otlp::from_json(signal, value)?)),
             Self::OtlpAuto(signal, rule) => match (json::is_object(value), rule) {
                 (false, _) => Ok((Form::OtlpProto, value.clone())),
                 (true, OtlpJson::Keep) => Ok((Form::OtlpJson, value.clone())),
-                (true, OtlpJson::Convert) => Self::OtlpJson(signal).convert(value),
+                (true, OtlpJson::Convert) => Self::OtlpJson(signal).convert(key, value),
             },
             Self::SkywalkingLogJson => Ok((Form::SkywalkingLog, skywalking::log_from_json(value)?)),
-            Self::Spans(json) => match detect::detect(value).ok_or(TranscodeError::Unrecognised)? {
-                SpanEncoding::JaegerProto => Self::JaegerProto.convert(value),
-                SpanEncoding::JaegerJson => Self::JaegerJson.convert(value),
+            Self::Spans(json, to) => match detect::detect(value)
+                .ok_or(TranscodeError::Unrecognised)?
+            {
+                SpanEncoding::JaegerProto => jaeger::from_protobuf(value, to),
+                SpanEncoding::JaegerJson => jaeger::from_json(value, to),
                 SpanEncoding::JaegerThrift => Ok((Form::JaegerThrift, value.clone())),
                 SpanEncoding::ZipkinThrift => Ok((Form::ZipkinThrift, value.clone())),
                 SpanEncoding::ZipkinProto => Ok((Form::ZipkinProto, value.clone())),
                 SpanEncoding::ZipkinJson => Ok((Form::ZipkinJson, value.clone())),
                 SpanEncoding::OtlpProto => Ok((Form::OtlpProto, value.clone())),
-                SpanEncoding::OtlpJson => Self::OtlpAuto(Signal::Traces, json).convert(value),
+                SpanEncoding::OtlpJson => Self::OtlpAuto(Signal::Traces, json).convert(key, value),
             },
         }
     }
@@ -243,7 +297,7 @@ mod tests {
 
     fn convert(conversion: Conversion, value: &'static [u8]) -> (Form, Bytes) {
         let value = Bytes::from_static(value);
-        let (form, body) = conversion.convert(&value).unwrap();
+        let (form, body) = conversion.convert(None, &value).unwrap();
         assert!(conversion.forms().contains(&form), "{conversion:?}");
         (form, body)
     }
@@ -263,13 +317,13 @@ mod tests {
         for conversion in [
             Conversion::OtlpJson(Signal::Traces),
             Conversion::OtlpAuto(Signal::Traces, OtlpJson::Convert),
-            Conversion::Spans(OtlpJson::Convert),
+            Conversion::Spans(OtlpJson::Convert, SpanTarget::Thrift),
         ] {
             assert_eq!(convert(conversion, TRACES), converted, "{conversion:?}");
         }
         for conversion in [
             Conversion::OtlpAuto(Signal::Traces, OtlpJson::Keep),
-            Conversion::Spans(OtlpJson::Keep),
+            Conversion::Spans(OtlpJson::Keep, SpanTarget::Thrift),
         ] {
             assert_eq!(convert(conversion, TRACES), kept, "{conversion:?}");
         }
@@ -285,10 +339,12 @@ mod tests {
             (TRACES, Form::OtlpJson),
         ];
         for (value, form) in values {
-            let (found, body) = convert(Conversion::Spans(OtlpJson::Keep), value);
+            let (found, body) =
+                convert(Conversion::Spans(OtlpJson::Keep, SpanTarget::Thrift), value);
             assert_eq!((found, body.as_ptr()), (form, value.as_ptr()));
         }
-        let unknown = Conversion::Spans(OtlpJson::Keep).convert(&Bytes::from_static(b"hello"));
+        let unknown = Conversion::Spans(OtlpJson::Keep, SpanTarget::Thrift)
+            .convert(None, &Bytes::from_static(b"hello"));
         assert!(matches!(unknown, Err(TranscodeError::Unrecognised)));
     }
 }

@@ -4,10 +4,10 @@
 //! is written as optional ones, which is the same on the wire and what JSON shows. JSON names are
 //! in camel case, unknown ones are ignored, ids are in hexadecimal.
 
-mod common;
+pub(super) mod common;
 mod logs;
 mod metrics;
-mod trace;
+pub(super) mod trace;
 
 use std::collections::HashMap;
 

@@ -14,7 +14,7 @@ const THREAD: Key = Key::new(
     "thread",
     Kind::Integer,
     "0",
-    "Lanes that work on one partition at a time; 0 is one lane. Records with the same key stay in order.",
+    "Lanes that work on one partition at a time; 0 is one lane. Records with the same key stay in order; those of other keys do not wait for them.",
 );
 
 const COMPRESSION: Key = Key::new(
@@ -37,7 +37,9 @@ pub const SKYWALKING: Table = Table {
             Key::new("namespace", Kind::Text, r#""""#, "Namespace of the agents; the subscribed topic is `namespace-topic`."),
             Key::new("topic_paths", Kind::TextTable, "{}", "Path for a topic whose name says nothing or whose receiver differs, by name without the namespace; an empty path acknowledges and counts.")
                 .example(r#"{ "my-segments" = "/v3/trace" }"#),
-            Key::new("managements", Kind::Choice(&["acknowledge", "forward"]), r#""acknowledge""#, "What happens to the managements topic, which DataKit has no route for."),
+            Key::new("target", Kind::Choice(&["datakit", "oap"]), r#""datakit""#, "What the receiver is: `datakit` takes the agents' protobuf; `oap`, SkyWalking's own server, takes segments, logs and managements as JSON on its HTTP port and nothing else."),
+            Key::new("managements", Kind::Choice(&["acknowledge", "forward"]), "", "What happens to the managements topic: counted, or posted. When absent `acknowledge`, since DataKit has no route for it, but `forward` towards `oap`.")
+                .example(r#""acknowledge""#),
             Key::new("meters", Kind::Choice(&["acknowledge", "points", "forward"]), r#""acknowledge""#, "What happens to the meters topic: counted, converted to metric points, or posted to its `topic_paths` entry."),
             THREAD,
             COMPRESSION,
@@ -77,6 +79,12 @@ pub const JAEGER: Table = Table {
                 ]),
                 r#""raw""#,
                 "What the records hold. `raw` posts the bytes as they are, which receivers understand only if the records are Thrift batches; `auto` looks at the first bytes and converts.",
+            ),
+            Key::new(
+                "convert_to",
+                Kind::Choice(&["thrift", "otlp"]),
+                r#""thrift""#,
+                "What single spans, in protobuf or JSON, become: a Thrift batch for `path`, or an OTLP request for `otlp_path`.",
             ),
             Key::new(
                 "path",
@@ -203,6 +211,20 @@ pub const CUSTOM: Table = Table {
             .example(r#"{ "host-metrics" = "host_metrics.p" }"#),
         Key::new("rum_topic_map", Kind::TextTable, "{}", "Topics with real user monitoring and their scripts in `rum/`.")
             .example(r#"{ "web-rum" = "web_rum.p" }"#),
+        Key::new("object_topic_map", Kind::TextTable, "{}", "Topics with objects and their scripts in `object/`.")
+            .example(r#"{ "object-topic" = "object.p" }"#),
+        Key::new("custom_object_topic_map", Kind::TextTable, "{}", "Topics with objects of your own kinds and their scripts in `custom_object/`.")
+            .example(r#"{ "custom-object-topic" = "custom_object.p" }"#),
+        Key::new("network_topic_map", Kind::TextTable, "{}", "Topics with network flows and their scripts in `network/`.")
+            .example(r#"{ "network-topic" = "network.p" }"#),
+        Key::new("keyevent_topic_map", Kind::TextTable, "{}", "Topics with events and their scripts in `keyevent/`.")
+            .example(r#"{ "keyevent-topic" = "keyevent.p" }"#),
+        Key::new("security_topic_map", Kind::TextTable, "{}", "Topics with findings of security checks and their scripts in `security/`.")
+            .example(r#"{ "security-topic" = "security.p" }"#),
+        Key::new("tracing_topic_map", Kind::TextTable, "{}", "Topics with spans and their scripts in `tracing/`.")
+            .example(r#"{ "tracing-topic" = "tracing.p" }"#),
+        Key::new("profiling_topic_map", Kind::TextTable, "{}", "Topics with profiles and their scripts in `profiling/`.")
+            .example(r#"{ "profiling-topic" = "profiling.p" }"#),
         Key::new("split_json_body", Kind::Flag, "false", "Split records of all topics into the elements of their JSON array.")
             .aliases(&["spilt_json_body"]),
         Key::new("split_topic_map", Kind::FlagTable, "{}", "The same by topic, both ways.")
@@ -212,6 +234,9 @@ pub const CUSTOM: Table = Table {
         Key::new("split_format", Kind::Choice(&["json", "ndjson"]), r#""json""#, "What is split: a JSON array, or lines of JSON."),
         Key::new("split_failure", Kind::Choice(&["whole", "dlq"]), r#""whole""#, "A record that cannot be split: one element, or the dead letter queue."),
         Key::new("storage_index", Kind::Text, "", "Index in which log points are stored.").example(r#""app_logs""#),
+        Key::new("newlines", Kind::Choice(&["keep", "space"]), r#""keep""#, "Line breaks in a text: kept, or each turned into a space, as the original does."),
+        Key::new("record_fields", Kind::TextList, "[]", "What else of a record its point shows to the script: `key` as `kafka_key`, `timestamp` (milliseconds) as `kafka_timestamp`, `headers` as `kafka_header_<name>`; fields, but tags where text may not be a field.")
+            .example(r#"["key", "headers", "timestamp"]"#),
         Key::new("point_time", Kind::Choice(&["arrival", "record"]), r#""arrival""#, "Time of a point before its script runs: the clock, or the timestamp of the record."),
         THREAD,
         Key::new("log_topics", Kind::TextList, "[]", "Topics with log lines that share `log_pl`.")

@@ -9,8 +9,10 @@ use super::super::diagnostic::{Diagnostic, Related};
 use super::super::document::Part;
 use super::super::quantity;
 use super::super::reader::{Section, expected};
+use super::super::topic_pattern::TopicPattern;
 use super::super::{
-    Assignor, FlowSettings, InputSettings, Offset, Ordering, OutOfRange, SamplingKey, ValuePolicy,
+    Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,
+    SamplingKey, ValuePolicy,
 };
 use super::{route, security};
 
@@ -89,7 +91,11 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
     let flow = base.finish(section, None);
     let mut topic_flow = BTreeMap::new();
     for (topic, own) in section.named_sections("topics") {
-        if !named.iter().any(|known| known.topic == topic) {
+        let takes = |known: &Named| {
+            known.topic == topic
+                || TopicPattern::new(&known.topic).is_ok_and(|pattern| pattern.takes(&topic))
+        };
+        if !named.iter().any(takes) {
             section.reader().note_key(Diagnostic::warning(
                 own.path(),
                 format!("no route subscribes to the topic `{topic}`"),
@@ -131,7 +137,17 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
         cluster,
         group_id,
         group_instance_id: section.some_text("group_instance_id"),
+        group_protocol: section
+            .choice(
+                "group_protocol",
+                &[
+                    ("classic", GroupProtocol::Classic),
+                    ("consumer", GroupProtocol::Consumer),
+                ],
+            )
+            .unwrap_or_default(),
         assignor: assignor(section),
+        exclude_topics: exclude_topics(section),
         offsets: section
             .mixed("offsets", offset)
             .unwrap_or_default()
@@ -195,6 +211,21 @@ fn check_version(section: &Section<'_>) {
     }
 }
 
+/// The patterns of `exclude_topics`, all of which can be used.
+fn exclude_topics(section: &Section<'_>) -> Vec<String> {
+    let path = section.path_of("exclude_topics");
+    let mut patterns = section.list("exclude_topics");
+    for (index, pattern) in patterns.iter().enumerate() {
+        if let Err(problem) = TopicPattern::check(pattern) {
+            section
+                .reader()
+                .note_value(Diagnostic::error(format!("{path}[{index}]"), problem));
+        }
+    }
+    patterns.retain(|pattern| TopicPattern::check(pattern).is_ok());
+    patterns
+}
+
 fn assignor(section: &Section<'_>) -> Assignor {
     const STICKY: &str = "sticky";
     let words = [
@@ -242,12 +273,18 @@ fn start(value: &Value) -> Result<Offset, String> {
     match text.to_ascii_lowercase().as_str() {
         "newest" | "latest" | "end" => Ok(Offset::Newest),
         "oldest" | "earliest" | "beginning" => Ok(Offset::Oldest),
-        _ => match quantity::time(text) {
-            Some(time) if time >= SystemTime::UNIX_EPOCH => Ok(Offset::At(time)),
-            _ => Err(format!(
-                "`{text}` is neither \"newest\" nor \"oldest\" nor a time such as \"2025-01-31T08:00:00Z\""
-            )),
-        },
+        lower => {
+            let ago = lower
+                .strip_suffix("ago")
+                .and_then(|span| quantity::duration(span.trim()).ok());
+            match (ago, quantity::time(text)) {
+                (Some(span), _) => Ok(Offset::Ago(span)),
+                (None, Some(time)) if time >= SystemTime::UNIX_EPOCH => Ok(Offset::At(time)),
+                _ => Err(format!(
+                    "`{text}` is neither \"newest\" nor \"oldest\" nor a time such as \"2025-01-31T08:00:00Z\" or \"1h ago\""
+                )),
+            }
+        }
     }
 }
 
@@ -390,10 +427,8 @@ fn check_name(topic: &str) -> Result<(), String> {
     if topic.is_empty() {
         return Err("a topic name is empty".to_owned());
     }
-    if topic.starts_with('^') {
-        return Err(format!(
-            "`{topic}` is a pattern; topics are subscribed by name"
-        ));
+    if TopicPattern::is_one(topic) {
+        return TopicPattern::check(topic);
     }
     if topic.len() > 249
         || topic == "."

@@ -9,11 +9,12 @@ use url::Url;
 use super::super::diagnostic::Diagnostic;
 use super::super::document::{Part, join};
 use super::super::reader::{Section, expected, flag};
+use super::super::topic_pattern::TopicPattern;
 use super::super::{
     Compression, CustomRoute, CustomTopic, HandleContent, HeaderCheck, HttpSettings,
-    JaegerEncoding, JaegerRoute, JaegerSource, OtelEncoding, OtelRoute, OtelSignal, PointTime,
-    RemoteHandleRoute, SkywalkingKind, SkywalkingRoute, SkywalkingTopic, SplitFailure, SplitFormat,
-    SplitSettings,
+    JaegerEncoding, JaegerRoute, JaegerSource, Newlines, OtelEncoding, OtelRoute, OtelSignal,
+    PointTime, RecordFields, RemoteHandleRoute, SkywalkingKind, SkywalkingRoute, SkywalkingTarget,
+    SkywalkingTopic, SpanTarget, SplitFailure, SplitFormat, SplitSettings,
 };
 use super::http;
 use super::input::Named;
@@ -30,7 +31,7 @@ fn topics(
     let mut seen = HashSet::new();
     let mut all = Vec::new();
     for (index, plain) in section.list(key).into_iter().enumerate() {
-        let topic = if namespace.is_empty() {
+        let topic = if namespace.is_empty() || TopicPattern::is_one(&plain) {
             plain.clone()
         } else {
             format!("{namespace}-{plain}")
@@ -76,7 +77,11 @@ fn http_of(section: &Section<'_>, key: &str) -> Option<HttpSettings> {
     // The other keys are read even if the address is wrong, to report their problems too.
     let fallback = Url::parse("http://localhost").ok();
     let known = endpoint.is_some();
-    let http = http::http(section, endpoint.or(fallback)?, compression);
+    let mut http = http::http(section, endpoint.or(fallback)?, compression);
+    if !section.is_set("concurrency") {
+        // More lanes than requests would be lanes that never run.
+        http.concurrency = http.concurrency.max(section.size("thread", 0));
+    }
     known.then_some(http)
 }
 
@@ -91,9 +96,19 @@ pub(super) fn skywalking(section: &Section<'_>, named: &mut Vec<Named>) -> Optio
     let http = http_of(section, "dk_endpoint");
     let namespace = section.text("namespace");
     let paths = section.text_table("topic_paths");
+    let target = section
+        .choice(
+            "target",
+            &[
+                ("datakit", SkywalkingTarget::Datakit),
+                ("oap", SkywalkingTarget::Oap),
+            ],
+        )
+        .unwrap_or_default();
+    let oap = target == SkywalkingTarget::Oap;
     let forward_managements = section
         .choice("managements", &[("acknowledge", false), ("forward", true)])
-        .unwrap_or_default();
+        .unwrap_or(oap);
     let meters = section
         .choice(
             "meters",
@@ -133,6 +148,20 @@ pub(super) fn skywalking(section: &Section<'_>, named: &mut Vec<Named>) -> Optio
         let path = match (own, kind) {
             (_, SkywalkingKind::MetersToPoints) => None,
             (Some(path), _) => Some(path.clone()).filter(|path| !path.is_empty()),
+            (None, SkywalkingKind::Segments) if oap => Some("/v3/segment".to_owned()),
+            (None, SkywalkingKind::Logs | SkywalkingKind::LogsJson) if oap => {
+                Some("/v3/logs".to_owned())
+            }
+            (None, SkywalkingKind::Managements) if oap && forward_managements => {
+                Some("/v3/management".to_owned())
+            }
+            (None, SkywalkingKind::Metrics | SkywalkingKind::Profilings) if oap => {
+                section.reader().note_key(Diagnostic::warning(
+                    section.path_of("topics"),
+                    format!("OAP takes the records of `{plain}` over gRPC only; they are counted and acknowledged"),
+                ));
+                None
+            }
             (None, SkywalkingKind::Segments) => Some("/v3/trace".to_owned()),
             (None, SkywalkingKind::Metrics) => Some("/v3/metric".to_owned()),
             (None, SkywalkingKind::Profilings) => Some("/v3/profiling".to_owned()),
@@ -156,6 +185,7 @@ pub(super) fn skywalking(section: &Section<'_>, named: &mut Vec<Named>) -> Optio
     }
     Some(SkywalkingRoute {
         http: http?,
+        target,
         topics: all,
         threads: section.size("thread", 0),
     })
@@ -173,6 +203,8 @@ fn kind_of(topic: &str) -> SkywalkingKind {
         ("skywalking-logs", SkywalkingKind::Logs),
         ("skywalking-logs-json", SkywalkingKind::LogsJson),
     ];
+    // A pattern is for whole names and may say so.
+    let topic = topic.strip_suffix('$').unwrap_or(topic);
     ENDS.iter()
         .find(|(end, _)| topic.ends_with(end))
         .map_or(SkywalkingKind::Other, |&(_, kind)| kind)
@@ -204,6 +236,12 @@ pub(super) fn jaeger(section: &Section<'_>, named: &mut Vec<Named>) -> Option<Ja
         topics,
         source,
         encoding,
+        convert_to: section
+            .choice(
+                "convert_to",
+                &[("thrift", SpanTarget::Thrift), ("otlp", SpanTarget::Otlp)],
+            )
+            .unwrap_or_default(),
         path: section.text("path"),
         otlp_path: section.text("otlp_path"),
         zipkin_v1_path: section.text("zipkin_v1_path"),
@@ -260,6 +298,13 @@ pub(super) fn custom(section: &Section<'_>, named: &mut Vec<Named>) -> Option<Cu
             Some(("metric_topic", "metric_pl")),
         ),
         ("rum_topic_map", Category::Rum, None),
+        ("object_topic_map", Category::Object, None),
+        ("custom_object_topic_map", Category::CustomObject, None),
+        ("network_topic_map", Category::Network, None),
+        ("keyevent_topic_map", Category::KeyEvent, None),
+        ("security_topic_map", Category::Security, None),
+        ("tracing_topic_map", Category::Tracing, None),
+        ("profiling_topic_map", Category::Profiling, None),
     ];
     let split_all = section.flag("split_json_body");
     let split_by_topic = section.flag_table("split_topic_map");
@@ -305,6 +350,13 @@ pub(super) fn custom(section: &Section<'_>, named: &mut Vec<Named>) -> Option<Cu
     Some(CustomRoute {
         topics,
         storage_index: section.some_text("storage_index"),
+        newlines: section
+            .choice(
+                "newlines",
+                &[("keep", Newlines::Keep), ("space", Newlines::Space)],
+            )
+            .unwrap_or_default(),
+        record_fields: record_fields(section),
         point_time: section
             .choice(
                 "point_time",
@@ -316,6 +368,23 @@ pub(super) fn custom(section: &Section<'_>, named: &mut Vec<Named>) -> Option<Cu
             .unwrap_or_default(),
         threads: section.size("thread", 0),
     })
+}
+
+fn record_fields(section: &Section<'_>) -> RecordFields {
+    let mut fields = RecordFields::default();
+    let path = section.path_of("record_fields");
+    for (index, word) in section.list("record_fields").iter().enumerate() {
+        match word.as_str() {
+            "key" => fields.key = true,
+            "headers" => fields.headers = true,
+            "timestamp" => fields.timestamp = true,
+            _ => section.reader().note_value(Diagnostic::error(
+                format!("{path}[{index}]"),
+                format!("`{word}` is none of `key`, `headers`, `timestamp`"),
+            )),
+        }
+    }
+    fields
 }
 
 /// Old files name a list of topics and one script for all; that script wins over the map's.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::Batch;
-use super::{Endpoint, LaneId, Lanes, Limits};
+use super::pool::Place;
+use super::{Endpoint, LaneId, Lanes, Limits, Pool};
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct ParcelId(pub(super) u64);
@@ -30,9 +31,20 @@ pub(super) struct Lane {
     taken: usize,
     /// Its entry in the ready set of its first run's group, while it has one.
     ready: Option<Instant>,
+    /// The pool it needs a place in before it may be ready.
+    pub(super) pool: Option<Pool>,
+    pub(super) place: Place,
 }
 
 impl Lane {
+    /// A lane without work, of this pool.
+    pub(super) fn within(pool: Option<Pool>) -> Self {
+        Self {
+            pool,
+            ..Self::default()
+        }
+    }
+
     /// Joins neighbours that have become alike.
     pub(super) fn join_runs(&mut self) {
         let mut joined: VecDeque<Run> = VecDeque::with_capacity(self.runs.len());
@@ -159,8 +171,19 @@ impl<P> Lanes<P> {
         if lane.taken > 0 {
             return;
         }
+        if lane.runs.is_empty() {
+            if let Some(lane) = self.lanes.remove(&id) {
+                self.vacate(&lane);
+            }
+            return;
+        }
+        if !self.take_place(id) {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
         let Some(run) = lane.runs.front() else {
-            self.lanes.remove(&id);
             return;
         };
         let head = run
@@ -184,6 +207,7 @@ impl<P> Lanes<P> {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.taken -= count;
             if lane.taken == 0 {
+                self.give_turn(id);
                 self.make_ready(id);
             }
         }

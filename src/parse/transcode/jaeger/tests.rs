@@ -11,7 +11,15 @@ use prost::Message as _;
 use super::*;
 
 fn convert(span: &peer::Span) -> Result<Bytes, TranscodeError> {
-    from_protobuf(&span.encode_to_vec().into())
+    thrift_of(&span.encode_to_vec().into())
+}
+
+fn thrift_of(value: &Bytes) -> Result<Bytes, TranscodeError> {
+    from_protobuf(value, SpanTarget::Thrift).map(|(_, bytes)| bytes)
+}
+
+fn thrift_of_json(value: &[u8]) -> Result<Bytes, TranscodeError> {
+    from_json(value, SpanTarget::Thrift).map(|(_, bytes)| bytes)
 }
 
 fn number(bytes: &[u8]) -> i64 {
@@ -28,7 +36,7 @@ fn protobuf_and_json_spans_become_the_batch_of_their_peer() {
         let json = jaeger_span::json(id, &mut twin);
         let span = peer::Span::decode(sample.value.clone()).unwrap();
 
-        let bytes = from_protobuf(&sample.value).unwrap();
+        let bytes = thrift_of(&sample.value).unwrap();
         let batch = read_batch(&bytes).unwrap();
         let [read] = batch.spans.as_slice() else {
             panic!("{batch:?}")
@@ -60,7 +68,12 @@ fn protobuf_and_json_spans_become_the_batch_of_their_peer() {
         assert_eq!(read.tags[0], (RECORD_ID_KEY.to_owned(), id.to_string()));
         assert_eq!(read.tags.len(), 2, "the third is an integer");
 
-        assert_eq!(from_json(&json.value).unwrap(), bytes, "{:?}", json.value);
+        assert_eq!(
+            thrift_of_json(&json.value).unwrap(),
+            bytes,
+            "{:?}",
+            json.value
+        );
     }
 }
 
@@ -134,20 +147,20 @@ fn a_span_without_process_or_times_is_still_one() {
 fn what_is_no_span_is_refused_with_its_reason() {
     let reason = |result: Result<Bytes, TranscodeError>| result.unwrap_err().to_string();
     let reasons = [
-        reason(from_protobuf(&Bytes::from_static(b"\x0a\xff"))),
+        reason(thrift_of(&Bytes::from_static(b"\x0a\xff"))),
         reason(convert(&peer::Span::default())),
         reason(convert(&peer::Span {
             trace_id: vec![1; 17],
             ..peer::Span::default()
         })),
-        reason(from_json(b"{")),
-        reason(from_json(
+        reason(thrift_of_json(b"{")),
+        reason(thrift_of_json(
             br#"{"traceId":"AQ==","spanId":"AQ==","startTime":"now"}"#,
         )),
-        reason(from_json(
+        reason(thrift_of_json(
             br#"{"traceId":"AQ==","spanId":"AQ==","duration":"1ms"}"#,
         )),
-        reason(from_json(
+        reason(thrift_of_json(
             br#"{"traceId":"AQ==","tags":[{"vType":"DATE"}]}"#,
         )),
     ];
@@ -163,7 +176,7 @@ fn text_that_is_not_utf_8_passes() {
         operation_name: Bytes::from_static(name),
         ..Span::default()
     };
-    let bytes = from_protobuf(&span.encode_to_vec().into()).unwrap();
+    let bytes = thrift_of(&span.encode_to_vec().into()).unwrap();
     assert!(bytes.windows(name.len()).any(|part| part == name));
 }
 
@@ -212,7 +225,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_converted_or_refused(value in prop::collection::vec(any::<u8>(), 0..200)) {
-        if let Ok(batch) = from_protobuf(&value.into()) {
+        if let Ok(batch) = thrift_of(&value.into()) {
             prop_assert!(read_batch(&batch).is_ok());
         }
     }
