@@ -4,8 +4,10 @@
 
 mod check;
 mod connect;
+mod dlq;
 mod functions;
 mod pipeline;
+mod time;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -52,6 +54,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run a script on one input, or on cases, and show what becomes of it
     Pipeline(PipelineArgs),
+    /// List dead letters, show them, send them back to where they came from
+    Dlq(dlq::DlqArgs),
     /// Explain the built-in functions of scripts
     Functions(functions::FunctionsArgs),
     /// Print a completion script for a shell
@@ -178,6 +182,7 @@ fn execute(
         },
         Command::Check(arguments) => finish(check::check(&arguments, terminal)),
         Command::Pipeline(arguments) => finish(pipeline::pipeline(&arguments, terminal)),
+        Command::Dlq(arguments) => finish(dlq::dlq(&arguments, terminal)),
         Command::Functions(arguments) => finish(functions::functions(&arguments, terminal)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "kafkamq", terminal.out);

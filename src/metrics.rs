@@ -105,6 +105,8 @@ pub struct Metrics {
     pub destination_state: IntGaugeVec,
     /// Items queued at a destination.
     pub destination_queue: IntGaugeVec,
+    /// Requests at once, found out for each destination.
+    pub destination_concurrency: IntGaugeVec,
     /// Elements that a receiver refused inside an accepted request.
     pub partial_rejections: IntCounterVec,
     /// Batches not settled yet.
@@ -215,6 +217,11 @@ impl Metrics {
             destination_queue: add.gauges(
                 "kafkamq_destination_queued_items",
                 "Items that wait at a destination or are in flight to it.",
+                &["sink"],
+            )?,
+            destination_concurrency: add.gauges(
+                "kafkamq_destination_concurrency",
+                "Requests that a destination is given at once, as found out by its answers.",
                 &["sink"],
             )?,
             partial_rejections: add.counters(
@@ -495,6 +502,8 @@ pub struct SinkMetrics {
     pub state: IntGauge,
     /// See [`Metrics::destination_queue`].
     pub queued: IntGauge,
+    /// See [`Metrics::destination_concurrency`].
+    pub concurrency: IntGauge,
     /// See [`Metrics::partial_rejections`].
     pub partial_rejections: IntCounter,
     /// Accepted items.
@@ -512,6 +521,7 @@ impl SinkMetrics {
             delivery_seconds: metrics.delivery_seconds.with_label_values(&[sink]),
             state: metrics.destination_state.with_label_values(&[sink]),
             queued: metrics.destination_queue.with_label_values(&[sink]),
+            concurrency: metrics.destination_concurrency.with_label_values(&[sink]),
             partial_rejections: metrics.partial_rejections.with_label_values(&[sink]),
             delivered: metrics
                 .points_forwarded

@@ -33,6 +33,7 @@ pub use manual::{manual, reference};
 pub use output::{
     BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OutputSettings,
 };
+pub use quantity::time as parse_time;
 pub use resolve::{Loaded, load, scripts_folder};
 pub use route::{
     CustomRoute, CustomTopic, HandleContent, HeaderCheck, JaegerEncoding, JaegerRoute,

@@ -1,6 +1,6 @@
 //! Delivery over HTTP and to this machine, in parts that know neither actors nor Kafka.
 //!
-//! A destination is served by five parts that meet only in the actor that owns them:
+//! A destination is served by parts that meet only in the actor that owns them:
 //!
 //! * [`endpoint`]: where a request goes and how its body is framed; secrets never leave it in text.
 //! * [`lanes`]: which work goes into the next request, so that order per lane holds and nothing is lost or sent twice.
@@ -8,6 +8,7 @@
 //! * [`local`]: takes the place of [`http`] for files and standard output.
 //! * [`status`]: what an answer means for the records of the request.
 //! * [`health`]: whether the destination may be talked to now; back-off, probes and alarms.
+//! * [`concurrency`]: how many requests it is given at once.
 //!
 //! What no destination accepts ends in the [`dead_letter`] store, byte for byte.
 //!
@@ -15,6 +16,7 @@
 //! and [`dead_letter`] touch files.
 
 pub mod answer;
+pub mod concurrency;
 pub mod dead_letter;
 pub mod endpoint;
 pub mod health;

@@ -28,6 +28,7 @@ use crate::metrics::{Metrics, Outcome, SinkMetrics};
 use crate::parse::answer_category;
 use crate::routing::{Destination, HandleRoute, RouteKind};
 use crate::sinks::answer::{Answer, TransportError};
+use crate::sinks::concurrency::{Concurrency, Ticket};
 use crate::sinks::endpoint::{OffsetRange, idempotency_key, package_headers};
 use crate::sinks::health::{Failure, Gate, Health, Permit, State};
 use crate::sinks::http::Post;
@@ -42,6 +43,7 @@ pub(crate) struct ForwarderActor {
     destination: Destination,
     lanes: Lanes<Consignment>,
     health: Health,
+    concurrency: Concurrency,
     carrier: Carrier,
     in_flight: HashMap<RequestId, (SpawnHandle, Permit)>,
     timer: Option<(Instant, SpawnHandle)>,
@@ -62,6 +64,7 @@ impl ForwarderActor {
         Self {
             lanes: Lanes::new(destination.limits),
             health: Health::new(destination.health, fastrand::Rng::new()),
+            concurrency: Concurrency::new(destination.limits.max_requests),
             metrics: SinkMetrics::new(metrics, &destination.id.0),
             destination,
             carrier,
@@ -76,6 +79,7 @@ impl ForwarderActor {
     /// Sends what may be sent now, and sees to it that it is called again when more may.
     fn pump(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
+        self.lanes.set_max_requests(self.concurrency.limit());
         let again = loop {
             if let Gate::Closed(until) = self.health.gate(now) {
                 break until;
@@ -96,6 +100,10 @@ impl ForwarderActor {
         self.metrics
             .queued
             .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        let at_once = self.concurrency.limit();
+        self.metrics
+            .concurrency
+            .set(i64::try_from(at_once).unwrap_or(i64::MAX));
     }
 
     fn wake_at(&mut self, at: Instant, now: Instant, ctx: &mut Context<Self>) {
@@ -127,6 +135,7 @@ impl ForwarderActor {
         };
         let carrier = self.carrier.clone();
         let id = request.id;
+        let ticket = self.concurrency.sent(self.lanes.load().in_flight_requests);
         let handle = ctx.spawn(
             async move {
                 let began = Instant::now();
@@ -137,7 +146,7 @@ impl ForwarderActor {
             .map(move |(request, outcome, took), actor, ctx| {
                 actor.in_flight.remove(&id);
                 actor.metrics.delivery_seconds.observe(took.as_secs_f64());
-                actor.finished(&request, permit, outcome);
+                actor.finished(&request, permit, Timed { ticket, took }, outcome);
                 actor.pump(ctx);
             }),
         );
@@ -176,6 +185,7 @@ impl ForwarderActor {
         &mut self,
         request: &Request,
         permit: Permit,
+        timed: Timed,
         outcome: Result<Answer, TransportError>,
     ) {
         match &outcome {
@@ -191,6 +201,12 @@ impl ForwarderActor {
             request.counted,
             request.items.len(),
         );
+        match &verdict {
+            Verdict::Retry { .. } => self.concurrency.failed(timed.ticket),
+            // They say nothing about load.
+            Verdict::RetryBounded { .. } | Verdict::Hold { .. } => {}
+            _ => self.concurrency.answered(timed.ticket, timed.took),
+        }
         let now = Instant::now();
         match verdict {
             Verdict::Delivered => {
@@ -368,6 +384,12 @@ impl ForwarderActor {
         drop(cancelled.payloads);
         self.pump(ctx);
     }
+}
+
+/// How long a request took that was sent with `ticket`.
+struct Timed {
+    ticket: Ticket,
+    took: Duration,
 }
 
 /// If the answer of a handle is to be read for points: the message that has it read.

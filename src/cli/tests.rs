@@ -72,6 +72,7 @@ fn help_explains_every_command() {
         "demo",
         "check",
         "pipeline",
+        "dlq",
         "functions",
         "completions",
     ] {
@@ -312,3 +313,4 @@ fn sample_scripts_do_what_their_fixtures_say() {
 }
 
 mod connect;
+mod dlq;

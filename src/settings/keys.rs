@@ -278,7 +278,7 @@ const HTTP_KEYS: &[Key] = &[
         "concurrency",
         Kind::Integer,
         "16",
-        "Requests that may be under way at once; when absent, at least `thread` of the route.",
+        "Most requests that may be under way at once, at least `thread` of the route when absent; how many are is found out by answers.",
     ),
     Key::new(
         "connect_timeout",

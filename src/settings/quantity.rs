@@ -53,7 +53,8 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Reads an RFC 3339 time.
-pub(super) fn time(text: &str) -> Option<SystemTime> {
+#[must_use]
+pub fn time(text: &str) -> Option<SystemTime> {
     // Offsets other than `Z` are rare in configuration but TOML allows them.
     if let Ok(time) = humantime::parse_rfc3339_weak(text) {
         return Some(time);

@@ -104,6 +104,11 @@ impl<P> Lanes<P> {
         self.limits = limits.sane();
     }
 
+    /// Replaces the number of requests that may be in flight.
+    pub fn set_max_requests(&mut self, max_requests: usize) {
+        self.limits.max_requests = max_requests.max(1);
+    }
+
     /// What is under way now.
     #[must_use]
     pub fn load(&self) -> Load {

@@ -66,12 +66,7 @@ impl Compiler {
                         path.push_str("&storage_index=");
                         path.push_str(&in_query(index));
                     }
-                    place.endpoint(
-                        &path,
-                        encoding.content_type(),
-                        body_framing(encoding),
-                        false,
-                    )
+                    place.endpoint(&path, encoding.content_type(), body_framing(encoding), true)
                 })?
             }
             DestinationKind::Dataway { http, token } => {
@@ -100,7 +95,7 @@ impl Compiler {
                 let place = Place::new(&http, &id, Profile::Generic);
                 // The address says all there is to say, so all categories share their requests.
                 let framing = body_framing(encoding);
-                let endpoint = place.endpoint("", "text/plain; charset=utf-8", framing, false)?;
+                let endpoint = place.endpoint("", "text/plain; charset=utf-8", framing, true)?;
                 endpoints(output, |_| Ok(Arc::clone(&endpoint)))?
             }
             DestinationKind::Kafka(kafka) => {
