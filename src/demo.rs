@@ -10,10 +10,11 @@ mod progress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use kafkamq_broker::{Broker, BrokerOptions};
+use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_testbed::Testbed;
 use kafkamq_testbed::expect::{Expectation, Rule, Table};
 use kafkamq_testbed::receiver::HandleOptions;
@@ -32,6 +33,8 @@ const STALL: Duration = Duration::from_secs(20);
 /// How long the producer waits for the broker's last confirmations.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the ledgers are looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs the demonstration. `false` means that records are missing.
 ///
@@ -107,10 +110,7 @@ fn spawn_producer(
     let producer = Producer::connect(bootstrap).context("the producer")?;
     let records = options.records;
     let until = options.duration.map(|duration| account.started + duration);
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let start_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+    let start_ns = u64::try_from(SystemClock.now_ns()).unwrap_or(0);
     thread::Builder::new()
         .name("demo-producer".into())
         .spawn(move || {
@@ -177,6 +177,7 @@ const SEED: u64 = 20_26;
 /// Prints progress until everything has arrived, the time is up, or nothing moves any more.
 async fn watch(account: &Account, testbed: &Testbed, options: &DemoOptions) -> anyhow::Result<()> {
     let mut last = (0, Instant::now());
+    let mut compared = None;
     let mut shown = Instant::now();
     let interrupted = crate::app::stop_requested();
     tokio::pin!(interrupted);
@@ -186,7 +187,7 @@ async fn watch(account: &Account, testbed: &Testbed, options: &DemoOptions) -> a
                 account.stop.store(true, Ordering::Release);
                 return signal.context("signals");
             }
-            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
         }
         let arrived: u64 = testbed
             .receivers()
@@ -210,8 +211,14 @@ async fn watch(account: &Account, testbed: &Testbed, options: &DemoOptions) -> a
         if !account.done.load(Ordering::Acquire) {
             continue;
         }
-        let complete = account.table(testbed).is_complete();
-        if complete || last.1.elapsed() > STALL {
+        // The table compares every record, so it is made when the flow pauses and not at each look.
+        if compared != Some(arrived) && last.1.elapsed() >= WATCH_INTERVAL {
+            compared = Some(arrived);
+            if account.table(testbed).is_complete() {
+                return Ok(());
+            }
+        }
+        if last.1.elapsed() > STALL {
             return Ok(());
         }
         if options.records.is_none() && options.duration.is_none() {

@@ -14,7 +14,7 @@
 //! Gaps between batches (compaction, transaction markers) hold no records and are passed over with
 //! the batch that follows them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The offset a consumer would read next; this is what Kafka stores as the committed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,40 @@ impl OffsetTracker {
     }
 }
 
+/// Records that are settled while no commit that covers them was confirmed yet: a crash now would
+/// have them delivered again. Together with what is in flight they are the duplicates that one crash
+/// can cause.
+#[derive(Debug, Default)]
+pub struct Uncommitted {
+    /// Records of each settled batch, by the offset behind the batch.
+    batches: BTreeMap<NextOffset, usize>,
+    records: usize,
+}
+
+impl Uncommitted {
+    /// Adds a settled batch of so many records that ends before `next`.
+    pub fn settle(&mut self, next: NextOffset, records: usize) {
+        self.records += records;
+        *self.batches.entry(next).or_default() += records;
+    }
+
+    /// Takes away what the group now remembers: the broker confirmed a commit of `committed`.
+    pub fn confirm(&mut self, committed: NextOffset) {
+        while let Some(entry) = self.batches.first_entry() {
+            if *entry.key() > committed {
+                return;
+            }
+            self.records -= entry.remove();
+        }
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub const fn records(&self) -> usize {
+        self.records
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -125,5 +159,20 @@ mod tests {
                 prop_assert_eq!(tracker.watermark(), expected);
             }
         }
+    }
+
+    #[test]
+    fn only_a_confirmed_commit_takes_settled_records_away() {
+        let mut uncommitted = Uncommitted::default();
+        uncommitted.settle(NextOffset(20), 10);
+        uncommitted.settle(NextOffset(10), 10);
+        uncommitted.confirm(NextOffset(9));
+        assert_eq!(uncommitted.records(), 20);
+        uncommitted.confirm(NextOffset(15));
+        assert_eq!(uncommitted.records(), 10, "the second batch ends above 15");
+        uncommitted.confirm(NextOffset(10));
+        assert_eq!(uncommitted.records(), 10, "an older answer changes nothing");
+        uncommitted.confirm(NextOffset(20));
+        assert_eq!(uncommitted.records(), 0);
     }
 }

@@ -33,6 +33,17 @@ enum Event {
     SecondMember,
 }
 
+impl Event {
+    /// How often the event takes all partitions away from whoever reads them; each time at most a
+    /// window of every partition comes twice.
+    fn windows(&self) -> u64 {
+        match self {
+            Self::Kill | Self::RestartBroker => 1,
+            Self::SecondMember => 2,
+        }
+    }
+}
+
 #[test]
 fn forwarding_loses_nothing() -> Result<()> {
     let route = |topic: &str, scene: &Scene| {
@@ -131,6 +142,7 @@ fn survive(
             scene: &scene,
             receiver: receiver(&scene),
             config: &config,
+            topic,
             rng: &mut rng,
             members: 0,
         };
@@ -158,7 +170,7 @@ fn survive(
     )?;
     let last = receiver.ledger().report().duplicates;
     let records = u64::from(each) * u64::from(PARTITIONS);
-    let allowed = WINDOW * u64::from(PARTITIONS) * (events.len() as u64 + u64::from(members));
+    let allowed = WINDOW * u64::from(PARTITIONS) * events.iter().map(Event::windows).sum::<u64>();
     let most = duplicates.iter().map(|(_, count)| *count).max();
     println!(
         "{name}: {records} records, {kills} kills, 1 broker restart, {members} members joined and \
@@ -175,6 +187,7 @@ struct Play<'a> {
     scene: &'a Scene,
     receiver: &'a Receiver,
     config: &'a Config,
+    topic: &'a str,
     rng: &'a mut fastrand::Rng,
     members: u32,
 }
@@ -212,8 +225,21 @@ impl Play<'_> {
             // A member that was killed holds its partitions until its session is over.
             self.reach(target)
                 .with_context(|| format!("after {event:?} in step {step}"))?;
+            // What is committed comes no more: the duplicates of this event are all there.
+            self.scene.broker()?.await_committed(
+                self.scene.group(),
+                self.topic,
+                &[i64::from((step + 1) * chunk); PARTITIONS as usize],
+                LIMIT,
+            )?;
             let after = self.receiver.ledger().report().duplicates;
-            duplicates.push((*event, after - before.duplicates));
+            let caused = after - before.duplicates;
+            let allowed = event.windows() * WINDOW * u64::from(PARTITIONS);
+            ensure!(
+                caused <= allowed,
+                "{caused} duplicates around {event:?} in step {step}, {allowed} allowed"
+            );
+            duplicates.push((*event, caused));
         }
         let last = events.len() as u32;
         chunks.send(last * chunk..(last + 1) * chunk)?;

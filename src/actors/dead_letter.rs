@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
 use bytes::Bytes;
+use kafkamq_pipeline::{Clock as _, SystemClock};
 
 use super::consignment::Consignment;
 use super::messages::{Bury, Child, ChildStopped};
@@ -202,15 +203,8 @@ pub(crate) fn letter(
         reason: reason.to_owned(),
         status,
         attempts,
-        time: now_ms(),
+        time: SystemClock.now_ns() / 1_000_000,
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Actor for DeadLetterActor {

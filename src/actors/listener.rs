@@ -6,11 +6,12 @@ use std::time::Instant;
 use actix::Addr;
 
 use super::messages::{
-    InputFailed, InputJoined, InputReport, PartitionsAssigned, PartitionsRevoked,
+    InputFailed, InputJoined, InputReport, OffsetsCommitted, PartitionsAssigned, PartitionsRevoked,
 };
 use super::router::RouterActor;
 use crate::kafka::{AssignmentListener, Generation, KafkaError, PartitionReader, Statistics};
 use crate::metrics::Metrics;
+use crate::offsets::NextOffset;
 use crate::record::TopicPartition;
 use crate::routing::InputId;
 
@@ -26,6 +27,13 @@ impl RouterListener {
         self.metrics
             .rebalances
             .with_label_values(&[&*self.input.0, kind])
+            .inc();
+    }
+
+    fn commit_ended(&self, outcome: &str) {
+        self.metrics
+            .commits
+            .with_label_values(&[&*self.input.0, outcome])
             .inc();
     }
 }
@@ -98,18 +106,16 @@ impl AssignmentListener for RouterListener {
         });
     }
 
-    fn committed(&self, error: Option<&KafkaError>) {
-        let outcome = if error.is_some() {
-            "failed"
-        } else {
-            "committed"
-        };
-        self.metrics
-            .commits
-            .with_label_values(&[&*self.input.0, outcome])
-            .inc();
-        if let Some(error) = error {
-            tracing::debug!(input = %self.input, %error, "a commit failed; the next carries it");
-        }
+    fn committed(&self, offsets: Vec<(TopicPartition, NextOffset)>) {
+        self.commit_ended("committed");
+        self.router.do_send(OffsetsCommitted {
+            input: self.input.clone(),
+            offsets,
+        });
+    }
+
+    fn commit_failed(&self, error: &KafkaError) {
+        self.commit_ended("failed");
+        tracing::debug!(input = %self.input, %error, "a commit failed; the next carries it");
     }
 }

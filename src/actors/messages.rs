@@ -13,7 +13,7 @@ use super::consignment::Consignment;
 use super::status::{DestinationStatus, PartitionStatus, ServiceStatus};
 use crate::ack::{AckShare, Resolution};
 use crate::kafka::{Generation, PartitionReader, Statistics};
-use crate::offsets::BatchId;
+use crate::offsets::{BatchId, NextOffset};
 use crate::record::{RecordBatch, TopicPartition};
 use crate::routing::{DestinationId, InputId, Route};
 use crate::sinks::dead_letter::DeadLetter;
@@ -56,6 +56,19 @@ pub(crate) struct InputJoined {
     pub(crate) input: InputId,
     pub(crate) joined: bool,
 }
+
+/// Poll thread to router: the brokers confirmed a commit.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct OffsetsCommitted {
+    pub(crate) input: InputId,
+    pub(crate) offsets: Vec<(TopicPartition, NextOffset)>,
+}
+
+/// Router to topic: the group remembers everything below this offset.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct Committed(pub(crate) NextOffset);
 
 /// Anyone to router: an error worth an operator's attention.
 #[derive(Message)]

@@ -12,12 +12,12 @@ mod work;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Recipient};
-use kafkamq_pipeline::RunState;
 use kafkamq_pipeline::diagnostic::Diagnostic;
 use kafkamq_pipeline::manager::ScriptRoutes;
+use kafkamq_pipeline::{Clock as _, RunState, SystemClock};
 use kafkamq_point::codec::EncodeError;
 use kafkamq_point::{Point, Rules, Text};
 
@@ -156,7 +156,7 @@ impl ParserActor {
             bodies: Bodies::with_capacity(batch.bytes()),
             letters: Vec::new(),
             buried: Vec::new(),
-            now_ns: now_ns(),
+            now_ns: SystemClock.now_ns(),
             handle_buffer: Vec::new(),
             handle_ends: Vec::new(),
             handle_lanes: Vec::new(),
@@ -188,8 +188,13 @@ impl ParserActor {
         let points = category
             .map_err(|error| error.to_string())
             .and_then(|category| {
-                answer_points(&body, content_type.as_deref(), category, now_ns())
-                    .map_err(|errors| errors.to_string())
+                answer_points(
+                    &body,
+                    content_type.as_deref(),
+                    category,
+                    SystemClock.now_ns(),
+                )
+                .map_err(|errors| errors.to_string())
             });
         let points = match points {
             Ok(points) => points,
@@ -237,7 +242,7 @@ impl ParserActor {
 
     /// Sends what aggregation in scripts gave out.
     fn send_aggregated(&self, all: bool) {
-        let points = self.scripts.aggregated(now_ns(), all);
+        let points = self.scripts.aggregated(SystemClock.now_ns(), all);
         if points.is_empty() {
             return;
         }
@@ -343,13 +348,6 @@ fn bury(addresses: &Addresses, consignment: Consignment, record: u32, stage: &st
         consignment,
     };
     addresses.dead_letter.do_send(message);
-}
-
-fn now_ns() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 impl Actor for ParserActor {

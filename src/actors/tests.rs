@@ -27,6 +27,7 @@ use crate::settings::{Sources, load};
 use crate::sinks::dead_letter::DeadLetterStore;
 
 mod outputs;
+mod window;
 
 const WAIT: Duration = Duration::from_secs(60);
 

@@ -18,14 +18,14 @@ use super::consignment::{Consignment, Records};
 use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
-    BatchResolved, Bury, Child, ChildStopped, Drain, Flush, GetPartitionStatus, InputFailed,
-    ParseBatch, SetCredits, Sweep, Wake,
+    BatchResolved, Bury, Child, ChildStopped, Committed, Drain, Flush, GetPartitionStatus,
+    InputFailed, ParseBatch, SetCredits, Sweep, Wake,
 };
 use super::status::PartitionStatus;
 use crate::ack::{BatchAck, Resolution};
 use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
-use crate::offsets::{BatchId, NextOffset, OffsetTracker};
+use crate::offsets::{BatchId, NextOffset, OffsetTracker, Uncommitted};
 use crate::record::{RecordBatch, TopicPartition};
 use crate::routing::{InputId, RateLimit};
 
@@ -37,8 +37,10 @@ const RESEND_BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Attempts with a batch as it was before it is cut in halves to find the record that fails.
 const ATTEMPTS_BEFORE_HALVING: u32 = 3;
 /// A commit is asked for when this part (one in so many) of the records that may be in flight was
-/// settled since the last.
+/// settled and not committed.
 const UNCOMMITTED_SHARE: usize = 4;
+/// A commit that was not answered for this long is asked for again.
+const COMMIT_RETRY: Duration = Duration::from_secs(1);
 /// While draining, destinations are told this often to send what waits for more.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// A drain ends this much before its deadline, so that its last offset is stored in time.
@@ -78,6 +80,8 @@ struct Piece {
 struct InFlight {
     pieces: BTreeMap<u32, Piece>,
     next_piece: u32,
+    /// The offset behind its last record.
+    next: NextOffset,
     records: usize,
     bytes: usize,
 }
@@ -91,8 +95,9 @@ pub(crate) struct TopicActor {
     in_flight: BTreeMap<BatchId, InFlight>,
     records_in_flight: usize,
     bytes_in_flight: usize,
-    /// Records settled since a commit was last asked for.
-    uncommitted: usize,
+    uncommitted: Uncommitted,
+    /// When a commit was asked for that is not answered yet.
+    commit_asked: Option<Instant>,
     cancelled: Arc<AtomicBool>,
     /// Where the next record is expected; a jump means that records no longer exist.
     expected: Option<i64>,
@@ -116,7 +121,8 @@ impl TopicActor {
             in_flight: BTreeMap::new(),
             records_in_flight: 0,
             bytes_in_flight: 0,
-            uncommitted: 0,
+            uncommitted: Uncommitted::default(),
+            commit_asked: None,
             cancelled: Arc::default(),
             blocked_since: None,
             limited: false,
@@ -175,7 +181,7 @@ impl TopicActor {
         let credits = self.options.credits;
         let records = credits
             .records
-            .checked_sub(self.records_in_flight + self.uncommitted)
+            .checked_sub(self.records_in_flight + self.uncommitted.records())
             .filter(|&n| n > 0)?;
         let bytes = credits
             .bytes
@@ -209,12 +215,14 @@ impl TopicActor {
         self.options.metrics.in_flight_bytes.add(to_i64(bytes));
         self.records_in_flight += records;
         self.bytes_in_flight += bytes;
-        let id = self.tracker.begin(NextOffset(next));
+        let next = NextOffset(next);
+        let id = self.tracker.begin(next);
         self.in_flight.insert(
             id,
             InFlight {
                 pieces: BTreeMap::new(),
                 next_piece: 0,
+                next,
                 records,
                 bytes,
             },
@@ -339,7 +347,7 @@ impl TopicActor {
                 .metrics
                 .in_flight_bytes
                 .sub(to_i64(entry.bytes));
-            self.uncommitted += entry.records;
+            self.uncommitted.settle(entry.next, entry.records);
         }
         if let Some(watermark) = self.tracker.settle(id) {
             self.store(watermark);
@@ -402,13 +410,17 @@ impl TopicActor {
         }
     }
 
-    /// Commits ahead of the interval when much was settled since the last commit. A crash delivers
-    /// again what is not committed, so that counts against the window like what is in flight.
+    /// Commits ahead of the interval when much is settled and not committed. A crash delivers that
+    /// again, so it counts against the window like what is in flight, until the brokers confirm.
     fn commit_in_time(&mut self) {
-        if self.uncommitted * UNCOMMITTED_SHARE < self.options.credits.records {
+        let due = self.uncommitted.records() * UNCOMMITTED_SHARE >= self.options.credits.records;
+        let asked = self
+            .commit_asked
+            .is_some_and(|asked| asked.elapsed() < COMMIT_RETRY);
+        if !due || asked || self.uncommitted.records() == 0 {
             return;
         }
-        self.uncommitted = 0;
+        self.commit_asked = Some(Instant::now());
         if let Some(Err(error)) = self.reader.as_ref().map(PartitionReader::commit) {
             self.report(&error);
         }
@@ -471,7 +483,10 @@ impl Actor for TopicActor {
         if let Some(reader) = &mut self.reader {
             reader.on_nonempty(Box::new(move || wake.do_send(Wake)));
         }
-        ctx.run_interval(TICK, |actor, ctx| actor.fill(ctx));
+        ctx.run_interval(TICK, |actor, ctx| {
+            actor.commit_in_time();
+            actor.fill(ctx);
+        });
         self.fill(ctx);
     }
 }
@@ -502,6 +517,17 @@ impl Handler<BatchResolved> for TopicActor {
 
     fn handle(&mut self, resolved: BatchResolved, ctx: &mut Self::Context) {
         self.resolved(&resolved, ctx);
+    }
+}
+
+impl Handler<Committed> for TopicActor {
+    type Result = ();
+
+    fn handle(&mut self, Committed(next): Committed, ctx: &mut Self::Context) {
+        self.uncommitted.confirm(next);
+        self.commit_asked = None;
+        self.commit_in_time();
+        self.fill(ctx);
     }
 }
 

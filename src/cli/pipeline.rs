@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, UNIX_EPOCH};
 
 use clap::Args;
 use kafkamq_pipeline::cases::{case_engine, run_cases};
 use kafkamq_pipeline::manager::read_folder;
-use kafkamq_pipeline::{Engine, Outcome, RunState, Script, ScriptSet};
+use kafkamq_pipeline::{Clock as _, Engine, Outcome, RunState, Script, ScriptSet, SystemClock};
 use kafkamq_point::{Category, Point, Rules, Value};
 use serde_json::{Map, Value as Json, json};
 
@@ -81,7 +81,7 @@ pub(super) fn pipeline(arguments: &PipelineArgs, terminal: &mut Terminal<'_>) ->
         None => return Ok(FAILED),
     };
     let topic = script.name().trim_end_matches(".p").to_owned();
-    let mut point = Point::new(topic.as_str(), category, now_ns());
+    let mut point = Point::new(topic.as_str(), category, SystemClock.now_ns());
     point.set_field("message", input.as_str());
     Rules::of(category).apply(&mut point);
     if category == Category::Metric {
@@ -209,14 +209,6 @@ fn script(
         }
     }
     Ok(found)
-}
-
-fn now_ns() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0)
 }
 
 fn show(point: &Point, date: bool) -> Json {

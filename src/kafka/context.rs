@@ -291,6 +291,20 @@ fn sources(partitions: &TopicPartitionList) -> impl Iterator<Item = TopicPartiti
         .into_iter()
 }
 
+/// The offsets of an answered commit that the broker took.
+fn committed(offsets: &TopicPartitionList) -> Vec<(TopicPartition, NextOffset)> {
+    let elements = offsets.elements();
+    elements
+        .iter()
+        .filter(|element| element.error().is_ok())
+        .filter_map(|element| {
+            let next = NextOffset(element.offset().to_raw().filter(|&next| next >= 0)?);
+            let source = TopicPartition::new(element.topic(), element.partition());
+            Some((source, next))
+        })
+        .collect()
+}
+
 fn millis(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -356,13 +370,11 @@ impl ConsumerContext for PollContext {
         }
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         match result {
-            Ok(()) => self.listener.committed(None),
+            Ok(()) => self.listener.committed(committed(offsets)),
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
-            Err(error) => self
-                .listener
-                .committed(Some(&KafkaError::from_client(error))),
+            Err(error) => self.listener.commit_failed(&KafkaError::from_client(error)),
         }
     }
 }

@@ -31,6 +31,7 @@ use rdkafka::error::RDKafkaErrorCode;
 pub use reader::{Records, StoredRecord, TopicReader};
 pub use statistics::{PartitionStatistics, Statistics};
 
+use crate::offsets::NextOffset;
 use crate::record::TopicPartition;
 
 /// What can go wrong between this process and the brokers.
@@ -162,6 +163,9 @@ pub trait AssignmentListener: Send + Sync {
     /// away.
     fn error(&self, error: &KafkaError);
 
-    /// A commit ended.
-    fn committed(&self, error: Option<&KafkaError>);
+    /// The brokers took a commit: the group remembers these offsets.
+    fn committed(&self, offsets: Vec<(TopicPartition, NextOffset)>);
+
+    /// A commit failed; the next one carries what it would have.
+    fn commit_failed(&self, error: &KafkaError);
 }

@@ -20,7 +20,7 @@ use std::slice;
 use std::sync::Arc;
 
 use rdkafka::bindings as native;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -194,14 +194,37 @@ impl PartitionReader {
         store(&self.consumer, &self.source, next)
     }
 
-    /// Asks for a commit of everything that is stored now, without waiting for it.
+    /// Asks for a commit of everything that is stored now, without waiting for it. The listener
+    /// hears how it ended.
     ///
     /// # Errors
-    /// When the client refuses; a failed commit is reported to the listener.
+    /// When the client has no group.
     pub fn commit(&self) -> Result<(), KafkaError> {
-        match self.consumer.commit_consumer_state(CommitMode::Async) {
-            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => Ok(()),
-            done => done.map_err(KafkaError::from_client),
+        let client = self.consumer.client().native_ptr();
+        // SAFETY: the client handle is alive, and the library counts the uses of the queue. The
+        // answer goes to the queue that the poll thread serves: the plain call for a commit would
+        // drop it, since answers are taken as events and not by a callback of the configuration.
+        let error = unsafe {
+            let answers = native::rd_kafka_queue_get_consumer(client);
+            if answers.is_null() {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_GROUP
+            } else {
+                let error = native::rd_kafka_commit_queue(
+                    client,
+                    ptr::null(),
+                    answers,
+                    None,
+                    ptr::null_mut(),
+                );
+                native::rd_kafka_queue_destroy(answers);
+                error
+            }
+        };
+        match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            error => Err(KafkaError::Client(
+                rdkafka::error::KafkaError::ConsumerCommit(error.into()),
+            )),
         }
     }
 

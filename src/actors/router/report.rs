@@ -7,7 +7,9 @@ use actix::{Handler, ResponseFuture};
 use futures_util::future::join_all;
 
 use super::{Input, RouterActor, STATUS_TIMEOUT, STUCK_AFTER};
-use crate::actors::messages::{GetDestinationStatus, GetPartitionStatus, GetStatus};
+use crate::actors::messages::{
+    Committed, GetDestinationStatus, GetPartitionStatus, GetStatus, OffsetsCommitted,
+};
 use crate::actors::status::{ActorCounts, InputStatus, LastError, ServiceStatus};
 use crate::kafka::Statistics;
 use crate::routing::InputId;
@@ -100,6 +102,21 @@ impl RouterActor {
             partitions: Vec::new(),
             alarm: input.alarm.clone(),
             last_error: input.last_error.as_ref().map(LastError::status),
+        }
+    }
+}
+
+impl Handler<OffsetsCommitted> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, committed: OffsetsCommitted, _: &mut Self::Context) {
+        let Some(input) = self.inputs.get(&committed.input) else {
+            return;
+        };
+        for (source, next) in &committed.offsets {
+            if let Some((_, topic)) = input.topics.get(source) {
+                topic.do_send(Committed(*next));
+            }
         }
     }
 }

@@ -1,0 +1,32 @@
+//! What a crash may deliver again is bounded by the window: records in flight, and those settled
+//! under a commit that the brokers have not confirmed.
+
+use kafkamq_broker::{ApiKey, Fault, ResponseError};
+use kafkamq_testbed::Route;
+
+use super::Rig;
+
+#[test]
+fn reading_stops_when_a_window_of_settled_records_cannot_be_committed() {
+    const WINDOW: u64 = 100;
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.produce(Route::CustomLog, 0..500);
+    let refusal = Fault::Error(ResponseError::UnknownServerError);
+    rig.broker.inject(ApiKey::OffsetCommit, refusal, usize::MAX);
+    let running = rig.start(&rig.config(&format!("max_in_flight = {WINDOW}"), ""));
+    rig.wait_delivered(Route::CustomLog, 2 * WINDOW);
+    let refused = rig.broker.requests(ApiKey::OffsetCommit);
+    // A refused commit is tried again, and brings no room meanwhile.
+    running.wait_status(|_| rig.broker.requests(ApiKey::OffsetCommit) > refused + 3);
+    assert_eq!(rig.delivered(Route::CustomLog), 2 * WINDOW);
+
+    rig.broker.clear_faults();
+    rig.wait_delivered(Route::CustomLog, 1000);
+    for partition in 0..2 {
+        rig.wait_committed("app-logs", partition, 500);
+    }
+    running.stop();
+    let report = rig.testbed.datakit.ledger().report();
+    assert!(report.routes.values().all(|route| route.duplicates == 0));
+}
