@@ -9,7 +9,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// How a batch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,32 @@ pub enum Resolution {
 /// Told exactly once how a batch ended; runs on whichever thread settled or dropped last.
 pub type OnResolved = Box<dyn Fn(Resolution) + Send + Sync>;
 
+/// What the batches of one assignment of a partition share with their owner.
+#[derive(Debug, Default)]
+pub struct Assignment {
+    cancelled: AtomicBool,
+    made_bytes: AtomicUsize,
+}
+
+impl Assignment {
+    /// States that the partition was taken away: further work for it is useless.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
+    /// Whether the partition was taken away.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Bytes of memory that were made from the open batches: encoded points, converted payloads.
+    #[must_use]
+    pub fn made_bytes(&self) -> usize {
+        self.made_bytes.load(Ordering::Relaxed)
+    }
+}
+
 /// The owner's view of a batch's acknowledgement.
 pub struct BatchAck {
     /// Open obligations per record. A record begins with one and gains one for each further item
@@ -32,7 +58,9 @@ pub struct BatchAck {
     unsettled: AtomicU32,
     shares: AtomicU32,
     resolved: AtomicBool,
-    cancelled: Arc<AtomicBool>,
+    /// This batch's part of [`Assignment::made_bytes`].
+    made_bytes: AtomicUsize,
+    assignment: Arc<Assignment>,
     on_resolved: OnResolved,
 }
 
@@ -48,10 +76,10 @@ impl fmt::Debug for BatchAck {
 
 impl BatchAck {
     /// Opens the acknowledgement of a batch of `records` records and returns it with its first
-    /// share. `cancelled` is the flag of the assignment the batch belongs to.
+    /// share.
     pub fn open(
         records: usize,
-        cancelled: Arc<AtomicBool>,
+        assignment: Arc<Assignment>,
         on_resolved: OnResolved,
     ) -> (Arc<Self>, AckShare) {
         let ack = Arc::new(Self {
@@ -59,7 +87,8 @@ impl BatchAck {
             unsettled: AtomicU32::new(u32::try_from(records).unwrap_or(u32::MAX)),
             shares: AtomicU32::new(1),
             resolved: AtomicBool::new(false),
-            cancelled,
+            made_bytes: AtomicUsize::new(0),
+            assignment,
             on_resolved,
         });
         let share = AckShare {
@@ -95,6 +124,8 @@ impl BatchAck {
 
     fn resolve(&self, resolution: Resolution) {
         if !self.resolved.swap(true, Ordering::AcqRel) {
+            let made = self.made_bytes.load(Ordering::Acquire);
+            self.assignment.made_bytes.fetch_sub(made, Ordering::AcqRel);
             (self.on_resolved)(resolution);
         }
     }
@@ -149,10 +180,18 @@ impl AckShare {
         settled
     }
 
+    /// States that so many bytes of memory were made from the batch and live about as long as it
+    /// is open. Said before anything made of them is handed on.
+    pub fn hold_bytes(&self, bytes: usize) {
+        self.ack.made_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let total = &self.ack.assignment.made_bytes;
+        total.fetch_add(bytes, Ordering::AcqRel);
+    }
+
     /// Whether the partition was taken away meanwhile, so that further work for it is useless.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.ack.cancelled.load(Ordering::Acquire)
+        self.ack.assignment.is_cancelled()
     }
 }
 
@@ -185,6 +224,20 @@ mod tests {
             Box::new(move |resolution| told.send(resolution).unwrap()),
         );
         (ack, share, resolutions)
+    }
+
+    #[test]
+    fn made_bytes_count_until_the_batch_is_resolved() {
+        let assignment = Arc::new(Assignment::default());
+        let open = || BatchAck::open(1, Arc::clone(&assignment), Box::new(|_| {}));
+        let ((_, settled), (_, dropped)) = (open(), open());
+        settled.hold_bytes(100);
+        dropped.hold_bytes(20);
+        assert_eq!(assignment.made_bytes(), 120);
+        settled.settle(0);
+        assert_eq!(assignment.made_bytes(), 20);
+        drop(dropped);
+        assert_eq!(assignment.made_bytes(), 0);
     }
 
     #[test]

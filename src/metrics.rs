@@ -292,7 +292,7 @@ impl Metrics {
             dead_letters: add.counters(
                 "kafkamq_dead_letters_total",
                 "Records written to the dead letters.",
-                &["topic", "reason"],
+                &["topic", "stage"],
             )?,
             dead_letter_failures: add.counter(
                 "kafkamq_dead_letter_failures_total",

@@ -27,7 +27,7 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 #[non_exhaustive]
 pub enum ScriptsError {
     /// The address database cannot be used.
-    #[error("`pipeline.geoip_file`: {0}")]
+    #[error("`pipeline.geoip`: {0}")]
     Geo(#[from] GeoError),
     /// A reference table cannot be read.
     #[error("`pipeline.refer_tables`: {path}: {source}")]

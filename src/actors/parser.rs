@@ -154,6 +154,7 @@ impl ParserActor {
             scripts: ScriptStep::new(self.scripts.snapshot(), &mut self.run),
             outgoing: Vec::new(),
             bodies: Bodies::with_capacity(batch.bytes()),
+            converted_bytes: 0,
             letters: Vec::new(),
             buried: Vec::new(),
             now_ns: SystemClock.now_ns(),

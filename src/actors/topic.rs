@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use super::messages::{
     InputFailed, ParseBatch, SetCredits, Sweep, Wake,
 };
 use super::status::PartitionStatus;
-use crate::ack::{BatchAck, Resolution};
+use crate::ack::{Assignment, BatchAck, Resolution};
 use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
 use crate::offsets::{BatchId, NextOffset, OffsetTracker, Uncommitted};
@@ -98,7 +97,7 @@ pub(crate) struct TopicActor {
     uncommitted: Uncommitted,
     /// When a commit was asked for that is not answered yet.
     commit_asked: Option<Instant>,
-    cancelled: Arc<AtomicBool>,
+    assignment: Arc<Assignment>,
     /// Where the next record is expected; a jump means that records no longer exist.
     expected: Option<i64>,
     /// Since when reading waits for credits.
@@ -123,7 +122,7 @@ impl TopicActor {
             bytes_in_flight: 0,
             uncommitted: Uncommitted::default(),
             commit_asked: None,
-            cancelled: Arc::default(),
+            assignment: Arc::default(),
             blocked_since: None,
             limited: false,
             draining: None,
@@ -185,7 +184,7 @@ impl TopicActor {
             .filter(|&n| n > 0)?;
         let bytes = credits
             .bytes
-            .checked_sub(self.bytes_in_flight)
+            .checked_sub(self.bytes_in_flight + self.assignment.made_bytes())
             .filter(|&n| n > 0)?;
         // The size of records to come is guessed from those in flight, so that one read does not
         // overdraw the credit by much.
@@ -267,7 +266,7 @@ impl TopicActor {
         let owner = ctx.address();
         let (ack, share) = BatchAck::open(
             batch.len(),
-            Arc::clone(&self.cancelled),
+            Arc::clone(&self.assignment),
             Box::new(move |resolution| {
                 owner.do_send(BatchResolved {
                     id,
@@ -333,7 +332,7 @@ impl TopicActor {
                     self.settle(resolved.id, ctx);
                 }
             }
-            Resolution::Incomplete if self.cancelled.load(Ordering::Acquire) => {}
+            Resolution::Incomplete if self.assignment.is_cancelled() => {}
             Resolution::Incomplete => self.resend(resolved.id, piece, ctx),
         }
     }
@@ -442,7 +441,7 @@ impl TopicActor {
 
     /// Ends this assignment: stores what is settled and lets go of the partition.
     fn finish(&mut self, ctx: &mut Context<Self>) {
-        self.cancelled.store(true, Ordering::Release);
+        self.assignment.cancel();
         if let Some(id) = self.tracker.oldest_open()
             && let Some(next) = self.in_flight.get(&id).and_then(settled_part)
         {

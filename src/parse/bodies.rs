@@ -92,6 +92,13 @@ impl<'a> Bodies<'a> {
         self.bodies.iter().map(|body| body.ends.len()).sum()
     }
 
+    /// Bytes of memory that the encoded points take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let buffers = self.bodies.iter().map(|body| body.buffer.capacity());
+        buffers.sum()
+    }
+
     /// Whether there is no item.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -30,6 +30,9 @@ impl<'a> Work<'a> {
             self.bury(index, record, STAGE, &format!("no address for {form:?}"));
             return;
         };
+        if body.as_ptr() != value.as_ptr() {
+            self.converted_bytes += body.len();
+        }
         let lane = self.lane(record);
         let item = Item {
             record: index,

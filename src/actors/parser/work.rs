@@ -67,6 +67,8 @@ pub(super) struct Work<'a> {
     pub(super) scripts: ScriptStep<'a>,
     pub(super) outgoing: Vec<Outgoing<'a>>,
     pub(super) bodies: Bodies<'a>,
+    /// Bytes of payloads that were converted, which are no slices of the batch.
+    pub(super) converted_bytes: usize,
     pub(super) letters: Vec<DeadLetter>,
     pub(super) buried: Vec<u32>,
     pub(super) now_ns: i64,
@@ -364,6 +366,8 @@ impl<'a> Work<'a> {
 
     /// Sends everything on its way.
     pub(super) fn dispatch(mut self) {
+        let made = self.bodies.bytes() + self.handle_buffer.capacity() + self.converted_bytes;
+        self.share.hold_bytes(made);
         let route: &'a Route = self.route;
         if let RouteKind::Handle(handle) = &route.kind {
             let buffer = std::mem::take(&mut self.handle_buffer);
