@@ -10,6 +10,7 @@ use anyhow::Result;
 pub struct Config {
     bootstrap: String,
     group: String,
+    kind: String,
     output: String,
     output_lines: Vec<String>,
     input: Vec<String>,
@@ -25,6 +26,7 @@ impl Config {
         Self {
             bootstrap: bootstrap.to_owned(),
             group: group.to_owned(),
+            kind: "datakit".to_owned(),
             output: output.to_owned(),
             output_lines: Vec::new(),
             input: Vec::new(),
@@ -37,6 +39,14 @@ impl Config {
     #[must_use]
     pub fn input(mut self, line: impl Into<String>) -> Self {
         self.input.push(line.into());
+        self
+    }
+
+    /// Makes the output one of this kind, at `endpoint` if it has one.
+    #[must_use]
+    pub fn output_kind(mut self, kind: &str, endpoint: Option<&str>) -> Self {
+        kind.clone_into(&mut self.kind);
+        self.output = endpoint.unwrap_or_default().to_owned();
         self
     }
 
@@ -81,9 +91,13 @@ impl Config {
              [log]\nlevel = \"info\"\n\n\
              [dead_letter]\npath = \"{dir}/{name}-dead-letter\"\n\n\
              [pipeline]\npath = \"{dir}/pipeline\"\n\n\
-             [output]\nkind = \"datakit\"\nendpoint = \"{output}\"\n{lines}\n\n",
+             [output]\nkind = \"{kind}\"\n{endpoint}{lines}\n\n",
             dir = dir.display(),
-            output = self.output,
+            kind = self.kind,
+            endpoint = match &*self.output {
+                "" => String::new(),
+                address => format!("endpoint = \"{address}\"\n"),
+            },
             lines = self.output_lines.join("\n"),
         );
         for table in &self.tables {

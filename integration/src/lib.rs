@@ -26,7 +26,7 @@ pub use config::Config;
 pub use guarded::{Ending, Guarded};
 pub use kafka::{Installation, Kafka, Release};
 pub use kafkamq::{Answer, Kafkamq};
-pub use paths::{Missing, binary, skip_or_fail};
+pub use paths::{Missing, binary, free_port, skip_or_fail};
 pub use producer::Producer;
 pub use scene::Scene;
 pub use size::{full, random, size};

@@ -65,7 +65,7 @@ pub(crate) fn cache() -> PathBuf {
 ///
 /// # Errors
 /// None is free.
-pub(crate) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     for _ in 0..200 {
         let port = fastrand::u16(12_000..32_000);
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
