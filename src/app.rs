@@ -12,10 +12,12 @@ use actix_web::{App, HttpServer};
 use arc_swap::ArcSwap;
 
 use crate::actors::{Router, StartError};
+use crate::dead_letters::DeadLetters;
 use crate::metrics::Metrics;
 use crate::routes::tls::{ServerTlsError, remember_client, server_config};
 use crate::routes::{Access, Shared, configure};
 use crate::settings::Settings;
+use crate::telemetry::LogLevel;
 
 /// Seconds that open connections of the HTTP server are given to finish.
 const SERVER_GRACE_SECONDS: u64 = 2;
@@ -69,6 +71,8 @@ impl Service {
             router: router.clone(),
             metrics,
             access: Arc::new(ArcSwap::from_pointee(Access::from(&settings.server))),
+            dead_letters: Arc::new(ArcSwap::from_pointee(DeadLetters::of(&settings))),
+            log_level: LogLevel::of_process(),
         };
         let body_bytes = usize::try_from(settings.server.max_body_bytes).unwrap_or(usize::MAX);
         let server =

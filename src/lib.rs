@@ -22,6 +22,7 @@ pub mod ack;
 pub mod actors;
 pub mod app;
 pub mod cli;
+pub mod controls;
 pub mod dead_letters;
 pub mod demo;
 pub mod kafka;

@@ -1,6 +1,8 @@
 //! The script language as the service uses it: its engine with the services the settings name, the
 //! scripts of the pipeline folder, and the points that scripts give out on their own time.
 
+mod runtime;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use kafkamq_pipeline::net::{GeoDatabase, GeoError};
 use kafkamq_pipeline::refer_table::{ReferTables, TableError, TableSet};
 use kafkamq_point::{Category, Point};
 use parking_lot::Mutex;
+
+pub use runtime::{Evaluated, GivenScript, Origin as ScriptOrigin, Trial, TrialError, shown};
 
 use crate::settings::PipelineSettings;
 

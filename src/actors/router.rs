@@ -9,6 +9,7 @@
 mod children;
 mod report;
 mod shutdown;
+mod topics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::messages::{
 };
 use super::status::{LastError, ServiceStatus};
 use super::topic::{Credits, TopicActor, TopicOptions};
+use crate::controls::Controls;
 use crate::kafka::{ConsumerThread, Generation, KafkaError, PartitionReader, Statistics};
 use crate::metrics::{HandledCounters, Metrics, TopicMetrics};
 use crate::record::TopicPartition;
@@ -156,6 +158,7 @@ pub(crate) struct RouterActor {
     threads: Threads,
     graveyard: Graveyard,
     scripts: Arc<Scripts>,
+    controls: Arc<Controls>,
     inputs: HashMap<InputId, Input>,
     deaths: HashMap<String, Deaths>,
     restarts: u64,
@@ -167,6 +170,9 @@ pub(crate) struct RouterActor {
 #[derive(Clone)]
 pub struct Router {
     address: Addr<RouterActor>,
+    directory: Arc<Directory>,
+    scripts: Arc<Scripts>,
+    controls: Arc<Controls>,
 }
 
 impl std::fmt::Debug for Router {
@@ -204,6 +210,9 @@ impl Router {
             return Err(error);
         }
         Ok(Self {
+            directory: Arc::clone(&actor.directory),
+            scripts: Arc::clone(&actor.scripts),
+            controls: Arc::clone(&actor.controls),
             address: context.run(actor),
         })
     }
@@ -311,6 +320,7 @@ impl RouterActor {
             threads,
             graveyard,
             scripts,
+            controls: Arc::default(),
             inputs: HashMap::new(),
             deaths: HashMap::new(),
             restarts: 0,
@@ -405,6 +415,7 @@ impl RouterActor {
                 limit: own.or_else(|| input.limit.clone()),
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
                 handled: HandledCounters::new(&self.metrics, &source.topic, source.partition),
+                control: self.controls.topic(&source.topic),
                 directory: Arc::clone(&self.directory),
                 failures: address.clone().recipient(),
                 stopped: address.clone().recipient(),

@@ -86,6 +86,8 @@ pub struct PartitionStatus {
     pub records_in_flight: usize,
     /// Memory of records not settled yet.
     pub bytes_in_flight: usize,
+    /// Whether an operator stopped its topic.
+    pub paused: bool,
     /// Since when reading waits for credits.
     pub blocked_seconds: Option<f64>,
 }

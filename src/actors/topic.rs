@@ -22,6 +22,7 @@ use super::messages::{
 };
 use super::status::PartitionStatus;
 use crate::ack::{Assignment, BatchAck, Resolution};
+use crate::controls::TopicControl;
 use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
 use crate::offsets::{BatchId, NextOffset, OffsetTracker, Uncommitted};
@@ -64,6 +65,8 @@ pub(crate) struct TopicOptions {
     pub(crate) limit: Option<Arc<RateLimit>>,
     pub(crate) metrics: Arc<TopicMetrics>,
     pub(crate) handled: HandledCounters,
+    /// What operators do to the topic: it may be paused, or watched.
+    pub(crate) control: Arc<TopicControl>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) failures: Recipient<InputFailed>,
     pub(crate) stopped: Recipient<ChildStopped>,
@@ -133,6 +136,10 @@ impl TopicActor {
     /// Reads while there are records and credits.
     fn fill(&mut self, ctx: &mut Context<Self>) {
         while self.draining.is_none() && !self.limited {
+            // Looked at again with every tick, so nobody has to tell when the pause is over.
+            if self.options.control.is_paused() {
+                return;
+            }
             let Some(room) = self.room() else {
                 self.blocked_since.get_or_insert_with(Instant::now);
                 return;
@@ -201,6 +208,7 @@ impl TopicActor {
         let (Some(first), Some(next)) = (batch.first_offset(), batch.next_offset()) else {
             return;
         };
+        self.options.control.offer(&batch);
         self.notice_gap(first);
         self.expected = Some(next);
         let (records, bytes) = (batch.len(), batch.bytes());
@@ -578,6 +586,7 @@ impl Handler<GetPartitionStatus> for TopicActor {
             batches_in_flight: self.in_flight.len(),
             records_in_flight: self.records_in_flight,
             bytes_in_flight: self.bytes_in_flight,
+            paused: self.options.control.is_paused(),
             blocked_seconds: self
                 .blocked_since
                 .map(|since| since.elapsed().as_secs_f64()),

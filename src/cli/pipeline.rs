@@ -9,10 +9,11 @@ use clap::Args;
 use kafkamq_pipeline::cases::{case_engine, run_cases};
 use kafkamq_pipeline::manager::read_folder;
 use kafkamq_pipeline::{Clock as _, Engine, Outcome, RunState, Script, ScriptSet, SystemClock};
-use kafkamq_point::{Category, Point, Rules, Value};
-use serde_json::{Map, Value as Json, json};
+use kafkamq_point::{Category, Point, Rules};
+use serde_json::Value as Json;
 
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
+use crate::scripts::shown;
 use crate::settings::scripts_folder;
 
 /// What to run on what.
@@ -212,39 +213,11 @@ fn script(
 }
 
 fn show(point: &Point, date: bool) -> Json {
-    let tags: Map<String, Json> = point
-        .tags()
-        .map(|(key, text)| (key.to_owned(), text.into()))
-        .collect();
-    let fields: Map<String, Json> = point
-        .fields()
-        .map(|(key, value)| (key.to_owned(), plain(value)))
-        .collect();
-    let mut shown = json!({
-        "measurement": point.name(),
-        "category": point.category().name(),
-        "tags": tags,
-        "fields": fields,
-        "time": point.time_ns(),
-    });
+    let mut shown = shown(point);
     if date {
         let since = u64::try_from(point.time_ns()).unwrap_or(0);
         let time = UNIX_EPOCH + std::time::Duration::from_nanos(since);
         shown["date"] = humantime::format_rfc3339_nanos(time).to_string().into();
     }
     shown
-}
-
-fn plain(value: &Value) -> Json {
-    match value {
-        Value::Nil => Json::Null,
-        Value::Int(number) => (*number).into(),
-        Value::Uint(number) => (*number).into(),
-        Value::Float(number) if number.is_finite() => (*number).into(),
-        Value::Float(number) => number.to_string().into(),
-        Value::Bool(truth) => (*truth).into(),
-        Value::Str(text) => text.as_str().into(),
-        Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
-        Value::Array(items) => items.iter().map(plain).collect(),
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::headers::{Headers, returning};
@@ -43,7 +44,7 @@ pub struct Replay {
 }
 
 /// What became of the letters of a replay.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, JsonSchema)]
 pub struct ReplayReport {
     /// Letters that brokers confirmed, or that would be sent by a dry run.
     pub replayed: u64,

@@ -1,11 +1,12 @@
 //! Letters as JSON, the same on the command line and over HTTP.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Entry;
 
 /// A letter without its content.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
 pub struct LetterSummary {
     /// What it is called.
     pub id: String,
@@ -36,7 +37,7 @@ pub struct LetterSummary {
 }
 
 /// A letter with its content.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
 pub struct LetterDetail {
     /// What is known about it.
     #[serde(flatten)]
@@ -50,7 +51,7 @@ pub struct LetterDetail {
 }
 
 /// One header.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
 pub struct HeaderView {
     /// Its name.
     pub name: String,
@@ -59,7 +60,7 @@ pub struct HeaderView {
 }
 
 /// Bytes: as text where they are UTF-8, else in base64.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
     /// UTF-8.
@@ -69,7 +70,9 @@ pub enum Payload {
 }
 
 impl Payload {
-    fn of(bytes: &[u8]) -> Self {
+    /// The bytes in the form that fits them.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
             Err(_) => Self::Base64(base64_simd::STANDARD.encode_to_string(bytes)),

@@ -12,9 +12,7 @@ use super::operation::{Need, Operation};
 use super::problem::{Kind, Problem};
 use super::{Interface, Shared};
 use crate::settings::Role;
-
-/// The target of log lines about changes; it is shown whatever the level.
-pub(crate) const AUDIT: &str = "kafkamq::audit";
+use crate::telemetry::AUDIT;
 
 /// Lets a request pass that keeps the rules.
 pub(super) async fn guard<B: MessageBody + 'static>(
@@ -109,12 +107,11 @@ fn admit(
 fn in_shape<B: MessageBody + 'static>(
     answered: ServiceResponse<B>,
 ) -> ServiceResponse<EitherBody<B, BoxBody>> {
-    let problem = match answered.response().error() {
-        Some(error) if error.as_error::<Problem>().is_none() => {
-            Problem::of_framework(answered.status(), error)
-        }
-        _ => return answered.map_into_left_body(),
+    let Some(error) = answered.response().error() else {
+        return answered.map_into_left_body();
     };
+    let own = error.as_error::<Problem>().cloned();
+    let problem = own.unwrap_or_else(|| Problem::of_framework(answered.status(), error));
     let problem = problem.at(answered.request().path());
     answered
         .into_response(problem.error_response())

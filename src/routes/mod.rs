@@ -9,16 +9,23 @@
 //! own.
 
 mod access;
+mod conditional;
+mod console;
+mod dead_letters;
 mod guard;
 mod health;
+mod log_level;
 mod metrics;
 mod openapi;
-#[allow(dead_code, reason = "resources to come use the rest")]
 mod operation;
-#[allow(dead_code, reason = "resources to come use the rest")]
+mod parameters;
+mod pipelines;
+#[allow(dead_code, reason = "the resource of configuration uses the rest")]
 mod problem;
+mod records;
 mod status;
 pub mod tls;
+mod topics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +37,9 @@ use arc_swap::ArcSwap;
 use self::operation::Operation;
 use self::problem::{Kind, Problem};
 use crate::actors::Router;
+use crate::dead_letters::DeadLetters;
 use crate::metrics::Metrics;
+use crate::telemetry::LogLevel;
 
 pub use access::Access;
 
@@ -43,6 +52,10 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Rules for callers; they may be replaced at any time.
     pub access: Arc<ArcSwap<Access>>,
+    /// The dead letters of the running configuration.
+    pub dead_letters: Arc<ArcSwap<DeadLetters>>,
+    /// The log filter of the process.
+    pub log_level: LogLevel,
 }
 
 /// Everything the interface offers, in the order of its documentation.
@@ -51,7 +64,12 @@ fn operations() -> Vec<Operation> {
         health::operations(),
         metrics::operations(),
         status::operations(),
+        topics::operations(),
+        pipelines::operations(),
+        dead_letters::operations(),
+        log_level::operations(),
         openapi::operations(),
+        console::operations(),
     ]
     .into_iter()
     .flatten()

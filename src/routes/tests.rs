@@ -11,6 +11,7 @@ use crate::actors::status::{
 use crate::settings::{Sources, load};
 
 mod access;
+mod resources;
 
 /// Nobody listens there.
 const ABSENT_BROKER: &str = "127.0.0.1:1";
@@ -25,11 +26,14 @@ fn shared(inputs: &str, folder: &std::path::Path) -> Shared {
     let settings = load(&Sources::new().text("test", text)).unwrap().settings;
     let metrics = Metrics::try_new().unwrap();
     let access = Arc::new(ArcSwap::from_pointee(Access::from(&settings.server)));
+    let dead_letters = Arc::new(ArcSwap::from_pointee(DeadLetters::of(&settings)));
     let router = Router::start(settings.into(), metrics.clone()).unwrap();
     Shared {
         router,
         metrics,
         access,
+        dead_letters,
+        log_level: LogLevel::of_process(),
     }
 }
 
@@ -207,6 +211,7 @@ fn full_status() -> ServiceStatus {
                 batches_in_flight: 1,
                 records_in_flight: 30,
                 bytes_in_flight: 30_720,
+                paused: false,
                 blocked_seconds: None,
             }],
             alarm: None,

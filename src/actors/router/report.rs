@@ -72,6 +72,11 @@ impl RouterActor {
                 > 0
         });
         let limited = input.limit.is_some();
+        let paused = input
+            .topics
+            .keys()
+            .any(|source| self.controls.topic(&source.topic).is_paused());
+        let held_up = held_up || paused;
         if !input.joined || lag == 0 || held_up || limited || committed != input.progress.0 {
             if committed != input.progress.0 {
                 input.alarm = None;

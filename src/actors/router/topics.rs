@@ -1,0 +1,28 @@
+//! What the router's handle gives to those who look at topics and scripts from outside.
+
+use std::sync::Arc;
+
+use super::Router;
+use crate::controls::Controls;
+use crate::routing::RouteTable;
+use crate::scripts::Scripts;
+
+impl Router {
+    /// The routes in force.
+    #[must_use]
+    pub fn routes(&self) -> Arc<RouteTable> {
+        Arc::clone(&self.directory.load().routes)
+    }
+
+    /// The scripts in force.
+    #[must_use]
+    pub const fn scripts(&self) -> &Arc<Scripts> {
+        &self.scripts
+    }
+
+    /// What operators do to single topics.
+    #[must_use]
+    pub const fn controls(&self) -> &Arc<Controls> {
+        &self.controls
+    }
+}

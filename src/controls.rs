@@ -1,0 +1,144 @@
+//! What operators do to single topics while they flow: stop reading them, and watch their records.
+//!
+//! The controls of a topic outlive its assignments and hold for all inputs that read it. The actor
+//! of a partition looks at two flags per batch; everything else happens only while somebody asks for
+//! it. Nothing here ever waits: a watcher that is slow misses records, the flow does not notice.
+
+mod tap;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+
+pub use tap::{Tap, TapOptions, TappedRecord};
+
+use self::tap::Watcher;
+use crate::record::RecordBatch;
+
+/// Taps that may be open at once, all topics together.
+pub const MAX_TAPS: usize = 16;
+
+/// All taps are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{MAX_TAPS} taps are open already")]
+pub struct TooManyTaps;
+
+/// The controls of all topics.
+#[derive(Debug, Default)]
+pub struct Controls {
+    topics: RwLock<HashMap<Arc<str>, Arc<TopicControl>>>,
+    taps: Arc<AtomicUsize>,
+}
+
+impl Controls {
+    /// The controls of one topic; made when they are first asked for.
+    #[must_use]
+    pub fn topic(&self, topic: &str) -> Arc<TopicControl> {
+        if let Some(known) = self.topics.read().get(topic) {
+            return Arc::clone(known);
+        }
+        let mut topics = self.topics.write();
+        Arc::clone(topics.entry(topic.into()).or_default())
+    }
+
+    /// The pause of a topic, if it is paused.
+    #[must_use]
+    pub fn pause_of(&self, topic: &str) -> Option<Pause> {
+        self.topics.read().get(topic)?.pause()
+    }
+
+    /// Watches records of a topic until the result is dropped.
+    ///
+    /// # Errors
+    /// When too many are being watched.
+    pub fn tap(&self, topic: &str, options: TapOptions) -> Result<Tap, TooManyTaps> {
+        let open = &self.taps;
+        open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
+            (open < MAX_TAPS).then_some(open + 1)
+        })
+        .map_err(|_| TooManyTaps)?;
+        Ok(Tap::open(self.topic(topic), Arc::clone(open), options))
+    }
+}
+
+/// Who stopped a topic, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub since: Instant,
+    /// Name of the caller.
+    pub by: String,
+}
+
+/// The controls of one topic.
+#[derive(Debug, Default)]
+pub struct TopicControl {
+    paused: AtomicBool,
+    pause: Mutex<Option<Pause>>,
+    tapped: AtomicBool,
+    watchers: Mutex<Vec<Watcher>>,
+}
+
+impl TopicControl {
+    /// Whether nothing may be read.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// The pause, if the topic is paused.
+    #[must_use]
+    pub fn pause(&self) -> Option<Pause> {
+        self.pause.lock().clone()
+    }
+
+    /// Stops reading after the batches that are on their way. A pause that is there stays.
+    pub fn stop(&self, by: &str) {
+        let mut pause = self.pause.lock();
+        pause.get_or_insert_with(|| Pause {
+            since: Instant::now(),
+            by: by.to_owned(),
+        });
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads again; partitions notice within a quarter of a second.
+    pub fn resume(&self) {
+        let mut pause = self.pause.lock();
+        *pause = None;
+        self.paused.store(false, Ordering::Relaxed);
+    }
+
+    /// Shows a batch to those who watch. Costs one look at a flag while nobody does.
+    pub fn offer(&self, batch: &RecordBatch) {
+        if !self.tapped.load(Ordering::Relaxed) {
+            return;
+        }
+        // Somebody comes or goes at this moment: no record is worth waiting for that.
+        let Some(mut watchers) = self.watchers.try_lock() else {
+            return;
+        };
+        let now = Instant::now();
+        for watcher in watchers.iter_mut() {
+            watcher.offer(batch, now);
+        }
+    }
+
+    fn add(&self, watcher: Watcher) {
+        let mut watchers = self.watchers.lock();
+        watchers.push(watcher);
+        self.tapped.store(true, Ordering::Relaxed);
+    }
+
+    fn remove(&self, id: u64) {
+        let mut watchers = self.watchers.lock();
+        watchers.retain(|watcher| watcher.id() != id);
+        self.tapped.store(!watchers.is_empty(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

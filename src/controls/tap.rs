@@ -1,0 +1,163 @@
+//! A sample of the records of a topic, for somebody who watches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::TopicControl;
+use crate::record::{Record, RecordBatch};
+
+/// Records that wait for the watcher; what comes while they are full is missed.
+const WAITING: usize = 64;
+
+/// How much of a topic is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TapOptions {
+    /// Records a second, at least 1.
+    pub rate: u32,
+    /// Only this partition.
+    pub partition: Option<i32>,
+    /// Longest part of a key, value or header that is copied, in bytes.
+    pub max_bytes: usize,
+}
+
+/// A record as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TappedRecord {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: Option<i64>,
+    /// Its key, or the beginning of it.
+    pub key: Option<Vec<u8>>,
+    /// Its value, or the beginning of it.
+    pub value: Option<Vec<u8>>,
+    /// Length of the value, in bytes.
+    pub value_bytes: usize,
+    /// Its headers, values cut like the value.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl TappedRecord {
+    fn of(record: &Record<'_>, partition: i32, max_bytes: usize) -> Self {
+        // Copied: a slice would keep the memory of its whole batch.
+        let cut = |bytes: &[u8]| bytes.get(..max_bytes).unwrap_or(bytes).to_vec();
+        Self {
+            partition,
+            offset: record.offset(),
+            timestamp_ms: record.timestamp_ms(),
+            key: record.key().map(cut),
+            value: record.value().map(cut),
+            value_bytes: record.value().map_or(0, <[u8]>::len),
+            headers: record
+                .headers()
+                .map(|(name, value)| (name.to_owned(), value.map(cut)))
+                .collect(),
+        }
+    }
+}
+
+/// The end that the flow knows.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    id: u64,
+    options: TapOptions,
+    sender: Sender<TappedRecord>,
+    seen: Arc<AtomicU64>,
+    /// Records that may be shown now, and since when that grows.
+    allowance: (f64, Instant),
+}
+
+impl Watcher {
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Shows as many records of the batch as the rate allows, spread over all of it.
+    pub(super) fn offer(&mut self, batch: &RecordBatch, now: Instant) {
+        let partition = batch.source().partition;
+        if self
+            .options
+            .partition
+            .is_some_and(|wanted| wanted != partition)
+        {
+            return;
+        }
+        self.seen.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        let rate = f64::from(self.options.rate.max(1));
+        let since = now.saturating_duration_since(self.allowance.1);
+        let allowance = (self.allowance.0 + since.as_secs_f64() * rate).min(rate);
+        self.allowance = (allowance, now);
+        let room = self.sender.capacity();
+        let take = (allowance as usize).min(room).min(batch.len());
+        for nth in 0..take {
+            let Some(record) = batch.get(nth * batch.len() / take) else {
+                return;
+            };
+            let shown = TappedRecord::of(&record, partition, self.options.max_bytes);
+            if self.sender.try_send(shown).is_err() {
+                return;
+            }
+            self.allowance.0 -= 1.0;
+        }
+    }
+}
+
+/// The watcher's end. The records stop being copied when it is dropped.
+#[derive(Debug)]
+pub struct Tap {
+    id: u64,
+    pub(super) receiver: Receiver<TappedRecord>,
+    seen: Arc<AtomicU64>,
+    control: Arc<TopicControl>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Tap {
+    pub(super) fn open(
+        control: Arc<TopicControl>,
+        open: Arc<AtomicUsize>,
+        options: TapOptions,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = channel(WAITING);
+        let seen = Arc::<AtomicU64>::default();
+        control.add(Watcher {
+            id,
+            options,
+            sender,
+            seen: Arc::clone(&seen),
+            allowance: (f64::from(options.rate.max(1)), Instant::now()),
+        });
+        Self {
+            id,
+            receiver,
+            seen,
+            control,
+            open,
+        }
+    }
+
+    /// The next record that is shown.
+    pub async fn next(&mut self) -> Option<TappedRecord> {
+        self.receiver.recv().await
+    }
+
+    /// Records that passed since the tap was opened, shown or not.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.control.remove(self.id);
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}

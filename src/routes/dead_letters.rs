@@ -1,0 +1,291 @@
+//! Dead letters: listed, shown, and sent back.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use super::operation::{Need, Operation};
+use super::parameters::within;
+use super::problem::{Kind, Problem};
+use crate::dead_letters::{
+    DeadLettersError, LetterDetail, LetterId, LetterSummary, Replay, ReplayReport, Selection,
+};
+use crate::settings::Role;
+use crate::sinks::dead_letter::Filter;
+
+/// A replay that takes longer goes on without its caller.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(20);
+const PAGE: u32 = 100;
+const PAGE_MAX: u32 = 1000;
+
+/// The operations on dead letters.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new(
+            Method::GET,
+            "/v1/dead-letters",
+            "listDeadLetters",
+            Need::Role(Role::Read),
+            list,
+        )
+        .about(
+            "Records that were given up",
+            "Without their content. Those that were replayed are left out unless asked for.",
+        )
+        .query::<ListQuery>()
+        .answers::<LetterPage>(200, "Some of them, oldest first.")
+        .refuses(&[409, 500]),
+        Operation::new(
+            Method::POST,
+            "/v1/dead-letters/replay",
+            "replayDeadLetters",
+            Need::Role(Role::Operate),
+            replay,
+        )
+        .about(
+            "Send letters back to where they came from",
+            "By their ids, or all that match. They are marked once the brokers have them. One \
+             replay runs at a time; one that takes longer than 20 seconds goes on by itself.",
+        )
+        .body::<ReplayRequest>("application/json")
+        .answers::<ReplayReport>(200, "What became of them.")
+        .answers::<Running>(202, "The replay goes on.")
+        .refuses(&[404, 409, 500]),
+        // Behind the fixed path, which would be an id otherwise.
+        Operation::new(
+            Method::GET,
+            "/v1/dead-letters/{id}",
+            "getDeadLetter",
+            Need::Role(Role::Operate),
+            show,
+        )
+        .about("One of them with its content", "")
+        .path_parameters::<LetterPath>()
+        .answers::<LetterDetail>(200, "The letter.")
+        .refuses(&[404, 409, 500]),
+    ]
+}
+
+/// Names a letter.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct LetterPath {
+    /// Its number, or `topic%2Fpartition%2Foffset` where letters are kept in a topic.
+    id: String,
+}
+
+/// Which letters, and how many of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// Only of this topic.
+    topic: Option<String>,
+    /// Only of this partition.
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    partition: Option<i32>,
+    /// Only of this input.
+    input: Option<String>,
+    /// Only from this stage.
+    stage: Option<String>,
+    /// Only with a reason that contains this.
+    reason: Option<String>,
+    /// Only given up at this time or later.
+    #[schemars(extend("format" = "date-time"))]
+    from: Option<String>,
+    /// Only given up before this time.
+    #[schemars(extend("format" = "date-time"))]
+    to: Option<String>,
+    /// Those that were replayed too.
+    replayed: Option<bool>,
+    /// Only after this one: the `next` of the page before.
+    after: Option<String>,
+    /// Letters at most, 100 by default.
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<u32>,
+}
+
+/// Which letters to replay: by id, or all that match.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct ReplayRequest {
+    /// These; whatever else is said about them is not looked at.
+    ids: Option<Vec<String>>,
+    /// Only of this topic.
+    topic: Option<String>,
+    /// Only of this partition.
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    partition: Option<i32>,
+    /// Only of this input.
+    input: Option<String>,
+    /// Only from this stage.
+    stage: Option<String>,
+    /// Only with a reason that contains this.
+    reason: Option<String>,
+    /// Only given up at this time or later.
+    #[schemars(extend("format" = "date-time"))]
+    from: Option<String>,
+    /// Only given up before this time.
+    #[schemars(extend("format" = "date-time"))]
+    to: Option<String>,
+    /// Those that were replayed before too.
+    again: bool,
+    /// Count only.
+    dry_run: bool,
+}
+
+/// Some letters.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LetterPage {
+    /// The letters.
+    letters: Vec<LetterSummary>,
+    /// What to ask for as `after` to see more; null if there are no more.
+    next: Option<String>,
+}
+
+/// A replay goes on.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Running {
+    /// Always true.
+    running: bool,
+}
+
+fn invalid(message: impl std::fmt::Display) -> Problem {
+    Problem::new(Kind::InvalidRequest, message.to_string())
+}
+
+fn time(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+    let parse = |text: &str| {
+        let time = text.parse::<jiff::Timestamp>();
+        time.map(|time| time.as_millisecond())
+            .map_err(|_| invalid(format!("`{name}` is no time such as 2026-07-30T12:00:00Z")))
+    };
+    text.map(parse).transpose()
+}
+
+fn partition(partition: Option<i32>) -> Result<Option<i32>, Problem> {
+    partition
+        .map(|partition| within("partition", Some(partition), 0, &(0..=i32::MAX)))
+        .transpose()
+}
+
+fn failed(error: DeadLettersError) -> Problem {
+    let kind = match &error {
+        DeadLettersError::NotKept | DeadLettersError::Busy(_) => Kind::Conflict,
+        DeadLettersError::WrongId(..) => Kind::NotFound,
+        _ => Kind::Internal,
+    };
+    if kind == Kind::Internal {
+        tracing::warn!(%error, "dead letters");
+    }
+    Problem::new(kind, error.to_string())
+}
+
+fn gone(_: actix_web::error::BlockingError) -> Problem {
+    Problem::new(Kind::Unavailable, "the service is stopping")
+}
+
+async fn list(
+    shared: web::Data<Shared>,
+    query: web::Query<ListQuery>,
+) -> Result<web::Json<LetterPage>, Problem> {
+    let query = query.into_inner();
+    let limit = within("limit", query.limit, PAGE, &(1..=PAGE_MAX))?;
+    let after = query
+        .after
+        .as_deref()
+        .map(str::parse::<LetterId>)
+        .transpose();
+    let after = after.map_err(invalid)?;
+    let filter = Filter {
+        from: time("from", query.from.as_deref())?,
+        to: time("to", query.to.as_deref())?,
+        partition: partition(query.partition)?,
+        topic: query.topic,
+        input: query.input,
+        stage: query.stage,
+        reason: query.reason,
+        after: None,
+        include_replayed: query.replayed.unwrap_or(false),
+    };
+    let letters = shared.dead_letters.load_full();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let page = web::block(move || letters.list(&filter, after.as_ref(), limit))
+        .await
+        .map_err(gone)?
+        .map_err(failed)?;
+    let last = page.entries.last().filter(|_| page.more);
+    Ok(web::Json(LetterPage {
+        next: last.map(|entry| entry.id.to_string()),
+        letters: page.entries.iter().map(LetterSummary::from).collect(),
+    }))
+}
+
+async fn show(
+    shared: web::Data<Shared>,
+    path: web::Path<LetterPath>,
+) -> Result<web::Json<LetterDetail>, Problem> {
+    let missing = || {
+        Problem::new(
+            Kind::NotFound,
+            format!("there is no dead letter `{}`", path.id),
+        )
+    };
+    let id: LetterId = path.id.parse().map_err(|_| missing())?;
+    let letters = shared.dead_letters.load_full();
+    let found = web::block(move || letters.get(&id))
+        .await
+        .map_err(gone)?
+        .map_err(failed)?;
+    let entry = found.ok_or_else(missing)?;
+    Ok(web::Json(LetterDetail::from(&entry)))
+}
+
+async fn replay(
+    shared: web::Data<Shared>,
+    request: web::Json<ReplayRequest>,
+) -> Result<HttpResponse, Problem> {
+    let request = request.into_inner();
+    let selection = match request.ids {
+        Some(ids) => {
+            let ids: Result<Vec<LetterId>, _> = ids.iter().map(|id| id.parse()).collect();
+            Selection::Ids(ids.map_err(|error| Problem::new(Kind::NotFound, error.to_string()))?)
+        }
+        None => Selection::Matching(Filter {
+            from: time("from", request.from.as_deref())?,
+            to: time("to", request.to.as_deref())?,
+            partition: partition(request.partition)?,
+            topic: request.topic,
+            input: request.input,
+            stage: request.stage,
+            reason: request.reason,
+            after: None,
+            include_replayed: request.again,
+        }),
+    };
+    let replay = Replay {
+        selection,
+        again: request.again,
+        dry_run: request.dry_run,
+    };
+    let letters = shared.dead_letters.load_full();
+    let running = web::block(move || {
+        let result = letters.replay(&replay, |_: &ReplayReport| ());
+        match &result {
+            Ok(report) => tracing::info!(
+                replayed = report.replayed,
+                failed = report.failed,
+                dry_run = replay.dry_run,
+                "dead letters replayed"
+            ),
+            Err(error) => tracing::warn!(%error, "a replay of dead letters failed"),
+        }
+        result
+    });
+    match tokio::time::timeout(REPLAY_PATIENCE, running).await {
+        Ok(ended) => Ok(HttpResponse::Ok().json(ended.map_err(gone)?.map_err(failed)?)),
+        Err(_) => Ok(HttpResponse::Accepted().json(Running { running: true })),
+    }
+}

@@ -1,0 +1,96 @@
+//! Parameters that several resources take, each with its schema, so that the description and the
+//! check are the same thing.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use kafkamq_point::Category;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error};
+
+use super::problem::{Kind, Problem};
+
+/// A category of points, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CategoryName(pub(super) Category);
+
+impl<'de> Deserialize<'de> for CategoryName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let known = Category::ALL.into_iter().find(|known| known.name() == text);
+        known
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is no category")))
+    }
+}
+
+impl JsonSchema for CategoryName {
+    fn schema_name() -> Cow<'static, str> {
+        "Category".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = Category::ALL
+            .iter()
+            .map(|category| category.name())
+            .collect();
+        json_schema!({ "type": "string", "enum": names })
+    }
+}
+
+/// Name of a script. Without `.p` at its end it is given one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ScriptName(pub(super) String);
+
+impl<'de> Deserialize<'de> for ScriptName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let begins = text
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !begins || text.len() > 128 || !text.bytes().all(plain) {
+            let message = "a name of a script has up to 128 letters, digits, `.`, `_` and `-`";
+            return Err(D::Error::custom(message));
+        }
+        let dot_p = if text.ends_with(".p") { "" } else { ".p" };
+        Ok(Self(format!("{text}{dot_p}")))
+    }
+}
+
+impl JsonSchema for ScriptName {
+    fn schema_name() -> Cow<'static, str> {
+        "ScriptName".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$" })
+    }
+}
+
+/// The value of a parameter, or its default, if it lies in its range.
+pub(super) fn within<T: PartialOrd + std::fmt::Display + Copy>(
+    name: &str,
+    value: Option<T>,
+    default: T,
+    range: &RangeInclusive<T>,
+) -> Result<T, Problem> {
+    let value = value.unwrap_or(default);
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let (least, most) = (range.start(), range.end());
+    Err(Problem::new(
+        Kind::InvalidRequest,
+        format!("`{name}` must be between {least} and {most}"),
+    ))
+}

@@ -1,0 +1,273 @@
+//! Trying a script on records without a trace.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::web;
+use base64_simd::STANDARD;
+use kafkamq_point::{Category, Point};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use crate::controls::TapOptions;
+use crate::parse::{Origin, build_point};
+use crate::routes::Shared;
+use crate::routes::operation::{Need, Operation};
+use crate::routes::parameters::{CategoryName, ScriptName, within};
+use crate::routes::problem::{Finding, Kind, Problem};
+use crate::routes::topics::known;
+use crate::scripts::{Evaluated, Trial, shown};
+use crate::settings::Role;
+
+/// Inputs of one trial.
+const RECORDS_MAX: usize = 1000;
+/// Records that are waited for.
+const TAPPED: u32 = 10;
+const TAPPED_MAX: u32 = 100;
+/// How long they are waited for.
+const TAP_PATIENCE: Duration = Duration::from_secs(5);
+const TAP_BYTES: usize = 1024 * 1024;
+/// Name of a script that has none.
+const NAMELESS: &str = "eval.p";
+
+pub(super) fn operations() -> [Operation; 1] {
+    [Operation::new(
+        Method::POST,
+        "/v1/pipelines/eval",
+        "evalPipeline",
+        Need::Role(Role::Operate),
+        eval,
+    )
+    .harmless()
+    .about(
+        "Try a script",
+        "A text, or a script in force, on records given here or tapped from a topic. It runs within \
+         the same budget and with the same services as in the flow, on points built as the route \
+         `custom` builds them, and leaves no trace: nothing is sent, and it has caches, windows and \
+         buckets of its own.",
+    )
+    .body::<Request>("application/json")
+    .answers::<Answer>(200, "What it made of each record.")
+    .refuses(&[404, 422, 429])]
+}
+
+/// What to run on what.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "EvalRequest")]
+struct Request {
+    /// Text of the script; without it the script in force called `name`.
+    #[serde(default)]
+    script: Option<String>,
+    /// Name of the script.
+    #[serde(default)]
+    name: Option<ScriptName>,
+    /// Category of the points, `logging` by default.
+    #[serde(default)]
+    category: Option<CategoryName>,
+    /// The records.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    records: Vec<Input>,
+    /// A topic to take records from, besides those given.
+    #[serde(default)]
+    tap: Option<String>,
+    /// Records to wait for, up to five seconds; 10 by default.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    count: Option<u32>,
+}
+
+/// A record: its value as text or as base64.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "EvalRecord")]
+struct Input {
+    /// The value.
+    #[serde(default)]
+    text: Option<String>,
+    /// The value in standard base64, in place of `text`.
+    #[serde(default)]
+    base64: Option<String>,
+    /// Its topic, `eval` by default.
+    #[serde(default)]
+    topic: Option<String>,
+}
+
+/// What the script made of the records.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EvalAnswer")]
+struct Answer {
+    /// One for each record, in order.
+    results: Vec<ResultView>,
+    /// What the caller should know besides.
+    warnings: Vec<String>,
+}
+
+/// What the script made of one record.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EvalResult")]
+struct ResultView {
+    /// Where a tapped record stood, as `topic/partition/offset`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<String>,
+    /// `kept`, `dropped`, or `failed`: kept as it was when the script stopped.
+    status: &'static str,
+    /// Whether the script dropped the point.
+    dropped: bool,
+    /// The points that go on: measurement, category, tags, fields, and the time in nanoseconds.
+    points: Vec<Value>,
+    /// Why it stopped early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Finding>,
+    /// How long it ran.
+    seconds: f64,
+}
+
+/// A point to run on, and where its record stood.
+struct Subject {
+    point: Point,
+    record: Option<String>,
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(Kind::InvalidRequest, detail)
+}
+
+fn given(input: Input, category: Category, offset: i64, now: i64) -> Result<Subject, Problem> {
+    let text = match (input.text, input.base64) {
+        (Some(text), None) => text,
+        (None, Some(base64)) => {
+            let bytes = STANDARD.decode_to_vec(base64);
+            let bytes = bytes.map_err(|_| invalid("`base64` is not standard base64"))?;
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+        _ => return Err(invalid("a record has either `text` or `base64`")),
+    };
+    let origin = Origin {
+        topic: input.topic.as_deref().unwrap_or("eval"),
+        partition: 0,
+        offset,
+    };
+    Ok(Subject {
+        point: build_point(&text, category, origin, now),
+        record: None,
+    })
+}
+
+async fn tapped(
+    shared: &Shared,
+    topic: &str,
+    count: u32,
+    category: Category,
+    now: i64,
+) -> Result<Vec<Subject>, Problem> {
+    known(shared, topic)?;
+    let options = TapOptions {
+        rate: TAPPED_MAX,
+        partition: None,
+        max_bytes: TAP_BYTES,
+    };
+    let tap = shared.router.controls().tap(topic, options);
+    let mut tap = tap.map_err(|error| Problem::new(Kind::TooMany, error.to_string()))?;
+    let end = Instant::now() + TAP_PATIENCE;
+    let mut subjects = Vec::new();
+    while subjects.len() < count as usize {
+        let Ok(Some(record)) = timeout_at(end, tap.next()).await else {
+            break;
+        };
+        let value = record.value.unwrap_or_default();
+        let origin = Origin {
+            topic,
+            partition: record.partition,
+            offset: record.offset,
+        };
+        subjects.push(Subject {
+            point: build_point(&String::from_utf8_lossy(&value), category, origin, now),
+            record: Some(format!("{topic}/{}/{}", record.partition, record.offset)),
+        });
+    }
+    Ok(subjects)
+}
+
+async fn eval(
+    shared: web::Data<Shared>,
+    request: web::Json<Request>,
+) -> Result<web::Json<Answer>, Problem> {
+    let request = request.into_inner();
+    let category = request
+        .category
+        .map_or(Category::Logging, |category| category.0);
+    if request.script.is_none() && request.name.is_none() {
+        return Err(invalid("either `script` or `name` is needed"));
+    }
+    if request.records.len() > RECORDS_MAX {
+        return Err(invalid(format!("`records` may hold up to {RECORDS_MAX}")));
+    }
+    let count = within("count", request.count, TAPPED, &(1..=TAPPED_MAX))?;
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let mut subjects = Vec::new();
+    for (offset, input) in (0..).zip(request.records) {
+        subjects.push(given(input, category, offset, now)?);
+    }
+    let mut warnings = Vec::new();
+    if let Some(topic) = &request.tap {
+        let tapped = tapped(&shared, topic, count, category, now).await?;
+        if tapped.len() < count as usize {
+            let (found, seconds) = (tapped.len(), TAP_PATIENCE.as_secs());
+            warnings.push(format!(
+                "{found} of {count} records passed within {seconds} s"
+            ));
+        }
+        subjects.extend(tapped);
+    }
+    let asked = subjects.len();
+    let name = request
+        .name
+        .map_or_else(|| NAMELESS.to_owned(), |name| name.0);
+    let scripts = std::sync::Arc::clone(shared.router.scripts());
+    // A script may take its time, and ask other hosts: not on a thread that serves others.
+    let results = web::block(move || {
+        let trial = Trial {
+            category,
+            name: &name,
+            text: request.script.as_deref(),
+        };
+        let (points, records): (Vec<Point>, Vec<_>) = subjects
+            .into_iter()
+            .map(|subject| (subject.point, subject.record))
+            .unzip();
+        let results = scripts.evaluate(trial, points)?;
+        Ok(results.into_iter().zip(records).collect::<Vec<_>>())
+    })
+    .await
+    .map_err(|_| Problem::new(Kind::Unavailable, "the service is stopping"))?
+    .map_err(super::refused)?;
+    if results.len() < asked {
+        let done = results.len();
+        warnings.push(format!("the time was up after {done} of {asked} records"));
+    }
+    let results = results
+        .into_iter()
+        .map(|(result, record)| result_view(&result, record))
+        .collect();
+    Ok(web::Json(Answer { results, warnings }))
+}
+
+fn result_view(result: &Evaluated, record: Option<String>) -> ResultView {
+    ResultView {
+        record,
+        status: match (&result.error, result.dropped) {
+            (Some(_), _) => "failed",
+            (None, true) => "dropped",
+            (None, false) => "kept",
+        },
+        dropped: result.dropped,
+        points: result.points.iter().map(shown).collect(),
+        error: result.error.as_deref().map(Finding::from),
+        seconds: result.took.as_secs_f64(),
+    }
+}
