@@ -6,6 +6,7 @@
 )]
 
 mod converting;
+mod routes;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -165,3 +165,76 @@ pub fn set_cluster(config: &mut ClientConfig, cluster: &ClusterSettings) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Settings, Sources, load};
+
+    fn settings(input: &str) -> Settings {
+        let text = format!(
+            "[[inputs.kafkamq]]\naddrs = [\"a:1\", \"b:2\"]\ngroup_id = \"g\"\n{input}\n[inputs.kafkamq.custom.log_topic_map]\nt = \"-\"\n"
+        );
+        load(&Sources::new().text("test", &text)).unwrap().settings
+    }
+
+    fn config(input: &str) -> ClientConfig {
+        let settings = settings(input);
+        consumer_config(&settings.inputs[0], &settings.limits)
+    }
+
+    #[test]
+    fn the_group_protocol_decides_who_shares_partitions_out_and_keeps_the_time() {
+        for (words, strategy) in [
+            ("", "range"),
+            ("assignor = \"roundrobin\"", "roundrobin"),
+            ("assignor = \"sticky\"", "cooperative-sticky"),
+            ("assignor = \"cooperative-sticky\"", "cooperative-sticky"),
+        ] {
+            let config = config(words);
+            assert_eq!(config.get("partition.assignment.strategy"), Some(strategy));
+            assert_eq!(config.get("session.timeout.ms"), Some("45000"));
+            assert_eq!(config.get("group.protocol"), None);
+        }
+        for (words, assignor) in [("", "range"), ("\nassignor = \"roundrobin\"", "uniform")] {
+            let config = config(&format!("group_protocol = \"consumer\"{words}"));
+            assert_eq!(config.get("group.protocol"), Some("consumer"));
+            assert_eq!(config.get("group.remote.assignor"), Some(assignor));
+            for key in [
+                "partition.assignment.strategy",
+                "session.timeout.ms",
+                "heartbeat.interval.ms",
+            ] {
+                assert_eq!(config.get(key), None, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_committed_that_is_not_settled_and_nothing_is_created() {
+        let config = config("group_instance_id = \"one\"\nclient_id = \"me\"");
+        for (key, value) in [
+            ("bootstrap.servers", "a:1,b:2"),
+            ("group.instance.id", "one"),
+            ("client.id", "me"),
+            ("enable.auto.offset.store", "false"),
+            ("allow.auto.create.topics", "false"),
+        ] {
+            assert_eq!(config.get(key), Some(value), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_missing_offset_is_told_to_the_client_where_it_knows_it() {
+        for (policy, told) in [
+            ("oldest", "earliest"),
+            ("newest", "latest"),
+            ("stop", "error"),
+            ("2025-01-31T08:00:00Z", "error"),
+            ("1h ago", "error"),
+        ] {
+            let config = config(&format!("offset_out_of_range = \"{policy}\""));
+            assert_eq!(config.get("auto.offset.reset"), Some(told), "{policy}");
+        }
+    }
+}

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -74,6 +74,7 @@ pub(super) struct PollContext {
     pub(super) initial: InitialOffset,
     /// Where a partition goes on whose committed offset no longer exists, if that is a time.
     pub(super) out_of_range: Option<InitialOffset>,
+    pub(super) rebuild: AtomicBool,
     pub(super) drain_timeout: Duration,
 }
 
@@ -142,32 +143,33 @@ impl PollContext {
         }
     }
 
-    /// Moves a partition whose offset no longer exists to where the operator wants it. Returns
-    /// whether it was moved.
-    pub(super) fn resume(
+    /// A partition's offset turned out not to exist. Returns whether it goes on by itself: at a
+    /// time, which the client does not know, so it is made anew and begins there.
+    pub(super) fn lost_offset(&self) -> bool {
+        let known = self.out_of_range.is_some();
+        self.rebuild.fetch_or(known, Ordering::AcqRel);
+        known
+    }
+
+    /// Whether a client has to be made anew since this was last asked.
+    pub(super) fn take_rebuild(&self) -> bool {
+        self.rebuild.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether a committed offset lies outside what the partition holds.
+    fn is_out_of_range(
         &self,
         consumer: &BaseConsumer<Self>,
         source: &TopicPartition,
-    ) -> Result<bool, KafkaError> {
-        let Some(policy) = self.out_of_range else {
-            return Ok(false);
-        };
-        let mut query = TopicPartitionList::with_capacity(1);
-        query
-            .add_partition_offset(&source.topic, source.partition, policy.query())
-            .map_err(KafkaError::from_client)?;
-        let Some((_, next)) = self.resolve(consumer, query).pop() else {
-            return Ok(false);
-        };
-        consumer
-            .seek(
-                &source.topic,
-                source.partition,
-                Offset::Offset(next.0),
-                Duration::ZERO,
-            )
-            .map_err(KafkaError::from_client)?;
-        Ok(true)
+        next: i64,
+    ) -> bool {
+        match consumer.fetch_watermarks(&source.topic, source.partition, POSITION_TIMEOUT) {
+            Ok((low, high)) => next < low || next > high,
+            Err(error) => {
+                self.listener.error(&KafkaError::from_client(error));
+                false
+            }
+        }
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
@@ -210,21 +212,25 @@ impl PollContext {
         for element in committed.elements() {
             let source = TopicPartition::new(element.topic(), element.partition());
             match element.offset() {
-                Offset::Offset(next) => {
-                    starts.insert(source, NextOffset(next));
-                }
+                Offset::Offset(next) => match self.out_of_range {
+                    Some(policy) if self.is_out_of_range(consumer, &source, next) => {
+                        tracing::warn!(
+                            partition = %source, committed = next, ?policy,
+                            "the committed offset no longer exists"
+                        );
+                        self.ask(&mut query, &source, policy.query());
+                    }
+                    _ => {
+                        starts.insert(source, NextOffset(next));
+                    }
+                },
                 _ if element.error().is_err() => {}
                 _ => {
                     if self.initial == InitialOffset::Oldest {
                         self.set(partitions, &source, Offset::Beginning);
                         continue;
                     }
-                    let at = self.initial.query();
-                    if let Err(error) =
-                        query.add_partition_offset(&source.topic, source.partition, at)
-                    {
-                        self.listener.error(&KafkaError::from_client(error));
-                    }
+                    self.ask(&mut query, &source, self.initial.query());
                 }
             }
         }
@@ -267,6 +273,12 @@ impl PollContext {
             fresh.extend(next.map(|next| (source, NextOffset(next))));
         }
         fresh
+    }
+
+    fn ask(&self, query: &mut TopicPartitionList, source: &TopicPartition, at: Offset) {
+        if let Err(error) = query.add_partition_offset(&source.topic, source.partition, at) {
+            self.listener.error(&KafkaError::from_client(error));
+        }
     }
 
     fn set(&self, partitions: &mut TopicPartitionList, source: &TopicPartition, at: Offset) {

@@ -173,16 +173,7 @@ impl PartitionReader {
                 ..
             }
         );
-        if !out_of_range {
-            return false;
-        }
-        match self.consumer.context().resume(&self.consumer, &self.source) {
-            Ok(moved) => moved,
-            Err(error) => {
-                tracing::warn!(partition = %self.source, %error, "cannot go on after an offset that no longer exists");
-                false
-            }
-        }
+        out_of_range && self.consumer.context().lost_offset()
     }
 
     /// Stores the offset that the next commit carries for this partition. Does nothing once the

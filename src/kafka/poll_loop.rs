@@ -4,7 +4,7 @@
 //! its own. Polling serves rebalances, statistics and errors, and keeps the member in its group
 //! however long destinations are away. The thread waits for nobody outside a rebalance.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -159,6 +159,7 @@ impl PollLoop {
             generation: Arc::clone(&self.generation),
             initial: self.options.initial,
             out_of_range: self.options.out_of_range,
+            rebuild: AtomicBool::new(false),
             drain_timeout: self.options.drain_timeout,
         };
         let consumer: BaseConsumer<PollContext> = self
@@ -223,6 +224,9 @@ impl PollLoop {
                 // Every partition's queue is split off before it is assigned. Should a record come
                 // here all the same, it is read again by a client that begins at what is committed.
                 Some(Ok(_)) => return Exit::Rebuild("a record reached the common queue"),
+            }
+            if consumer.context().take_rebuild() {
+                return Exit::Rebuild("an offset no longer exists");
             }
             loop {
                 match self.inbox.try_recv() {

@@ -558,3 +558,152 @@ fn old_keys_win_over_the_map() {
         ]
     );
 }
+
+#[test]
+fn a_begin_may_be_how_long_ago() {
+    let offsets = |value: &str| {
+        let toml = with_topic(&format!("offsets = {value}\noffset_out_of_range = {value}"));
+        let input = accept(&text(&toml)).settings.inputs.remove(0);
+        (input.offsets, input.out_of_range)
+    };
+    let hour = Offset::Ago(Duration::from_secs(3600));
+    assert_eq!(offsets("\"1h ago\""), (hour, OutOfRange::Resume(hour)));
+    let refused = refuse(&with_topic("offsets = \"long ago\""));
+    assert!(refused.contains("\"1h ago\""), "{refused}");
+}
+
+#[test]
+fn skywalking_topics_are_known_by_their_ends() {
+    let topics = |keys: &str, list: &str| {
+        let toml = input(&format!(
+            "[inputs.kafkamq.skywalking]\ndk_endpoint = \"http://localhost:1\"\n{keys}\ntopics = [{list}]"
+        ));
+        let route = accept(&text(&toml)).settings.inputs.remove(0).skywalking;
+        let topics = route.unwrap().topics.into_iter();
+        topics
+            .map(|topic| {
+                format!(
+                    "{} {:?} {}",
+                    topic.topic,
+                    topic.kind,
+                    topic.path.unwrap_or_default()
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let all = r#""skywalking-segments", "west.skywalking-metrics", "skywalking-profilings", "skywalking-managements",
+        "skywalking-meters", "skywalking-logging", "skywalking-logs", "skywalking-logs-json", "^mirror-.*skywalking-segments$""#;
+    insta::assert_snapshot!(topics("namespace = \"eu\"", all), @r"
+    eu-skywalking-segments Segments /v3/trace
+    eu-west.skywalking-metrics Metrics /v3/metric
+    eu-skywalking-profilings Profilings /v3/profiling
+    eu-skywalking-managements Managements 
+    eu-skywalking-meters Meters 
+    eu-skywalking-logging Logs /v3/logging
+    eu-skywalking-logs Logs /v3/logging
+    eu-skywalking-logs-json LogsJson /v3/logging
+    ^mirror-.*skywalking-segments$ Segments /v3/trace
+    ");
+    insta::assert_snapshot!(topics("target = \"oap\"\nmeters = \"points\"", all), @r"
+    skywalking-segments Segments /v3/segment
+    west.skywalking-metrics Metrics 
+    skywalking-profilings Profilings 
+    skywalking-managements Managements /v3/management
+    skywalking-meters MetersToPoints 
+    skywalking-logging Logs /v3/logs
+    skywalking-logs Logs /v3/logs
+    skywalking-logs-json LogsJson /v3/logs
+    ^mirror-.*skywalking-segments$ Segments /v3/segment
+    ");
+    let own = "topic_paths = { \"spans\" = \"/v3/trace\", \"skywalking-meters\" = \"/meters\" }";
+    insta::assert_snapshot!(topics(own, r#""spans", "skywalking-meters""#), @r"
+    spans Other /v3/trace
+    skywalking-meters Meters /meters
+    ");
+    let unknown = input(
+        "[inputs.kafkamq.skywalking]\ndk_endpoint = \"http://localhost:1\"\ntopics = [\"spans\"]",
+    );
+    assert!(refuse(&unknown).contains("nothing says which path the records of `spans` go to"));
+}
+
+#[test]
+fn patterns_are_checked_and_obey_the_rules_of_topics() {
+    let broken = input(
+        "exclude_topics = [\"a(\"]\n[inputs.kafkamq.jaeger]\ndk_endpoint = \"http://localhost:1\"\ntopics = [\"^b[\"]",
+    );
+    let refused = refuse(&broken);
+    for pattern in ["`a(`", "`^b[`"] {
+        assert!(
+            refused.contains(&format!("{pattern} is no regular expression")),
+            "{refused}"
+        );
+    }
+    let toml = input(
+        "[inputs.kafkamq.topics.\"app-1\"]\nlimit_sec = 7\n[inputs.kafkamq.topics.\"^app-\"]\nlimit_sec = 8\n\
+         [inputs.kafkamq.custom.log_topic_map]\n\"^app-\" = \"x.p\"",
+    );
+    let loaded = accept(&text(&toml));
+    assert_eq!(loaded.warnings.0, []);
+    let limit = |topic| loaded.settings.inputs[0].flow(topic).limit_records;
+    assert_eq!(
+        (limit("app-1"), limit("app-2"), limit("web")),
+        (Some(7), Some(8), None)
+    );
+    assert_eq!(loaded.settings.inputs[0].selection().patterns.len(), 1);
+}
+
+#[test]
+fn lanes_have_requests_to_run_in() {
+    let concurrency = |keys: &str| {
+        let toml = input(&format!(
+            "[inputs.kafkamq.jaeger]\ndk_endpoint = \"http://localhost:1\"\ntopics = [\"a\"]\n{keys}"
+        ));
+        let route = accept(&text(&toml))
+            .settings
+            .inputs
+            .remove(0)
+            .jaeger
+            .unwrap();
+        (route.threads, route.http.concurrency)
+    };
+    assert_eq!(concurrency(""), (0, 16));
+    assert_eq!(concurrency("thread = 64"), (64, 64));
+    assert_eq!(concurrency("thread = 64\nconcurrency = 8"), (64, 8));
+}
+
+#[test]
+fn every_category_has_a_map_and_unknown_record_fields_are_named() {
+    let maps = [
+        "log",
+        "metric",
+        "rum",
+        "object",
+        "custom_object",
+        "network",
+        "keyevent",
+        "security",
+        "tracing",
+        "profiling",
+    ];
+    let lines: Vec<_> = maps
+        .iter()
+        .map(|name| format!("{name}_topic_map = {{ \"{name}\" = \"\" }}"))
+        .collect();
+    let toml = input(&format!("[inputs.kafkamq.custom]\n{}", lines.join("\n")));
+    let custom = accept(&text(&toml))
+        .settings
+        .inputs
+        .remove(0)
+        .custom
+        .unwrap();
+    let categories: std::collections::BTreeSet<_> = custom
+        .topics
+        .iter()
+        .map(|topic| topic.category.name())
+        .collect();
+    assert_eq!(categories.len(), maps.len());
+    let wrong =
+        input("[inputs.kafkamq.custom]\nrecord_fields = [\"value\"]\nlog_topic_map = { a = \"\" }");
+    assert!(refuse(&wrong).contains("`value` is none of `key`, `headers`, `timestamp`"));
+}

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 /// An input with one block of its own.
-fn input(rig: &Rig, name: &str, block: &str) -> String {
+pub(super) fn input(rig: &Rig, name: &str, block: &str) -> String {
     format!(
         "[[inputs.kafkamq]]\nname = \"{name}\"\naddrs = [\"{}\"]\ngroup_id = \"{name}\"\noffsets = \"oldest\"\n{block}",
         rig.broker.bootstrap()
