@@ -7,27 +7,42 @@ use anyhow::{Result, bail};
 
 use crate::paths::{Missing, cache, free_port, home};
 
-/// An interpreter that has the agents of `agents/requirements.txt`.
+/// An interpreter with everything that one script of `agents/` needs.
 #[derive(Debug)]
 pub struct Agents {
     python: PathBuf,
+    script: PathBuf,
 }
 
 impl Agents {
-    /// Makes the environment with `pip`, unless the cache has it. The inner error tells what the
+    /// `agents.py`: the agents of SkyWalking and OpenTelemetry. The inner error tells what the
     /// machine lacks.
     ///
     /// # Errors
     /// The cache cannot be written.
     pub fn installed() -> Result<Result<Self, Missing>> {
-        let requirements = home().join("agents/requirements.txt");
-        let folder = cache().join("agents");
+        Self::of("agents", "requirements.txt")
+    }
+
+    /// `spans.py`: the exporters of Jaeger and Zipkin, which need older packages.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub fn exporters() -> Result<Result<Self, Missing>> {
+        Self::of("spans", "spans-requirements.txt")
+    }
+
+    /// Makes the environment with `pip`, unless the cache has it.
+    fn of(name: &str, requirements: &str) -> Result<Result<Self, Missing>> {
+        let script = home().join(format!("agents/{name}.py"));
+        let requirements = home().join("agents").join(requirements);
+        let folder = cache().join(name);
         let python = folder.join("bin/python");
         // Written last, with what was asked for then.
         let mark = folder.join("installed.txt");
         let wanted = std::fs::read_to_string(&requirements)?;
         if std::fs::read_to_string(&mark).is_ok_and(|there| there == wanted) {
-            return Ok(Ok(Self { python }));
+            return Ok(Ok(Self { python, script }));
         }
         std::fs::create_dir_all(cache())?;
         let steps: [(&Path, Vec<String>); 2] = [
@@ -58,7 +73,7 @@ impl Agents {
             return Ok(Err(Missing(what)));
         }
         std::fs::write(mark, wanted)?;
-        Ok(Ok(Self { python }))
+        Ok(Ok(Self { python, script }))
     }
 
     /// A free port for the receiver, which the script opens.
@@ -69,23 +84,36 @@ impl Agents {
         free_port()
     }
 
-    /// Runs `agents/agents.py` to its end; returns what it printed.
+    /// Runs the script to its end; returns the last line it printed.
     ///
     /// # Errors
     /// It found something wrong; the message holds what.
     pub fn run(&self, bootstrap: &str, namespace: &str, port: u16) -> Result<String> {
+        let text = self.call(bootstrap, namespace, port, &[])?;
+        Ok(text.lines().last().unwrap_or_default().to_owned())
+    }
+
+    /// The inputs that `spans.py` wants a service to have, as TOML.
+    ///
+    /// # Errors
+    /// It does not tell.
+    pub fn inputs(&self, bootstrap: &str, namespace: &str, port: u16) -> Result<String> {
+        self.call(bootstrap, namespace, port, &["--inputs"])
+    }
+
+    fn call(&self, bootstrap: &str, namespace: &str, port: u16, more: &[&str]) -> Result<String> {
         let output = Command::new(&self.python)
-            .arg(home().join("agents/agents.py"))
+            .arg(&self.script)
             .args(["--bootstrap", bootstrap, "--namespace", namespace])
             .args(["--port", &port.to_string()])
+            .args(more)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null())
             .output()?;
         if !output.status.success() {
             bail!("the agents: {}", said(&output));
         }
-        let text = String::from_utf8_lossy(&output.stdout);
-        Ok(text.lines().last().unwrap_or_default().to_owned())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
 

@@ -11,6 +11,7 @@ pub struct Config {
     bootstrap: String,
     group: String,
     kind: String,
+    offsets: String,
     output: String,
     output_lines: Vec<String>,
     input: Vec<String>,
@@ -27,12 +28,27 @@ impl Config {
             bootstrap: bootstrap.to_owned(),
             group: group.to_owned(),
             kind: "datakit".to_owned(),
+            offsets: "-2".to_owned(),
             output: output.to_owned(),
             output_lines: Vec::new(),
             input: Vec::new(),
             routes: Vec::new(),
             tables: Vec::new(),
         }
+    }
+
+    /// Another consumer group.
+    #[must_use]
+    pub fn group(mut self, group: &str) -> Self {
+        group.clone_into(&mut self.group);
+        self
+    }
+
+    /// Another beginning than the oldest record, as TOML.
+    #[must_use]
+    pub fn offsets(mut self, offsets: &str) -> Self {
+        offsets.clone_into(&mut self.offsets);
+        self
     }
 
     /// Adds a line to the input.
@@ -105,8 +121,8 @@ impl Config {
         }
         writeln!(
             text,
-            "[[inputs.kafkamq]]\naddrs = [\"{}\"]\ngroup_id = \"{}\"\noffsets = -2",
-            self.bootstrap, self.group
+            "[[inputs.kafkamq]]\naddrs = [\"{}\"]\ngroup_id = \"{}\"\noffsets = {}",
+            self.bootstrap, self.group, self.offsets
         )?;
         for line in &self.input {
             writeln!(text, "{line}")?;

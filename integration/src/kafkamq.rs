@@ -37,7 +37,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Kafkamq {
     process: Guarded,
-    config: PathBuf,
+    configs: Vec<PathBuf>,
     log: PathBuf,
     port: u16,
     agent: ureq::Agent,
@@ -52,6 +52,32 @@ impl Kafkamq {
     pub fn start(config: &Config, dir: &Path, name: &str) -> Result<Self> {
         let port = free_port()?;
         let file = config.write(dir, name, port)?;
+        Self::start_files(vec![file], port, dir, name)
+    }
+
+    /// Starts the service with a file of somebody's own, and a second one for what has to be the
+    /// test's: the server's port, the folders, and an output of kind `datakit` at `output`.
+    ///
+    /// # Errors
+    /// It does not start; the message holds its output.
+    pub fn start_with(file: &Path, output: &str, dir: &Path, name: &str) -> Result<Self> {
+        let port = free_port()?;
+        let own = dir.join(format!("{name}.toml"));
+        std::fs::create_dir_all(dir.join("pipeline"))?;
+        std::fs::write(
+            &own,
+            format!(
+                "[server]\nlisten = \"127.0.0.1:{port}\"\n\
+                 [dead_letter]\npath = \"{dir}/{name}-dead-letter\"\n\
+                 [pipeline]\npath = \"{dir}/pipeline\"\n\
+                 [output]\nendpoint = \"{output}\"\n",
+                dir = dir.display()
+            ),
+        )?;
+        Self::start_files(vec![file.to_owned(), own], port, dir, name)
+    }
+
+    fn start_files(configs: Vec<PathBuf>, port: u16, dir: &Path, name: &str) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -59,8 +85,8 @@ impl Kafkamq {
             .build()
             .new_agent();
         let kafkamq = Self {
-            process: Self::spawn(&file, &log)?,
-            config: file,
+            process: Self::spawn(&configs, &log)?,
+            configs,
             log,
             port,
             agent,
@@ -68,16 +94,16 @@ impl Kafkamq {
         kafkamq.started()
     }
 
-    fn spawn(config: &Path, log: &Path) -> Result<Guarded> {
+    fn spawn(configs: &[PathBuf], log: &Path) -> Result<Guarded> {
         let path = match std::env::var_os("KAFKAMQ_BINARY") {
             Some(path) => PathBuf::from(path),
             None => binary("kafkamq")?,
         };
-        let arguments = [
-            "run".into(),
-            "--config".into(),
-            config.display().to_string(),
-        ];
+        let mut arguments = vec!["run".to_owned()];
+        for config in configs {
+            arguments.push("--config".to_owned());
+            arguments.push(config.display().to_string());
+        }
         Guarded::start(&path, &arguments, log)
     }
 
@@ -109,7 +135,7 @@ impl Kafkamq {
     /// It does not start.
     pub fn start_again(self) -> Result<Self> {
         let next = Self {
-            process: Self::spawn(&self.config, &self.log)?,
+            process: Self::spawn(&self.configs, &self.log)?,
             ..self
         };
         next.started()
