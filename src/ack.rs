@@ -18,6 +18,9 @@ pub enum Resolution {
     Settled,
     /// All shares are gone and some records are still open; they have to be sent again.
     Incomplete,
+    /// The same, but by intention: work was called back because the configuration changed under it.
+    /// Nothing failed.
+    Recalled,
 }
 
 /// Told exactly once how a batch ended; runs on whichever thread settled or dropped last.
@@ -61,6 +64,7 @@ pub struct BatchAck {
     /// This batch's part of [`Assignment::made_bytes`].
     made_bytes: AtomicUsize,
     assignment: Arc<Assignment>,
+    recalled: AtomicBool,
     on_resolved: OnResolved,
 }
 
@@ -88,6 +92,7 @@ impl BatchAck {
             shares: AtomicU32::new(1),
             resolved: AtomicBool::new(false),
             made_bytes: AtomicUsize::new(0),
+            recalled: AtomicBool::new(false),
             assignment,
             on_resolved,
         });
@@ -188,6 +193,12 @@ impl AckShare {
         total.fetch_add(bytes, Ordering::AcqRel);
     }
 
+    /// States that this work is given back on purpose, so that dropping it is no failure. What is
+    /// open when the last share is gone is sent again at once and by the routes of that moment.
+    pub fn recall(&self) {
+        self.ack.recalled.store(true, Ordering::Release);
+    }
+
     /// Whether the partition was taken away meanwhile, so that further work for it is useless.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -201,6 +212,8 @@ impl Drop for AckShare {
             let settled = self.ack.unsettled.load(Ordering::Acquire) == 0;
             self.ack.resolve(if settled {
                 Resolution::Settled
+            } else if self.ack.recalled.load(Ordering::Acquire) {
+                Resolution::Recalled
             } else {
                 Resolution::Incomplete
             });
@@ -247,6 +260,19 @@ mod tests {
         drop(share);
         assert_eq!(resolutions.try_recv(), Ok(Resolution::Incomplete));
         assert_eq!(ack.settled_prefix(), 1);
+        assert!(!ack.is_settled(1));
+    }
+
+    #[test]
+    fn recalled_work_is_no_failure_and_not_settled() {
+        let (ack, share, resolutions) = open(2);
+        let other = share.share();
+        share.settle(0);
+        other.recall();
+        drop(other);
+        assert!(resolutions.try_recv().is_err());
+        drop(share);
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Recalled));
         assert!(!ack.is_settled(1));
     }
 

@@ -14,9 +14,10 @@ use arc_swap::ArcSwap;
 use crate::actors::{Router, StartError};
 use crate::dead_letters::DeadLetters;
 use crate::metrics::Metrics;
+use crate::reconfiguration::Reconfiguration;
 use crate::routes::tls::{ServerTlsError, remember_client, server_config};
 use crate::routes::{Access, Shared, configure};
-use crate::settings::Settings;
+use crate::settings::{Loaded, Sources};
 use crate::telemetry::LogLevel;
 
 /// Seconds that open connections of the HTTP server are given to finish.
@@ -57,23 +58,37 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the service described by `settings`. Must be called inside an actix system. Brokers
-    /// and destinations need not be there.
+    /// Starts the service described by `loaded`, which was read from `sources`. Must be called
+    /// inside an actix system. Brokers and destinations need not be there.
     ///
     /// # Errors
     /// When the settings cannot be used or the address is taken.
-    pub fn start(settings: Settings) -> Result<Self, AppError> {
+    pub fn start(loaded: Loaded, sources: Sources) -> Result<Self, AppError> {
         let metrics = Metrics::try_new()?;
-        let settings = Arc::new(settings);
+        let settings = Arc::new(loaded.settings.clone());
         let listen = settings.server.listen;
         let router = Router::start(Arc::clone(&settings), metrics.clone())?;
+        let configuration = Reconfiguration::new(router.clone(), metrics.clone(), loaded, sources);
         let shared = Shared {
             router: router.clone(),
+            configuration: configuration.clone(),
             metrics,
             access: Arc::new(ArcSwap::from_pointee(Access::from(&settings.server))),
             dead_letters: Arc::new(ArcSwap::from_pointee(DeadLetters::of(&settings))),
             log_level: LogLevel::of_process(),
         };
+        let access = Arc::clone(&shared.access);
+        let log_level = shared.log_level.clone();
+        configuration.listen(move |settings| {
+            access.store(Access::from(&settings.server).into());
+            if let Err(error) = log_level.configure(&settings.log.level) {
+                tracing::error!(%error, "the log level stays as it is");
+            }
+        });
+        actix_rt::spawn(configuration.clone().watch());
+        configuration
+            .reload_on_hangup()
+            .map_err(AppError::Signals)?;
         let body_bytes = usize::try_from(settings.server.max_body_bytes).unwrap_or(usize::MAX);
         let server =
             HttpServer::new(move || App::new().configure(configure(shared.clone(), body_bytes)))
@@ -131,10 +146,10 @@ impl Service {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(settings: Settings) -> Result<(), AppError> {
+pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
     let system = actix_rt::System::new();
     system.block_on(async {
-        let service = Service::start(settings)?;
+        let service = Service::start(loaded, sources)?;
         stop_requested().await.map_err(AppError::Signals)?;
         service.stop().await;
         Ok(())

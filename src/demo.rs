@@ -49,14 +49,15 @@ pub fn run(options: DemoOptions) -> anyhow::Result<bool> {
             .with_context(|| format!("topic {}", topic.name))?;
     }
     let testbed = Testbed::start(HandleOptions::default()).context("the receivers")?;
-    let settings = config::settings(&broker.bootstrap(), &testbed.addresses(), scripts.path())?;
-    telemetry::init(&settings.log)?;
+    let (loaded, sources) =
+        config::load(&broker.bootstrap(), &testbed.addresses(), scripts.path())?;
+    telemetry::init(&loaded.settings.log)?;
 
     let account = Arc::new(Account::new());
     let producing = spawn_producer(&broker.bootstrap(), &options, Arc::clone(&account))?;
     let system = actix_rt::System::new();
     let complete = system.block_on(async {
-        let service = Service::start(settings)?;
+        let service = Service::start(loaded, sources)?;
         progress::introduce(&broker.bootstrap(), service.address(), &testbed.addresses());
         let ended = watch(&account, &testbed, &options).await;
         service.stop().await;

@@ -29,6 +29,7 @@ pub mod kafka;
 pub mod metrics;
 pub mod offsets;
 pub mod parse;
+pub mod reconfiguration;
 pub mod record;
 pub mod routes;
 pub mod routing;

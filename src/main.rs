@@ -11,9 +11,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Where the commands that run actors lead to.
 const ENTRIES: Entries = Entries {
-    run: |loaded, _| {
+    run: |loaded, sources| {
         telemetry::init(&loaded.settings.log)?;
-        Ok(app::run(loaded.settings)?)
+        Ok(app::run(loaded, sources)?)
     },
     demo: demo::run,
 };

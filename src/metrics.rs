@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use prometheus::core::Collector;
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
     Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, IntGaugeVec, Opts, Registry,
@@ -18,6 +18,9 @@ use prometheus::{
 const DELIVERY_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
 ];
+
+/// Seconds; most changes touch nothing but memory, some wait for records in flight.
+const RELOAD_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
 
 /// How a record ended. The outcomes of all records received add up to the settled ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,6 +90,7 @@ pub struct Definition {
 pub struct Metrics {
     registry: Registry,
     definitions: Arc<[Definition]>,
+    labelled: Arc<[Box<dyn Labelled>]>,
     /// Records read from Kafka.
     pub records_received: IntCounterVec,
     /// Bytes of keys and values read from Kafka.
@@ -143,6 +147,12 @@ pub struct Metrics {
     pub split_failures: IntCounterVec,
     /// Number of the configuration revision that runs.
     pub config_revision: IntGauge,
+    /// Whether the last attempt to change the configuration succeeded.
+    pub config_last_reload_success: IntGauge,
+    /// Attempts to change the configuration, by who made them and how they ended.
+    pub config_reloads: IntCounterVec,
+    /// Time of a change of the configuration.
+    pub config_reload_seconds: Histogram,
     /// The original's counter.
     pub original_messages: IntCounterVec,
     /// The original's counter.
@@ -165,6 +175,7 @@ impl Metrics {
         let add = Adder {
             registry: &registry,
             definitions: RefCell::default(),
+            labelled: RefCell::default(),
         };
         let build = add.gauges(
             "kafkamq_build_info",
@@ -312,6 +323,20 @@ impl Metrics {
                 "kafkamq_config_revision",
                 "Number of the configuration revision that runs.",
             )?,
+            config_last_reload_success: add.gauge(
+                "kafkamq_config_last_reload_success",
+                "1 if the last attempt to change the configuration succeeded or there was none.",
+            )?,
+            config_reloads: add.counters(
+                "kafkamq_config_reloads_total",
+                "Attempts to change the configuration, by origin and result.",
+                &["origin", "result"],
+            )?,
+            config_reload_seconds: add.histogram(
+                "kafkamq_config_reload_seconds",
+                "Time from a request to change the configuration until the change is in force.",
+                &RELOAD_BUCKETS,
+            )?,
             original_messages: add.counters(
                 "datakit_input_kafkamq_consumer_message_total",
                 "Kafka records handled, by status.",
@@ -323,8 +348,10 @@ impl Metrics {
             )?,
             registry: registry.clone(),
             definitions: Arc::default(),
+            labelled: Arc::default(),
         };
         metrics.definitions = add.definitions.take().into();
+        metrics.labelled = add.labelled.take().into();
         #[cfg(target_os = "linux")]
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
@@ -338,6 +365,13 @@ impl Metrics {
         &self.definitions
     }
 
+    /// Removes every series whose label `label` is `value`, because what it counted is gone.
+    pub fn forget(&self, label: &str, value: &str) {
+        for series in &*self.labelled {
+            series.forget(label, value);
+        }
+    }
+
     /// The registry, for the exporter.
     #[must_use]
     pub const fn registry(&self) -> &Registry {
@@ -345,9 +379,47 @@ impl Metrics {
     }
 }
 
+/// A metric with labels, whatever it counts.
+trait Labelled: Send + Sync {
+    /// Removes the series with this value of a label.
+    fn forget(&self, label: &str, value: &str);
+}
+
+impl<B: MetricVecBuilder> Labelled for MetricVec<B> {
+    fn forget(&self, label: &str, value: &str) {
+        let described = self.desc();
+        let Some(names) = described
+            .first()
+            .map(|described| &described.variable_labels)
+        else {
+            return;
+        };
+        if !names.iter().any(|name| name == label) {
+            return;
+        }
+        for family in self.collect() {
+            for metric in family.get_metric() {
+                let of = |name: &String| {
+                    let mut pairs = metric.get_label().iter();
+                    pairs
+                        .find(|pair| pair.name() == name)
+                        .map(|pair| pair.value())
+                };
+                let values: Vec<&str> = names.iter().filter_map(of).collect();
+                let mut labels = names.iter().zip(&values);
+                let meant = labels.any(|(name, is)| name == label && *is == value);
+                if meant && let Err(error) = self.remove_label_values(&values) {
+                    tracing::debug!(%error, "a series is gone already");
+                }
+            }
+        }
+    }
+}
+
 struct Adder<'a> {
     registry: &'a Registry,
     definitions: RefCell<Vec<Definition>>,
+    labelled: RefCell<Vec<Box<dyn Labelled>>>,
 }
 
 impl Adder<'_> {
@@ -378,6 +450,7 @@ impl Adder<'_> {
         labels: &[&str],
     ) -> Result<IntCounterVec, prometheus::Error> {
         let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.labelled.borrow_mut().push(Box::new(metric.clone()));
         self.add("counter", metric)
     }
 
@@ -392,6 +465,7 @@ impl Adder<'_> {
         labels: &[&str],
     ) -> Result<IntGaugeVec, prometheus::Error> {
         let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.labelled.borrow_mut().push(Box::new(metric.clone()));
         self.add("gauge", metric)
     }
 
@@ -402,7 +476,18 @@ impl Adder<'_> {
         labels: &[&str],
     ) -> Result<CounterVec, prometheus::Error> {
         let metric = CounterVec::new(Opts::new(name, help), labels)?;
+        self.labelled.borrow_mut().push(Box::new(metric.clone()));
         self.add("counter", metric)
+    }
+
+    fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> Result<Histogram, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.add("histogram", Histogram::with_opts(options)?)
     }
 
     fn histograms(
@@ -413,7 +498,9 @@ impl Adder<'_> {
         buckets: &[f64],
     ) -> Result<HistogramVec, prometheus::Error> {
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.add("histogram", HistogramVec::new(options, labels)?)
+        let metric = HistogramVec::new(options, labels)?;
+        self.labelled.borrow_mut().push(Box::new(metric.clone()));
+        self.add("histogram", metric)
     }
 }
 

@@ -6,18 +6,21 @@ mod runtime;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use kafkamq_pipeline::Engine;
 use kafkamq_pipeline::aggregate::{AggregateSink, Aggregator};
 use kafkamq_pipeline::http::{ClientLimits, GuardedClient, HttpAccess, HttpPolicy};
 use kafkamq_pipeline::manager::{
-    Change, DefaultScripts, LoadReport, Namespace, ScriptStore, Snapshot, read_folder,
+    Change, DefaultScripts, FolderContents, FolderProblem, LoadReport, Namespace, ScriptProblem,
+    ScriptStore, Snapshot, read_folder,
 };
 use kafkamq_pipeline::net::{GeoDatabase, GeoError};
 use kafkamq_pipeline::refer_table::{ReferTables, TableError, TableSet};
-use kafkamq_point::{Category, Point};
+use kafkamq_point::{Category, Point, Text};
 use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
 
 pub use runtime::{Evaluated, GivenScript, Origin as ScriptOrigin, Trial, TrialError, shown};
 
@@ -64,15 +67,85 @@ impl AggregateSink for Outbox {
 /// Script texts by category and name.
 type Texts = BTreeMap<Category, BTreeMap<String, String>>;
 
+/// The scripts that one revision of the configuration works with. Scripts may change under it; a
+/// revision that changes scripts and routes together begins a new one, so that no record meets the
+/// scripts of one with the routes of the other.
+#[derive(Debug)]
+pub struct ScriptsInForce(ArcSwap<Snapshot>);
+
+impl ScriptsInForce {
+    /// The scripts as they are now; taken once per batch.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
+
 /// The scripts in force and the engine they run in.
 #[derive(Debug)]
 pub struct Scripts {
     store: ScriptStore,
-    folder: PathBuf,
-    /// The texts loaded last, to notice changes.
-    loaded: Mutex<Texts>,
-    aggregator: Aggregator,
+    in_force: Mutex<Arc<ScriptsInForce>>,
+    state: Mutex<State>,
     outbox: Arc<Outbox>,
+}
+
+/// What was loaded last, to notice changes.
+#[derive(Debug)]
+struct State {
+    settings: PipelineSettings,
+    texts: Texts,
+    aggregator: Aggregator,
+}
+
+/// What a change of the settings or of the folder makes of the scripts, checked and not in force.
+pub struct PreparedScripts {
+    settings: PipelineSettings,
+    contents: FolderContents,
+    /// Given only if the engine has to change.
+    engine: Option<(Engine, Aggregator)>,
+    problems: Vec<ScriptProblem>,
+    changed: Vec<String>,
+}
+
+impl std::fmt::Debug for PreparedScripts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreparedScripts")
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PreparedScripts {
+    /// Whether anything would change.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.engine.is_some() || !self.changed.is_empty()
+    }
+
+    /// Whether the engine is set up anew: its services or the tags of aggregated points change.
+    #[must_use]
+    pub const fn changes_engine(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// Scripts that are added, changed or removed, as `category/name`.
+    #[must_use]
+    pub fn changed(&self) -> &[String] {
+        &self.changed
+    }
+
+    /// Scripts that would not compile and whose text or engine is new.
+    #[must_use]
+    pub fn problems(&self) -> &[ScriptProblem] {
+        &self.problems
+    }
+
+    /// Files and folders that cannot be read.
+    #[must_use]
+    pub fn unreadable(&self) -> &[FolderProblem] {
+        &self.contents.problems
+    }
 }
 
 impl Scripts {
@@ -83,70 +156,164 @@ impl Scripts {
     /// When a file that the settings name for the engine cannot be used.
     pub fn load(settings: &PipelineSettings) -> Result<(Self, LoadReport), ScriptsError> {
         let outbox = Arc::<Outbox>::default();
-        let global_tags = settings
-            .global_tags
-            .iter()
-            .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-            .collect();
-        let aggregator =
-            Aggregator::new(Arc::clone(&outbox) as Arc<dyn AggregateSink>, global_tags);
+        let global_tags = global_tags(settings);
+        let sink = Arc::clone(&outbox) as Arc<dyn AggregateSink>;
+        let aggregator = Aggregator::new(sink, global_tags);
         let store = ScriptStore::new(engine(settings, &aggregator)?);
-        store.set_default_scripts(DefaultScripts {
-            local: settings
-                .default_scripts
-                .iter()
-                .map(|(&category, script)| (category, script.clone()))
-                .collect(),
-            ..DefaultScripts::default()
-        });
+        store.set_default_scripts(default_scripts(settings));
         let contents = read_folder(&settings.path);
         for problem in &contents.problems {
             tracing::error!(%problem, "a script cannot be read");
         }
-        let loaded = Mutex::new(contents.scripts.clone());
+        let state = State {
+            settings: settings.clone(),
+            texts: contents.scripts.clone(),
+            aggregator,
+        };
         let report = store.apply(Namespace::Default, &Change::folder(contents));
+        let in_force = Mutex::new(Arc::new(ScriptsInForce(ArcSwap::new(store.snapshot()))));
         Ok((
             Self {
                 store,
-                folder: settings.path.clone(),
-                loaded,
-                aggregator,
+                in_force,
+                state: Mutex::new(state),
                 outbox,
             },
             report,
         ))
     }
 
-    /// Compares the pipeline folder with what was loaded last and puts changes into force. Scripts
-    /// that do not compile are reported, and the versions before them stay.
-    pub fn reload_if_changed(&self) {
-        let contents = read_folder(&self.folder);
-        let mut loaded = self.loaded.lock();
-        if contents.scripts == *loaded {
-            return;
+    /// Reads the folder that `settings` name and compiles what is new there; nothing comes into
+    /// force. Scripts that are broken already and stay as they are count as no problem.
+    ///
+    /// # Errors
+    /// When a file that the settings name for the engine cannot be used.
+    pub fn prepare(&self, settings: &PipelineSettings) -> Result<PreparedScripts, ScriptsError> {
+        let state = self.state.lock();
+        let contents = read_folder(&settings.path);
+        let engine = if same_engine(&state.settings, settings) {
+            None
+        } else {
+            let sink = Arc::clone(&self.outbox) as Arc<dyn AggregateSink>;
+            let aggregator = Aggregator::new(sink, global_tags(settings));
+            Some((engine(settings, &aggregator)?, aggregator))
+        };
+        let mut changed = changes(&state.texts, &contents.scripts);
+        if state.settings.default_scripts != settings.default_scripts {
+            changed.push("default scripts".to_owned());
         }
-        loaded.clone_from(&contents.scripts);
-        let report = self
-            .store
-            .apply(Namespace::Default, &Change::folder(contents));
+        let mut problems = Vec::new();
+        if engine.is_some() || !changed.is_empty() {
+            let change = Change::folder(FolderContents {
+                scripts: contents.scripts.clone(),
+                problems: Vec::new(),
+            });
+            let report = match &engine {
+                Some((engine, _)) => {
+                    ScriptStore::new(engine.clone()).apply(Namespace::Default, &change)
+                }
+                None => self.store.preview(Namespace::Default, &change).1,
+            };
+            problems = report.problems;
+            let known = self.store.problems();
+            problems.retain(|problem| {
+                let text = |texts: &Texts| {
+                    texts
+                        .get(&problem.category)
+                        .and_then(|scripts| scripts.get(&problem.name).cloned())
+                };
+                let broken_before = known
+                    .iter()
+                    .any(|old| old.category == problem.category && old.name == problem.name);
+                !broken_before || text(&state.texts) != text(&contents.scripts)
+            });
+        }
+        Ok(PreparedScripts {
+            settings: settings.clone(),
+            contents,
+            engine,
+            problems,
+            changed,
+        })
+    }
+
+    /// A digest of the scripts in the folder, if they differ from those loaded last.
+    #[must_use]
+    pub fn changed(&self) -> Option<String> {
+        let state = self.state.lock();
+        let texts = read_folder(&state.settings.path).scripts;
+        if texts == state.texts {
+            return None;
+        }
+        let mut digest = Sha256::new();
+        for (category, scripts) in &texts {
+            for (name, text) in scripts {
+                digest.update(format!("{category}/{name} {} {text}", text.len()));
+            }
+        }
+        Some(base64_simd::URL_SAFE_NO_PAD.encode_to_string(digest.finalize()))
+    }
+
+    /// Takes over what was prepared. Nobody sees it before [`Scripts::begin`].
+    pub fn commit(&self, prepared: PreparedScripts) {
+        let mut state = self.state.lock();
+        if let Some((engine, aggregator)) = prepared.engine {
+            let now = i64::try_from(
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default()
+                    .as_nanos(),
+            );
+            // What it has gathered goes out under the tags it was gathered with.
+            state.aggregator.flush_all(now.unwrap_or(i64::MAX));
+            state.aggregator = aggregator;
+            report_problems(&self.store.replace_engine(engine));
+        }
+        self.store
+            .set_default_scripts(default_scripts(&prepared.settings));
+        state.texts.clone_from(&prepared.contents.scripts);
+        state.settings = prepared.settings;
+        let change = Change::folder(prepared.contents);
+        let report = self.store.apply(Namespace::Default, &change);
         report_problems(&report);
         tracing::info!(scripts = report.loaded, "scripts changed");
+    }
+
+    /// Lets the revision in force see what was changed in the store.
+    fn publish(&self) {
+        self.in_force.lock().0.store(self.store.snapshot());
+    }
+
+    /// What the revision in force works with.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<ScriptsInForce> {
+        Arc::clone(&self.in_force.lock())
+    }
+
+    /// Begins what the next revision works with. Those before it keep the scripts they had.
+    #[must_use]
+    pub fn begin(&self) -> Arc<ScriptsInForce> {
+        let new = Arc::new(ScriptsInForce(ArcSwap::new(self.store.snapshot())));
+        *self.in_force.lock() = Arc::clone(&new);
+        new
     }
 
     /// The scripts in force now; taken once per batch.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.store.snapshot()
+        self.in_force().snapshot()
     }
 
     /// Points that are due from aggregation at `now_ns`; with `all`, whatever is gathered so far.
     #[must_use]
     pub fn aggregated(&self, now_ns: i64, all: bool) -> Vec<Point> {
+        let state = self.state.lock();
         if all {
-            self.aggregator.flush_all(now_ns);
+            state.aggregator.flush_all(now_ns);
         } else {
-            self.aggregator.flush_due(now_ns);
+            state.aggregator.flush_due(now_ns);
         }
+        drop(state);
         std::mem::take(&mut *self.outbox.0.lock())
     }
 }
@@ -164,6 +331,50 @@ pub fn report_problems(report: &LoadReport) {
             "a script does not compile; its points pass unchanged unless an earlier version is kept"
         );
     }
+}
+
+fn global_tags(settings: &PipelineSettings) -> Vec<(Text, Text)> {
+    let tags = settings.global_tags.iter();
+    tags.map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+        .collect()
+}
+
+fn default_scripts(settings: &PipelineSettings) -> DefaultScripts {
+    DefaultScripts {
+        local: settings
+            .default_scripts
+            .iter()
+            .map(|(&category, script)| (category, script.clone()))
+            .collect(),
+        ..DefaultScripts::default()
+    }
+}
+
+fn same_engine(a: &PipelineSettings, b: &PipelineSettings) -> bool {
+    (&a.global_tags, &a.geoip_file, &a.refer_tables)
+        == (&b.global_tags, &b.geoip_file, &b.refer_tables)
+        && (a.http_request, a.http_request_private) == (b.http_request, b.http_request_private)
+}
+
+/// The scripts that differ, as `category/name`.
+fn changes(old: &Texts, new: &Texts) -> Vec<String> {
+    let flat = |texts: &Texts| -> BTreeMap<String, String> {
+        let scripts = texts.iter().flat_map(|(category, scripts)| {
+            scripts
+                .iter()
+                .map(move |(name, text)| (format!("{category}/{name}"), text.clone()))
+        });
+        scripts.collect()
+    };
+    let (old, new) = (flat(old), flat(new));
+    let mut changed: Vec<String> = new
+        .iter()
+        .filter(|(name, text)| old.get(*name) != Some(*text))
+        .map(|(name, _)| name.clone())
+        .collect();
+    changed.extend(old.into_keys().filter(|name| !new.contains_key(name)));
+    changed.sort();
+    changed
 }
 
 fn engine(settings: &PipelineSettings, aggregator: &Aggregator) -> Result<Engine, ScriptsError> {

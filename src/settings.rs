@@ -24,6 +24,7 @@ mod topic_pattern;
 
 pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
+pub(crate) use document::steps;
 pub use document::{Document, MASK, Sources};
 pub use input::{
     Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,
@@ -34,7 +35,7 @@ pub use output::{
     BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OutputSettings,
 };
 pub use quantity::time as parse_time;
-pub use resolve::{Loaded, load, scripts_folder};
+pub use resolve::{Loaded, load, load_change, scripts_folder};
 pub use route::{
     CustomRoute, CustomTopic, HandleContent, HeaderCheck, JaegerEncoding, JaegerRoute,
     JaegerSource, Newlines, OtelEncoding, OtelRoute, OtelSignal, PointTime, RecordFields,

@@ -93,6 +93,14 @@ impl Carrier {
     }
 }
 
+/// Lets go of a carrier. The end of a client or of a writing thread may take a while, which must not
+/// hold up others.
+pub(super) fn retire(carrier: Carrier) {
+    if !matches!(carrier, Carrier::Http(_)) {
+        drop(tokio::task::spawn_blocking(move || drop(carrier)));
+    }
+}
+
 /// Writes to the topics of one cluster, with a new client whenever the old one has given up.
 pub(crate) struct TopicWriter {
     cluster: ClusterSettings,

@@ -95,6 +95,15 @@ impl Consignment {
         }
     }
 
+    /// Gives the work back on purpose: its records are sent again by the routes of then.
+    pub(crate) fn recall(&self) {
+        match self {
+            Self::Records(records) => records.share.recall(),
+            Self::Answer(answer) => answer.asked.iter().for_each(|(asked, _)| asked.recall()),
+            Self::Unattached => {}
+        }
+    }
+
     /// Whether nobody waits for these items any more.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {

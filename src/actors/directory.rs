@@ -10,17 +10,46 @@ use std::sync::Arc;
 
 use actix::Addr;
 use arc_swap::ArcSwap;
+use kafkamq_point::Text;
 
 use super::dead_letter::DeadLetterActor;
 use super::forwarder::ForwarderActor;
 use super::parser::ParserActor;
 use crate::record::TopicPartition;
 use crate::routing::{DestinationId, RouteTable};
+use crate::scripts::ScriptsInForce;
+use crate::settings::{ScriptFailure, Settings};
 
-/// One snapshot of all addresses with the routes in force.
+/// What a revision of the configuration says about the work on records, besides their routes. A
+/// batch keeps the terms it was read under.
+pub(crate) struct Terms {
+    pub(crate) scripts: Arc<ScriptsInForce>,
+    pub(crate) script_failure: ScriptFailure,
+    /// Larger values go to the dead letters, in bytes.
+    pub(crate) record_bytes: u64,
+    /// Tags for points that do not have them.
+    pub(crate) global_tags: Box<[(Text, Text)]>,
+}
+
+impl Terms {
+    pub(crate) fn new(settings: &Settings, scripts: Arc<ScriptsInForce>) -> Self {
+        let tags = settings.pipeline.global_tags.iter();
+        Self {
+            scripts,
+            script_failure: settings.pipeline.on_error,
+            record_bytes: settings.limits.record_bytes,
+            global_tags: tags
+                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+                .collect(),
+        }
+    }
+}
+
+/// One snapshot of all addresses with the routes and terms in force.
 #[derive(Clone)]
 pub(crate) struct Addresses {
     pub(crate) routes: Arc<RouteTable>,
+    pub(crate) terms: Arc<Terms>,
     pub(crate) parsers: Vec<Addr<ParserActor>>,
     pub(crate) forwarders: HashMap<DestinationId, Addr<ForwarderActor>>,
     pub(crate) dead_letter: Addr<DeadLetterActor>,

@@ -12,27 +12,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient,
+    SpawnHandle, WrapFuture,
 };
 
-use super::carrier::Carrier;
+use super::carrier::{Carrier, retire};
 use super::consignment::Consignment;
 use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
-    Bury, Child, ChildStopped, Flush, Forward, GetDestinationStatus, ParseAnswer, Sweep,
+    Adopt, Bury, Child, ChildStopped, Flush, Forward, GetDestinationStatus, ParseAnswer, Recall,
+    Retire, Sweep,
 };
 use super::status::{DestinationStatus, LastError};
 use crate::metrics::{Metrics, Outcome, SinkMetrics};
 use crate::parse::answer_category;
-use crate::routing::{Destination, HandleRoute, RouteKind};
+use crate::routing::{Destination, HandleRoute, InputId, RouteKind};
 use crate::sinks::answer::{Answer, TransportError};
 use crate::sinks::concurrency::{Concurrency, Ticket};
 use crate::sinks::endpoint::{OffsetRange, idempotency_key, package_headers};
 use crate::sinks::health::{Failure, Gate, Health, Permit, State};
 use crate::sinks::http::Post;
-use crate::sinks::lanes::{LaneId, Lanes, Parcel, Request, RequestId};
+use crate::sinks::lanes::{Cancelled, LaneId, Lanes, Parcel, Request, RequestId};
 use crate::sinks::status::{Reason, Verdict, classify};
 
 /// Pause before a request is tried again whose refusal may be its own fault.
@@ -51,6 +52,10 @@ pub(crate) struct ForwarderActor {
     directory: Arc<Directory>,
     stopped: Recipient<ChildStopped>,
     last_error: Option<LastError>,
+    /// The revisions below which routes of these topics no longer lead here.
+    floors: HashMap<(InputId, Arc<str>), u64>,
+    /// Whether the end was asked for, so that the router need not be told.
+    finished: bool,
 }
 
 impl ForwarderActor {
@@ -73,6 +78,8 @@ impl ForwarderActor {
             directory,
             stopped,
             last_error: None,
+            floors: HashMap::new(),
+            finished: false,
         }
     }
 
@@ -374,6 +381,21 @@ impl ForwarderActor {
     /// Lets go of work that nobody waits for any more, requests under way included.
     fn sweep(&mut self, ctx: &mut Context<Self>) {
         let cancelled = self.lanes.cancel(Consignment::is_cancelled);
+        self.abandon(cancelled, ctx);
+        self.pump(ctx);
+    }
+
+    /// Gives back what came by routes that are no longer in force, requests under way included.
+    fn recall(&mut self, ctx: &mut Context<Self>) {
+        let floors = &self.floors;
+        let cancelled = self
+            .lanes
+            .cancel(|consignment| is_outdated(floors, consignment));
+        self.abandon(cancelled, ctx);
+        self.pump(ctx);
+    }
+
+    fn abandon(&mut self, cancelled: Cancelled<Consignment>, ctx: &mut Context<Self>) {
         for id in cancelled.void {
             if let Some((handle, permit)) = self.in_flight.remove(&id) {
                 ctx.cancel_future(handle);
@@ -381,9 +403,18 @@ impl ForwarderActor {
             }
             drop(self.lanes.delivered(id, |_, _| {}));
         }
-        drop(cancelled.payloads);
-        self.pump(ctx);
+        for consignment in cancelled.payloads {
+            consignment.recall();
+        }
     }
+}
+
+/// Whether the route of a consignment was replaced by one that leads elsewhere.
+fn is_outdated(floors: &HashMap<(InputId, Arc<str>), u64>, consignment: &Consignment) -> bool {
+    consignment.route().is_some_and(|route| {
+        let floor = floors.get(&(route.input.clone(), Arc::clone(&route.topic)));
+        floor.is_some_and(|floor| route.since < *floor)
+    })
 }
 
 /// How long a request took that was sent with `ticket`.
@@ -432,6 +463,9 @@ impl Actor for ForwarderActor {
 
 impl Drop for ForwarderActor {
     fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
         let child = Child::Forwarder(self.destination.id.clone());
         self.stopped.do_send(ChildStopped { child });
     }
@@ -441,6 +475,10 @@ impl Handler<Forward> for ForwarderActor {
     type Result = ();
 
     fn handle(&mut self, forward: Forward, ctx: &mut Self::Context) {
+        if !self.floors.is_empty() && is_outdated(&self.floors, &forward.consignment) {
+            forward.consignment.recall();
+            return;
+        }
         let parcel = Parcel {
             lane: LaneId(forward.lane),
             endpoint: forward.endpoint,
@@ -459,6 +497,60 @@ impl Handler<Flush> for ForwarderActor {
     fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
         self.lanes.flush(Instant::now());
         self.pump(ctx);
+    }
+}
+
+impl Handler<Adopt> for ForwarderActor {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Adopt, ctx: &mut Self::Context) {
+        self.lanes.set_limits(adopt.destination.limits);
+        let most = adopt.destination.limits.max_requests;
+        self.concurrency.set_max(most);
+        self.health.set_options(adopt.destination.health);
+        self.destination = adopt.destination;
+        if let Some(carrier) = adopt.carrier {
+            retire(std::mem::replace(&mut self.carrier, carrier));
+        }
+        // Whatever was wrong with it may be mended now.
+        self.health.probe_now(Instant::now());
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Recall> for ForwarderActor {
+    type Result = ();
+
+    fn handle(&mut self, recall: Recall, ctx: &mut Self::Context) {
+        for topic in &*recall.topics {
+            self.floors.insert(topic.clone(), recall.revision);
+        }
+        self.recall(ctx);
+    }
+}
+
+impl Handler<Retire> for ForwarderActor {
+    type Result = bool;
+
+    fn handle(&mut self, retire: Retire, ctx: &mut Self::Context) -> bool {
+        if !retire.force && !self.lanes.is_idle() {
+            self.lanes.flush(Instant::now());
+            self.pump(ctx);
+            return false;
+        }
+        let cancelled = self.lanes.cancel(|_| true);
+        let left = cancelled.payloads.len();
+        if left > 0 {
+            tracing::warn!(
+                sink = %self.destination.id, batches = left,
+                "a destination that left the configuration did not take what it still had; it goes \
+                 where it is routed now"
+            );
+        }
+        self.abandon(cancelled, ctx);
+        self.finished = true;
+        ctx.stop();
+        true
     }
 }
 

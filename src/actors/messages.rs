@@ -1,6 +1,7 @@
 //! Every message between actors. Data goes one way, from topic to parser to forwarder; only the
 //! acknowledgement comes back. Messages hold no logic.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -9,13 +10,15 @@ use actix::Message;
 use bytes::Bytes;
 use kafkamq_point::{Category, UnknownCategory};
 
+use super::carrier::Carrier;
 use super::consignment::Consignment;
+use super::directory::Terms;
 use super::status::{DestinationStatus, PartitionStatus, ServiceStatus};
 use crate::ack::{AckShare, Resolution};
 use crate::kafka::{Generation, PartitionReader, Statistics};
 use crate::offsets::{BatchId, NextOffset};
 use crate::record::{RecordBatch, TopicPartition};
-use crate::routing::{DestinationId, InputId, Route};
+use crate::routing::{Destination, DestinationId, InputId, RateLimit, Route};
 use crate::sinks::dead_letter::DeadLetter;
 use crate::sinks::endpoint::Endpoint;
 use crate::sinks::lanes::{Item, Pool};
@@ -94,6 +97,30 @@ pub(crate) struct Drain {
     pub(crate) drained: SyncSender<()>,
 }
 
+/// Router to topic: take nothing more for now. The clone of `settled` is dropped when nothing is in
+/// flight any more; what comes back meanwhile is kept until [`Release`].
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Hold {
+    pub(crate) settled: Option<tokio::sync::mpsc::Sender<()>>,
+}
+
+/// Router to topic: go on, by the routes in force now.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct Release;
+
+/// Router to topic: bounds that the configuration has changed.
+#[derive(Message, Clone)]
+#[rtype(result = "()")]
+pub(crate) struct SetBounds {
+    pub(crate) max_in_flight: usize,
+    pub(crate) batch_records: usize,
+    pub(crate) batch_bytes: usize,
+    pub(crate) max_attempts: u32,
+    pub(crate) limit: Option<Arc<RateLimit>>,
+}
+
 /// Router to topic: this partition's part of the memory limit.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
@@ -115,6 +142,7 @@ pub(crate) struct BatchResolved {
 #[rtype(result = "()")]
 pub(crate) struct ParseBatch {
     pub(crate) route: Arc<Route>,
+    pub(crate) terms: Arc<Terms>,
     pub(crate) batch: Arc<RecordBatch>,
     pub(crate) share: AckShare,
 }
@@ -183,6 +211,32 @@ pub(crate) struct Sweep;
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct Flush;
+
+/// Router to forwarder: the destination's settings changed. With a carrier, whatever is sent from
+/// now on takes that one, and the destination counts as up until it shows otherwise.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Adopt {
+    pub(crate) destination: Destination,
+    pub(crate) carrier: Option<Carrier>,
+}
+
+/// Router to forwarders: give back what came by older routes of these topics.
+#[derive(Message, Clone)]
+#[rtype(result = "()")]
+pub(crate) struct Recall {
+    pub(crate) topics: Arc<HashSet<(InputId, Arc<str>)>>,
+    /// The revision whose routes are the first that may pass.
+    pub(crate) revision: u64,
+}
+
+/// Router to forwarder: the destination is no longer configured. Answers whether the actor has
+/// stopped, which it does when it is idle, or at once with `force`, giving back what it holds.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "bool")]
+pub(crate) struct Retire {
+    pub(crate) force: bool,
+}
 
 /// App to router: stop every input (drain, commit, leave). Answers when all have.
 #[derive(Message)]

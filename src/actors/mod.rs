@@ -38,4 +38,4 @@ mod topic;
 mod tests;
 
 pub use carrier::CarrierError;
-pub use router::{Router, StartError};
+pub use router::{Prepared, Router, StartError, Stopping};

@@ -32,7 +32,6 @@ use crate::parse::{Bodies, Sampler, ScriptStep, answer_points};
 use crate::record::Record;
 use crate::routing::{HandleRoute, InputId, OutputRoute, Route, RouteKind};
 use crate::scripts::Scripts;
-use crate::settings::ScriptFailure;
 use crate::sinks::dead_letter::DeadLetter;
 
 /// How often aggregation is asked for what is due.
@@ -45,9 +44,6 @@ pub(crate) struct ParserActor {
     metrics: Metrics,
     topics: HashMap<(InputId, Arc<str>), TopicState>,
     scripts: Arc<Scripts>,
-    script_failure: ScriptFailure,
-    record_bytes: u64,
-    global_tags: Arc<[(Text, Text)]>,
     run: RunState,
     stopped: Recipient<ChildStopped>,
 }
@@ -58,11 +54,6 @@ pub(crate) struct ParserOptions {
     pub(crate) directory: Arc<Directory>,
     pub(crate) metrics: Metrics,
     pub(crate) scripts: Arc<Scripts>,
-    pub(crate) script_failure: ScriptFailure,
-    /// Larger values go to the dead letters, in bytes.
-    pub(crate) record_bytes: u64,
-    /// Tags for points that do not have them.
-    pub(crate) global_tags: Arc<[(Text, Text)]>,
 }
 
 /// What a parser keeps for a topic.
@@ -100,9 +91,6 @@ impl ParserActor {
             directory,
             metrics,
             scripts,
-            script_failure,
-            record_bytes,
-            global_tags,
         } = options;
         Self {
             index,
@@ -110,9 +98,6 @@ impl ParserActor {
             metrics,
             topics: HashMap::new(),
             scripts,
-            script_failure,
-            record_bytes,
-            global_tags,
             run: RunState::new(),
             stopped,
         }
@@ -121,6 +106,7 @@ impl ParserActor {
     fn parse(&mut self, parse: ParseBatch) {
         let ParseBatch {
             route,
+            terms,
             batch,
             share,
         } = parse;
@@ -145,13 +131,11 @@ impl ParserActor {
             directory: &self.directory,
             addresses: &addresses,
             metrics: &self.metrics,
-            script_failure: self.script_failure,
-            record_bytes: self.record_bytes,
-            global_tags: &self.global_tags,
+            terms: &terms,
             source: batch.source(),
             share: &share,
             consignment: &consignment,
-            scripts: ScriptStep::new(self.scripts.snapshot(), &mut self.run),
+            scripts: ScriptStep::new(terms.scripts.snapshot(), &mut self.run),
             outgoing: Vec::new(),
             bodies: Bodies::with_capacity(batch.bytes()),
             converted_bytes: 0,
@@ -207,7 +191,8 @@ impl ParserActor {
                 return;
             }
         };
-        let mut scripts = ScriptStep::new(self.scripts.snapshot(), &mut self.run);
+        let terms = &addresses.terms;
+        let mut scripts = ScriptStep::new(terms.scripts.snapshot(), &mut self.run);
         let routes = ScriptRoutes::new();
         let mut bodies = Bodies::with_capacity(body.len());
         for point in points {
@@ -216,7 +201,7 @@ impl ParserActor {
                 count_script_error(&self.metrics, script.name(), error);
             }
             for point in scripted.points {
-                push_point(&mut bodies, outputs, &self.global_tags, point, 0, 0);
+                push_point(&mut bodies, outputs, &terms.global_tags, point, 0, 0);
             }
         }
         scripts.finish();
@@ -253,7 +238,7 @@ impl ParserActor {
             push_point(
                 &mut bodies,
                 &addresses.routes.outputs,
-                &self.global_tags,
+                &addresses.terms.global_tags,
                 point,
                 0,
                 0,
@@ -282,6 +267,9 @@ fn forward(
                 items: items.items,
                 consignment: consignment(),
             });
+        } else {
+            // The destination has left the configuration since the batch was read.
+            consignment().recall();
         }
     }
 }

@@ -7,32 +7,38 @@
 //! everything.
 
 mod children;
+mod reconfigure;
 mod report;
 mod shutdown;
 mod topics;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use self::reconfigure::Retiring;
+pub use self::reconfigure::{Prepared, Stopping};
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler};
 
 use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
-use super::directory::{Addresses, Directory};
+use super::directory::{Addresses, Directory, Terms};
 use super::messages::{
-    ChildStopped, Drain, GetStatus, InputFailed, InputJoined, InputReport, PartitionsAssigned,
-    PartitionsRevoked, SetCredits, Shutdown, Sweep,
+    ChildStopped, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport,
+    PartitionsAssigned, PartitionsRevoked, SetCredits, Shutdown, Sweep,
 };
 use super::status::{LastError, ServiceStatus};
 use super::topic::{Credits, TopicActor, TopicOptions};
 use crate::controls::Controls;
-use crate::kafka::{ConsumerThread, Generation, KafkaError, PartitionReader, Statistics};
+use crate::kafka::{
+    ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics,
+};
 use crate::metrics::{HandledCounters, Metrics, TopicMetrics};
 use crate::record::TopicPartition;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
 use crate::scripts::{Scripts, ScriptsError, report_problems};
-use crate::settings::{DeadLetterKind, InputSettings, Settings};
+use crate::settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
 use crate::sinks::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
 
 /// Share of the memory limit for records in flight, all partitions together.
@@ -50,8 +56,6 @@ const RESPAWN_RESET: Duration = Duration::from_secs(30);
 const STUCK_AFTER: Duration = Duration::from_secs(300);
 /// An error of a client is logged again only after this long.
 const LOG_REPEAT_AFTER: Duration = Duration::from_secs(60);
-/// How often the script folder is compared with what runs.
-const SCRIPT_WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the end waits for points of aggregation, which no offset stands for.
 const FINAL_DELIVERY_GRACE: Duration = Duration::from_secs(5);
 /// How long the status page waits for an actor.
@@ -103,8 +107,11 @@ pub enum StartError {
 struct Input {
     settings: InputSettings,
     thread: Option<ConsumerThread>,
+    /// The thread of a client that leaves its group, and what comes after it.
+    leaving: Option<Leaving>,
     topics: HashMap<TopicPartition, (Generation, Addr<TopicActor>)>,
-    limit: Option<Arc<RateLimit>>,
+    /// Rate limits by topic; `None` is what topics without rules of their own share.
+    limits: HashMap<Option<Arc<str>>, (Rates, Arc<RateLimit>)>,
     joined: bool,
     statistics: Statistics,
     /// Sum of committed offsets, and since when it has not moved.
@@ -114,6 +121,55 @@ struct Input {
     logged: HashMap<String, Instant>,
     /// What somebody has to act on; ends with the next progress or assignment.
     alarm: Option<String>,
+}
+
+/// Records and bytes per second.
+type Rates = (Option<u64>, Option<u64>);
+
+/// An input whose client drains, commits and leaves its group.
+struct Leaving {
+    thread: JoinHandle<()>,
+    /// The client that takes its place, if the input stays.
+    next: Option<PreparedConsumer>,
+}
+
+impl Input {
+    fn new(settings: InputSettings) -> Self {
+        Self {
+            settings,
+            thread: None,
+            leaving: None,
+            topics: HashMap::new(),
+            limits: HashMap::new(),
+            joined: false,
+            statistics: Statistics::default(),
+            progress: (0, Instant::now()),
+            last_error: None,
+            logged: HashMap::new(),
+            alarm: None,
+        }
+    }
+
+    /// The limit that `topic` is read under, shared by its partitions; a topic without a limit of
+    /// its own shares the input's. A limit whose rate stays keeps its level.
+    fn limit(&mut self, topic: &Arc<str>) -> Option<Arc<RateLimit>> {
+        let rates = |flow: &FlowSettings| (flow.limit_records, flow.limit_bytes);
+        let limited = |(records, bytes): &Rates| records.or(*bytes).is_some();
+        let own = self.settings.own_flow(topic).map(rates).filter(limited);
+        let (key, rates) = match own {
+            Some(rates) => (Some(Arc::clone(topic)), rates),
+            None => (None, rates(&self.settings.flow)),
+        };
+        match self.limits.get(&key) {
+            Some((known, limit)) if *known == rates => Some(Arc::clone(limit)),
+            _ => {
+                self.limits.remove(&key);
+                let limit = Arc::new(RateLimit::new(rates.0, rates.1, Instant::now())?);
+                self.limits.insert(key, (rates, Arc::clone(&limit)));
+                Some(limit)
+            }
+        }
+    }
 }
 
 /// The threads that actors run on.
@@ -164,6 +220,11 @@ pub(crate) struct RouterActor {
     restarts: u64,
     started: Instant,
     stopping: bool,
+    /// Topics that are not read while their routes change.
+    held: Arc<HashSet<(InputId, Arc<str>)>>,
+    /// Destinations that left the configuration and still have work.
+    retiring: Vec<Retiring>,
+    tidying: bool,
 }
 
 /// A handle on the running actors, for the HTTP server and the composition root.
@@ -173,6 +234,7 @@ pub struct Router {
     directory: Arc<Directory>,
     scripts: Arc<Scripts>,
     controls: Arc<Controls>,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Router {
@@ -203,7 +265,13 @@ impl Router {
         let context = Context::with_receiver(inbox);
         let address = context.address();
         let mut actor = RouterActor::new(
-            settings, metrics, routes, carriers, graveyard, scripts, &address,
+            settings,
+            metrics.clone(),
+            routes,
+            carriers,
+            graveyard,
+            Arc::clone(&scripts),
+            &address,
         );
         if let Err(error) = actor.start_inputs(&address) {
             actor.stop_inputs();
@@ -211,8 +279,9 @@ impl Router {
         }
         Ok(Self {
             directory: Arc::clone(&actor.directory),
-            scripts: Arc::clone(&actor.scripts),
+            scripts,
             controls: Arc::clone(&actor.controls),
+            metrics,
             address: context.run(actor),
         })
     }
@@ -309,6 +378,7 @@ impl RouterActor {
         );
         let directory = Directory::new(Addresses {
             routes: Arc::clone(&routes),
+            terms: Arc::new(Terms::new(&settings, scripts.in_force())),
             parsers: Vec::new(),
             forwarders: HashMap::new(),
             dead_letter,
@@ -326,6 +396,9 @@ impl RouterActor {
             restarts: 0,
             started: Instant::now(),
             stopping: false,
+            held: Arc::default(),
+            retiring: Vec::new(),
+            tidying: false,
         };
         for destination in routes.destinations() {
             if let Some(carrier) = carriers.get(&destination.id) {
@@ -342,8 +415,10 @@ impl RouterActor {
     fn stop_inputs(&mut self) -> Vec<std::thread::JoinHandle<()>> {
         self.inputs
             .values_mut()
-            .filter_map(|input| input.thread.take())
-            .filter_map(ConsumerThread::stop)
+            .filter_map(|input| match input.leaving.take() {
+                Some(leaving) => Some(leaving.thread),
+                None => input.thread.take().and_then(ConsumerThread::stop),
+            })
             .collect()
     }
 
@@ -395,13 +470,6 @@ impl RouterActor {
             let Some(input) = self.inputs.get_mut(input_id) else {
                 return;
             };
-            let own = input
-                .settings
-                .own_flow(&source.topic)
-                .and_then(|flow| {
-                    RateLimit::new(flow.limit_records, flow.limit_bytes, Instant::now())
-                })
-                .map(Arc::new);
             let options = TopicOptions {
                 input: input_id.clone(),
                 generation,
@@ -412,7 +480,7 @@ impl RouterActor {
                 batch_records: limits.batch_records,
                 batch_bytes: usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX),
                 max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
-                limit: own.or_else(|| input.limit.clone()),
+                limit: input.limit(&source.topic),
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
                 handled: HandledCounters::new(&self.metrics, &source.topic, source.partition),
                 control: self.controls.topic(&source.topic),
@@ -423,6 +491,12 @@ impl RouterActor {
             let topic = TopicActor::start_in_arbiter(&self.threads.stream, move |_| {
                 TopicActor::new(reader, options)
             });
+            if self
+                .held
+                .contains(&(input_id.clone(), Arc::clone(&source.topic)))
+            {
+                topic.do_send(Hold { settled: None });
+            }
             input.topics.insert(source, (generation, topic));
         }
         self.share_out_credits();
@@ -453,6 +527,13 @@ impl RouterActor {
                 });
             }
         }
+        for source in &revoked.partitions {
+            let gone = input.topics.keys().all(|owned| owned.topic != source.topic);
+            let routes = &self.directory.load().routes;
+            if gone && routes.route(&revoked.input, &source.topic).is_none() {
+                self.metrics.forget("topic", &source.topic);
+            }
+        }
         if revoked.lost {
             for forwarder in self.directory.load().forwarders.values() {
                 forwarder.do_send(Sweep);
@@ -464,17 +545,6 @@ impl RouterActor {
 
 impl Actor for RouterActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        if self.settings.pipeline.watch {
-            ctx.run_interval(SCRIPT_WATCH_INTERVAL, |actor, _| {
-                let scripts = Arc::clone(&actor.scripts);
-                drop(tokio::task::spawn_blocking(move || {
-                    scripts.reload_if_changed();
-                }));
-            });
-        }
-    }
 }
 
 impl Handler<PartitionsAssigned> for RouterActor {

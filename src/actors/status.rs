@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::reconfiguration::ConfigurationStatus;
+
 /// The whole service.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ServiceStatus {
@@ -12,6 +14,8 @@ pub struct ServiceStatus {
     pub uptime_seconds: f64,
     /// Number of the configuration revision that runs.
     pub revision: u64,
+    /// Where the configuration comes from, and what became of the last attempt to change it.
+    pub configuration: Option<ConfigurationStatus>,
     /// Whether the service is shutting down.
     pub stopping: bool,
     /// The inputs.

@@ -6,6 +6,7 @@
 )]
 
 mod converting;
+mod reloading;
 mod routes;
 
 use std::collections::BTreeSet;

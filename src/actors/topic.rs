@@ -17,8 +17,8 @@ use super::consignment::{Consignment, Records};
 use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
-    BatchResolved, Bury, Child, ChildStopped, Committed, Drain, Flush, GetPartitionStatus,
-    InputFailed, ParseBatch, SetCredits, Sweep, Wake,
+    BatchResolved, Bury, Child, ChildStopped, Committed, Drain, Flush, GetPartitionStatus, Hold,
+    InputFailed, ParseBatch, Release, SetBounds, SetCredits, Sweep, Wake,
 };
 use super::status::PartitionStatus;
 use crate::ack::{Assignment, BatchAck, Resolution};
@@ -43,6 +43,8 @@ const UNCOMMITTED_SHARE: usize = 4;
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 /// While draining, destinations are told this often to send what waits for more.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// The same while the router waits for what is in flight before it changes routes.
+const HOLD_FLUSH_INTERVAL: Duration = Duration::from_millis(10);
 /// A drain ends this much before its deadline, so that its last offset is stored in time.
 const DRAIN_MARGIN: Duration = Duration::from_millis(20);
 
@@ -108,6 +110,12 @@ pub(crate) struct TopicActor {
     /// Until when the rate limit forbids reading.
     limited: bool,
     draining: Option<SyncSender<()>>,
+    /// Nothing is read while the routes of this topic change.
+    held: bool,
+    /// Dropped when nothing is in flight while held.
+    settled: Option<tokio::sync::mpsc::Sender<()>>,
+    /// Pieces that came back while held, in their order.
+    parked: BTreeMap<(BatchId, u32), Piece>,
     /// Whether the end was asked for, so that the router need not be told.
     finished: bool,
 }
@@ -129,13 +137,16 @@ impl TopicActor {
             blocked_since: None,
             limited: false,
             draining: None,
+            held: false,
+            settled: None,
+            parked: BTreeMap::new(),
             finished: false,
         }
     }
 
     /// Reads while there are records and credits.
     fn fill(&mut self, ctx: &mut Context<Self>) {
-        while self.draining.is_none() && !self.limited {
+        while self.draining.is_none() && !self.limited && !self.held {
             // Looked at again with every tick, so nobody has to tell when the pause is over.
             if self.options.control.is_paused() {
                 return;
@@ -298,8 +309,11 @@ impl TopicActor {
             .routes
             .route(&self.options.input, &self.source.topic)
         else {
-            // The share is dropped: the batch comes back and is tried again.
-            tracing::error!(partition = %self.source, "no route for an assigned topic");
+            // The topic is no longer configured and its partition is about to go. What is open is
+            // delivered by whoever reads the topic next.
+            tracing::debug!(partition = %self.source, "an assigned topic has no route");
+            self.held = true;
+            share.recall();
             return;
         };
         if attempt > self.options.max_attempts && batch.len() == 1 {
@@ -320,6 +334,7 @@ impl TopicActor {
         } else if let Some(parser) = directory.parser(&self.source) {
             parser.do_send(ParseBatch {
                 route: Arc::clone(&route),
+                terms: Arc::clone(&addresses.terms),
                 batch,
                 share,
             });
@@ -336,12 +351,42 @@ impl TopicActor {
         match resolved.resolution {
             Resolution::Settled => {
                 self.options.handled.ok.inc_by(piece.batch.len() as u64);
-                if entry.pieces.is_empty() {
+                let parked = (resolved.id, 0)..=(resolved.id, u32::MAX);
+                if entry.pieces.is_empty() && self.parked.range(parked).next().is_none() {
                     self.settle(resolved.id, ctx);
                 }
             }
-            Resolution::Incomplete if self.assignment.is_cancelled() => {}
+            _ if self.assignment.is_cancelled() => {}
             Resolution::Incomplete => self.resend(resolved.id, piece, ctx),
+            Resolution::Recalled => {
+                self.parked.insert((resolved.id, resolved.piece), piece);
+                if self.held {
+                    self.settle_hold(ctx);
+                } else {
+                    self.send_parked(ctx);
+                }
+            }
+        }
+    }
+
+    /// Says that nothing is in flight, if that is so and somebody waits for it.
+    fn settle_hold(&mut self, ctx: &mut Context<Self>) {
+        if self.in_flight.values().all(|entry| entry.pieces.is_empty()) {
+            self.settled = None;
+            if self.draining.is_some() {
+                self.finish(ctx);
+            }
+        }
+    }
+
+    /// Sends again what came back while routes changed, oldest first and not as a further attempt.
+    fn send_parked(&mut self, ctx: &mut Context<Self>) {
+        for ((id, _), piece) in std::mem::take(&mut self.parked) {
+            let open: Vec<usize> = (0..piece.batch.len())
+                .filter(|&index| !piece.ack.is_settled(index))
+                .collect();
+            let batch = Arc::new(piece.batch.subset(&open));
+            self.send(id, batch, piece.attempt, ctx);
         }
     }
 
@@ -363,6 +408,7 @@ impl TopicActor {
         if self.draining.is_some() && self.in_flight.is_empty() {
             self.finish(ctx);
         } else {
+            self.settle_hold(ctx);
             self.fill(ctx);
         }
     }
@@ -447,11 +493,30 @@ impl TopicActor {
         }
     }
 
+    /// The offset up to which a batch that was never cut into pieces is settled.
+    fn settled_part(&self, id: BatchId) -> Option<NextOffset> {
+        let pieces = &self.in_flight.get(&id)?.pieces;
+        let piece = pieces.get(&0).or_else(|| self.parked.get(&(id, 0)))?;
+        let settled = piece.ack.settled_prefix();
+        let last = piece.batch.get(settled.checked_sub(1)?)?;
+        Some(NextOffset(last.offset() + 1))
+    }
+
+    /// Has destinations send what waits for more, as long as the router waits for this partition.
+    fn flush_while_waited_for(&self, ctx: &mut Context<Self>) {
+        if self.settled.is_some() {
+            self.flush();
+            ctx.run_later(HOLD_FLUSH_INTERVAL, |actor, ctx| {
+                actor.flush_while_waited_for(ctx);
+            });
+        }
+    }
+
     /// Ends this assignment: stores what is settled and lets go of the partition.
     fn finish(&mut self, ctx: &mut Context<Self>) {
         self.assignment.cancel();
         if let Some(id) = self.tracker.oldest_open()
-            && let Some(next) = self.in_flight.get(&id).and_then(settled_part)
+            && let Some(next) = self.settled_part(id)
         {
             self.store(next);
         }
@@ -464,18 +529,12 @@ impl TopicActor {
                 .sub(to_i64(entry.bytes));
         }
         self.in_flight.clear();
+        self.parked.clear();
+        self.settled = None;
         self.reader = None;
         self.draining = None;
         ctx.stop();
     }
-}
-
-/// The offset up to which a batch that was never cut into pieces is settled.
-fn settled_part(entry: &InFlight) -> Option<NextOffset> {
-    let piece = entry.pieces.get(&0)?;
-    let settled = piece.ack.settled_prefix();
-    let last = piece.batch.get(settled.checked_sub(1)?)?;
-    Some(NextOffset(last.offset() + 1))
 }
 
 fn to_i64(bytes: usize) -> i64 {
@@ -547,12 +606,53 @@ impl Handler<SetCredits> for TopicActor {
     }
 }
 
+impl Handler<SetBounds> for TopicActor {
+    type Result = ();
+
+    fn handle(&mut self, bounds: SetBounds, ctx: &mut Self::Context) {
+        self.options.credits.records = bounds.max_in_flight;
+        self.options.batch_records = bounds.batch_records;
+        self.options.batch_bytes = bounds.batch_bytes;
+        self.options.max_attempts = bounds.max_attempts;
+        self.options.limit = bounds.limit;
+        // A wait for the limit before may be longer than the new one asks for.
+        self.limited = false;
+        self.fill(ctx);
+    }
+}
+
+impl Handler<Hold> for TopicActor {
+    type Result = ();
+
+    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) {
+        self.held = true;
+        self.settled = hold.settled;
+        self.settle_hold(ctx);
+        self.flush_while_waited_for(ctx);
+    }
+}
+
+impl Handler<Release> for TopicActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Release, ctx: &mut Self::Context) {
+        self.held = false;
+        self.settled = None;
+        self.send_parked(ctx);
+        self.fill(ctx);
+    }
+}
+
 impl Handler<Drain> for TopicActor {
     type Result = ();
 
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
         self.draining = Some(drain.drained);
-        if drain.lost || self.in_flight.is_empty() {
+        let waits = self
+            .in_flight
+            .values()
+            .any(|entry| !entry.pieces.is_empty());
+        if drain.lost || !waits {
             self.finish(ctx);
             return;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use kafkamq_testbed::Addresses;
 
-use crate::settings::{Settings, Sources, load};
+use crate::settings::{self, Loaded, Sources};
 
 /// Lines of level `debug` are not worth keeping.
 const LOG_SCRIPT: &str = r#"doc = load_json(_)
@@ -33,19 +33,19 @@ drop_key(partition)
 "#;
 
 /// Writes the scripts below `folder` and loads the configuration.
-pub(super) fn settings(
+pub(super) fn load(
     bootstrap: &str,
     receivers: &Addresses,
     folder: &Path,
-) -> anyhow::Result<Settings> {
+) -> anyhow::Result<(Loaded, Sources)> {
     let metrics = folder.join("pipeline/metric");
     std::fs::create_dir_all(&metrics).context("the demonstration's scripts")?;
     std::fs::write(folder.join("pipeline/app-logs.p"), LOG_SCRIPT)?;
     std::fs::write(metrics.join("app-metrics.p"), METRIC_SCRIPT)?;
     let sources = Sources::new().text("demo", text(bootstrap, receivers, folder));
-    let loaded = load(&sources)
+    let loaded = settings::load(&sources)
         .map_err(|found| anyhow::anyhow!("the demonstration's configuration:\n{found}"))?;
-    Ok(loaded.settings)
+    Ok((loaded, sources))
 }
 
 fn text(bootstrap: &str, receivers: &Addresses, folder: &Path) -> String {

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 pub use context::InitialOffset;
 pub use partition::{PartitionReader, ReadResult, Wake};
-pub use poll_loop::{ConsumerThread, PollOptions};
+pub use poll_loop::{ConsumerThread, PollOptions, PreparedConsumer};
 pub use producer::{Outbound, Producer};
 use rdkafka::error::RDKafkaErrorCode;
 pub use reader::{Records, StoredRecord, TopicReader};

@@ -63,6 +63,77 @@ enum Command {
     Stop,
 }
 
+/// A client that was accepted and does nothing yet.
+pub struct PreparedConsumer {
+    poll: PollLoop,
+    consumer: Arc<BaseConsumer<PollContext>>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl std::fmt::Debug for PreparedConsumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreparedConsumer")
+            .field("options", &self.poll.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PreparedConsumer {
+    /// Makes the client. It joins no group before [`PreparedConsumer::start`].
+    ///
+    /// # Errors
+    /// When the client refuses its configuration.
+    pub fn try_new(
+        options: PollOptions,
+        listener: Arc<dyn AssignmentListener>,
+    ) -> Result<Self, KafkaError> {
+        let (commands, inbox) = mpsc::channel();
+        let poll = PollLoop {
+            topics: options.topics.clone(),
+            options,
+            listener,
+            generation: Arc::default(),
+            inbox,
+        };
+        let consumer = poll.connect()?;
+        Ok(Self {
+            poll,
+            consumer,
+            commands,
+        })
+    }
+
+    /// Changes the topics it will subscribe to.
+    pub fn subscribe(&mut self, topics: TopicSelection) {
+        self.poll.topics = topics;
+    }
+
+    /// Subscribes and polls, on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(self) -> Result<ConsumerThread, KafkaError> {
+        let Self {
+            mut poll,
+            consumer,
+            commands,
+        } = self;
+        let thread = thread::Builder::new()
+            .name(
+                format!("kafka-{}", poll.options.input)
+                    .chars()
+                    .take(15)
+                    .collect(),
+            )
+            .spawn(move || poll.run(consumer))
+            .map_err(KafkaError::Thread)?;
+        Ok(ConsumerThread {
+            commands,
+            thread: Some(thread),
+        })
+    }
+}
+
 /// Handle of a running consumer thread. Dropping it stops the thread without waiting.
 #[derive(Debug)]
 pub struct ConsumerThread {
@@ -79,29 +150,8 @@ impl ConsumerThread {
         options: PollOptions,
         listener: Arc<dyn AssignmentListener>,
     ) -> Result<Self, KafkaError> {
-        let (commands, inbox) = mpsc::channel();
-        let mut poll = PollLoop {
-            topics: options.topics.clone(),
-            options,
-            listener,
-            generation: Arc::default(),
-            inbox,
-        };
         // The first client is made here so that a wrong configuration is the caller's error.
-        let consumer = poll.connect()?;
-        let thread = thread::Builder::new()
-            .name(
-                format!("kafka-{}", poll.options.input)
-                    .chars()
-                    .take(15)
-                    .collect(),
-            )
-            .spawn(move || poll.run(consumer))
-            .map_err(KafkaError::Thread)?;
-        Ok(Self {
-            commands,
-            thread: Some(thread),
-        })
+        PreparedConsumer::try_new(options, listener)?.start()
     }
 
     /// Changes the subscribed topics without leaving the group.

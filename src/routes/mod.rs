@@ -10,6 +10,7 @@
 
 mod access;
 mod conditional;
+mod config;
 mod console;
 mod dead_letters;
 mod guard;
@@ -23,6 +24,7 @@ mod pipelines;
 #[allow(dead_code, reason = "the resource of configuration uses the rest")]
 mod problem;
 mod records;
+mod revisions;
 mod status;
 pub mod tls;
 mod topics;
@@ -39,6 +41,7 @@ use self::problem::{Kind, Problem};
 use crate::actors::Router;
 use crate::dead_letters::DeadLetters;
 use crate::metrics::Metrics;
+use crate::reconfiguration::Reconfiguration;
 use crate::telemetry::LogLevel;
 
 pub use access::Access;
@@ -50,6 +53,8 @@ pub struct Shared {
     pub router: Router,
     /// All metrics.
     pub metrics: Metrics,
+    /// The configuration in force.
+    pub configuration: Reconfiguration,
     /// Rules for callers; they may be replaced at any time.
     pub access: Arc<ArcSwap<Access>>,
     /// The dead letters of the running configuration.
@@ -64,6 +69,8 @@ fn operations() -> Vec<Operation> {
         health::operations(),
         metrics::operations(),
         status::operations(),
+        config::operations(),
+        revisions::operations(),
         topics::operations(),
         pipelines::operations(),
         dead_letters::operations(),

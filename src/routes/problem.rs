@@ -257,25 +257,7 @@ impl From<JsonPayloadError> for Problem {
                 Kind::UnsupportedMediaType,
                 "the body must be `application/json`",
             ),
-            JsonPayloadError::Deserialize(wrong) => {
-                // Positions have a place of their own.
-                let message = wrong.to_string();
-                let message = message
-                    .rsplit_once(" at line ")
-                    .map_or(&*message, |(before, _)| before);
-                let finding = Finding {
-                    severity: "error".to_owned(),
-                    line: Some(wrong.line()).filter(|&line| line > 0),
-                    column: Some(wrong.column()).filter(|&column| column > 0),
-                    message: message.to_owned(),
-                    ..Finding::default()
-                };
-                Self::new(
-                    Kind::InvalidRequest,
-                    format!("the body cannot be read: {message}"),
-                )
-                .with_findings([finding])
-            }
+            JsonPayloadError::Deserialize(wrong) => Self::of_json(wrong),
             JsonPayloadError::Payload(error) => Self::of_payload(error),
             other => Self::new(Kind::InvalidRequest, other.to_string()),
         }
@@ -283,6 +265,27 @@ impl From<JsonPayloadError> for Problem {
 }
 
 impl Problem {
+    /// A body that is no JSON, or not of the expected shape.
+    pub(super) fn of_json(wrong: &serde_json::Error) -> Self {
+        // Positions have a place of their own.
+        let message = wrong.to_string();
+        let message = message
+            .rsplit_once(" at line ")
+            .map_or(&*message, |(before, _)| before);
+        let finding = Finding {
+            severity: "error".to_owned(),
+            line: Some(wrong.line()).filter(|&line| line > 0),
+            column: Some(wrong.column()).filter(|&column| column > 0),
+            message: message.to_owned(),
+            ..Finding::default()
+        };
+        Self::new(
+            Kind::InvalidRequest,
+            format!("the body cannot be read: {message}"),
+        )
+        .with_findings([finding])
+    }
+
     fn of_payload(error: &PayloadError) -> Self {
         Self::of_framework(error.status_code(), error)
     }

@@ -29,7 +29,10 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 async fn show(shared: web::Data<Shared>) -> Result<web::Json<ServiceStatus>, Problem> {
-    let status = shared.router.status().await;
+    let status = shared.router.status().await.map(|mut status| {
+        status.configuration = Some(shared.configuration.status());
+        status
+    });
     status
         .map(web::Json)
         .ok_or_else(|| Problem::no_answer("router"))

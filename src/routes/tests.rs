@@ -8,6 +8,7 @@ use super::*;
 use crate::actors::status::{
     ActorCounts, DestinationStatus, ErrorStatus, InputStatus, PartitionStatus, ServiceStatus,
 };
+use crate::reconfiguration::{ConfigurationStatus, Origin, Refused};
 use crate::settings::{Sources, load};
 
 mod access;
@@ -23,13 +24,17 @@ fn shared(inputs: &str, folder: &std::path::Path) -> Shared {
         "[dead_letter]\npath = \"{folder}/dead-letters\"\n\
          [pipeline]\npath = \"{folder}/pipeline\"\nthreads = 1\n{inputs}"
     );
-    let settings = load(&Sources::new().text("test", text)).unwrap().settings;
+    let sources = Sources::new().text("test", text);
+    let loaded = load(&sources).unwrap();
+    let settings = loaded.settings.clone();
     let metrics = Metrics::try_new().unwrap();
     let access = Arc::new(ArcSwap::from_pointee(Access::from(&settings.server)));
     let dead_letters = Arc::new(ArcSwap::from_pointee(DeadLetters::of(&settings)));
     let router = Router::start(settings.into(), metrics.clone()).unwrap();
+    let configuration = Reconfiguration::new(router.clone(), metrics.clone(), loaded, sources);
     Shared {
         router,
+        configuration,
         metrics,
         access,
         dead_letters,
@@ -190,6 +195,20 @@ fn full_status() -> ServiceStatus {
     ServiceStatus {
         version: "0.1.0",
         uptime_seconds: 86_400.5,
+        configuration: Some(ConfigurationStatus {
+            revision: 7,
+            author: "night shift".into(),
+            origin: Origin::Http,
+            time: "2026-11-22T18:00:00Z".into(),
+            source: "run_time",
+            next_start: "the files decide, and this revision is forgotten",
+            last_refused: Some(Refused {
+                author: "files".into(),
+                origin: Origin::Files,
+                time: "2026-11-22T19:00:00Z".into(),
+                reason: "the configuration is not accepted: `group_id` is missing".into(),
+            }),
+        }),
         revision: 1,
         stopping: false,
         inputs: vec![InputStatus {

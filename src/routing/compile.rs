@@ -62,6 +62,7 @@ impl RouteTable {
     /// The first endpoint that cannot be used.
     pub fn compile(settings: &Settings, revision: u64) -> Result<Self, RoutingError> {
         let mut compiler = Compiler {
+            revision,
             response_bytes: usize::try_from(settings.limits.response_bytes).unwrap_or(usize::MAX),
             destinations: BTreeMap::new(),
         };
@@ -87,6 +88,7 @@ impl RouteTable {
 }
 
 struct Compiler {
+    revision: u64,
     response_bytes: usize,
     destinations: BTreeMap<DestinationId, Destination>,
 }
@@ -107,6 +109,7 @@ impl Compiler {
         outputs: &[OutputSettings],
     ) -> Result<HashMap<Arc<str>, Arc<Route>>, RoutingError> {
         let mut routes = HashMap::new();
+        let since = self.revision;
         let mut add = |topic: &str, kind: RouteKind, threads: usize| {
             let topic: Arc<str> = topic.into();
             let flow = input.flow(&topic);
@@ -115,6 +118,7 @@ impl Compiler {
                 _ => ValuePolicy::Skip,
             };
             let route = Route {
+                since,
                 input: id.clone(),
                 topic: Arc::clone(&topic),
                 kind,

@@ -53,6 +53,8 @@ impl fmt::Display for DestinationId {
 /// What happens to the records of one topic.
 #[derive(Debug, Clone)]
 pub struct Route {
+    /// The revision that made it what it is; an unchanged route keeps it.
+    pub since: u64,
     /// The input that reads the topic.
     pub input: InputId,
     /// The topic.
@@ -80,6 +82,23 @@ impl Route {
         self.null_value = flow.null_value.unwrap_or(null_value);
         self.empty_value = flow.empty_value;
     }
+
+    /// Whether records fare the same by `other`, whenever either came into force.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.input, &self.topic, &self.kind, self.lanes)
+            == (&other.input, &other.topic, &other.kind, other.lanes)
+            && self.sampling == other.sampling
+            && self.null_value == other.null_value
+            && self.empty_value == other.empty_value
+    }
+
+    /// Whether items go the same way by `other`: through the same lanes to the same endpoints. If
+    /// not, items of both at once could overtake each other.
+    #[must_use]
+    pub fn goes_same_way(&self, other: &Self) -> bool {
+        self.lanes == other.lanes && self.kind.goes_same_way(&other.kind)
+    }
 }
 
 /// How the records of a partition are spread over lanes; order holds within a lane.
@@ -94,7 +113,7 @@ pub enum KeyLanes {
 }
 
 /// The kinds of route.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RouteKind {
     /// Settled and counted; the destination has no use for these records.
     Acknowledge,
@@ -115,8 +134,27 @@ pub enum RouteKind {
     Handle(HandleRoute),
 }
 
+impl RouteKind {
+    fn goes_same_way(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Acknowledge, Self::Acknowledge) => true,
+            (
+                Self::Points(a) | Self::ConvertedPoints(_, a),
+                Self::Points(b) | Self::ConvertedPoints(_, b),
+            ) => a.outputs == b.outputs,
+            (Self::Transcode(a), Self::Transcode(b)) => a.targets == b.targets,
+            (Self::Forward { .. }, Self::Forward { .. }) => self == other,
+            (Self::Handle(a), Self::Handle(b)) => {
+                (&a.destination, &a.endpoint, &a.answers)
+                    == (&b.destination, &b.endpoint, &b.answers)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// How values are converted, and where those go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TranscodeRoute {
     /// How.
     pub conversion: Conversion,
@@ -124,7 +162,7 @@ pub struct TranscodeRoute {
 }
 
 /// Where values of one form go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// The destination. Each path of a receiver is one of its own, so that one which the receiver
     /// does not have holds up only the records that go there.
@@ -147,7 +185,7 @@ impl TranscodeRoute {
 }
 
 /// How values become points, and where those go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PointRoute {
     /// Category of the points before a script changes anything.
     pub category: Category,
@@ -166,7 +204,7 @@ pub struct PointRoute {
 }
 
 /// One output of points.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct OutputRoute {
     /// Where points go.
     pub destination: DestinationId,
@@ -184,7 +222,7 @@ impl OutputRoute {
 }
 
 /// How records are posted to a handle.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HandleRoute {
     /// Where.
     pub destination: DestinationId,
@@ -199,7 +237,7 @@ pub struct HandleRoute {
 }
 
 /// How a destination is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Means {
     /// HTTP requests.
     Http(Box<HttpSettings>),
@@ -212,7 +250,7 @@ pub enum Means {
 }
 
 /// One destination: how its actor reaches it and how much it may do at once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Destination {
     /// Its name.
     pub id: DestinationId,
@@ -227,6 +265,17 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// Whether what carries requests to `other` is built as for this one.
+    #[must_use]
+    pub fn is_carried_like(&self, other: &Self) -> bool {
+        match (&self.means, &other.means) {
+            (Means::Http(a), Means::Http(b)) => {
+                self.transport_options(a) == other.transport_options(b)
+            }
+            (a, b) => a == b,
+        }
+    }
+
     /// The address without secrets, for people.
     #[must_use]
     pub fn shown_url(&self) -> String {
@@ -297,9 +346,36 @@ impl RouteTable {
         }
     }
 
+    /// Every route there is so far: those of topics that are named, and those of topics that a
+    /// pattern has found.
+    #[must_use]
+    pub fn known_routes(&self) -> Vec<Arc<Route>> {
+        let mut all: Vec<_> = self.routes().cloned().collect();
+        all.extend(self.patterns.found());
+        all
+    }
+
     /// Every route of a topic that is named.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values().flat_map(HashMap::values)
+    }
+
+    /// Takes over from `before` every route that is the same there, so that only what changed is
+    /// new.
+    pub fn inherit(&mut self, before: &Self) {
+        for (input, routes) in &mut self.routes {
+            for (topic, route) in routes {
+                if let Some(old) = before.route(input, topic)
+                    && old.is_same(route)
+                {
+                    *route = old;
+                }
+            }
+        }
+        self.patterns.inherit(&before.patterns);
+        if self.outputs == before.outputs {
+            self.outputs = Arc::clone(&before.outputs);
+        }
     }
 
     /// Every destination, by name.

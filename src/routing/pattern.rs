@@ -91,6 +91,30 @@ impl Patterns {
         self.inputs.insert(input, patterns);
     }
 
+    /// The routes of topics that have turned up.
+    pub(super) fn found(&self) -> Vec<Arc<Route>> {
+        let found = self.found.read();
+        found.values().flat_map(HashMap::values).cloned().collect()
+    }
+
+    /// Takes over the routes of topics found before that are the same by these patterns.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        for old in before.found() {
+            let patterns = self.inputs.get(&old.input);
+            let route = patterns.and_then(|patterns| patterns.derive(&old.topic));
+            if let Some(route) = route {
+                let route = if old.is_same(&route) {
+                    old
+                } else {
+                    Arc::new(route)
+                };
+                let found = self.found.get_mut();
+                let routes = found.entry(route.input.clone()).or_default();
+                routes.insert(Arc::clone(&route.topic), route);
+            }
+        }
+    }
+
     /// The route of a topic that no route names.
     pub(super) fn route(&self, input: &InputId, topic: &str) -> Option<Arc<Route>> {
         let patterns = self.inputs.get(input)?;

@@ -134,7 +134,9 @@ impl Scripts {
         name: &str,
         text: &str,
     ) -> Result<LoadReport, ScriptChangeError> {
-        self.store.put(RUNTIME, category, name, text)
+        let report = self.store.put(RUNTIME, category, name, text)?;
+        self.publish();
+        Ok(report)
     }
 
     /// Removes a script that was given at run time; the folder's comes back if there is one.
@@ -142,7 +144,9 @@ impl Scripts {
     /// # Errors
     /// If none was given.
     pub fn remove(&self, category: Category, name: &str) -> Result<LoadReport, ScriptChangeError> {
-        self.store.remove(RUNTIME, category, name)
+        let report = self.store.remove(RUNTIME, category, name)?;
+        self.publish();
+        Ok(report)
     }
 
     /// Runs a script on points without a trace: it shares no caches, windows and buckets with those

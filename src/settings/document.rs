@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, Value as LayerValue};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::layer::{LayerOf, WRONG_NAME, env_value, json_of, merge, variable_path};
 use super::diagnostic::{Diagnostic, Position};
+use super::masking::masks;
 
 /// Prefix of the environment variables that belong to the service.
 const PREFIX: &str = "KAFKAMQ_";
@@ -88,6 +90,36 @@ impl Sources {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
         self.environment(variables)
+    }
+
+    /// The same without any layer: the environment alone.
+    #[must_use]
+    pub fn only_environment(&self) -> Self {
+        Self {
+            layers: Vec::new(),
+            environment: self.environment.clone(),
+        }
+    }
+
+    /// A digest of all files there are now, by which a change of them is noticed whatever became of
+    /// times and links. Files that cannot be read count as such.
+    #[must_use]
+    pub fn files_digest(&self) -> String {
+        let mut digest = Sha256::new();
+        for layer in &self.layers {
+            let Layer::File(path) = layer else { continue };
+            for path in expand(path, &mut Vec::new()) {
+                digest.update(path.as_os_str().as_encoded_bytes());
+                match std::fs::read(&path) {
+                    Ok(bytes) => {
+                        digest.update((bytes.len() as u64).to_le_bytes());
+                        digest.update(&bytes);
+                    }
+                    Err(error) => digest.update(format!("{:?}", error.kind())),
+                }
+            }
+        }
+        base64_simd::URL_SAFE_NO_PAD.encode_to_string(digest.finalize())
     }
 
     /// The files and folders named so far, for a watch on them.
@@ -179,6 +211,61 @@ impl Document {
         }
         document.apply_environment(&sources.environment, &mut found);
         (document, found)
+    }
+
+    /// Reads `sources` as a change of `running`: masks keep the secrets that are there, and what the
+    /// environment says stays on top. Saying otherwise is a finding, so that nothing is ignored
+    /// silently.
+    pub(super) fn read_change(sources: &Sources, running: &Self) -> (Self, Vec<Diagnostic>) {
+        let layers = Sources {
+            layers: sources.layers.clone(),
+            environment: Vec::new(),
+        };
+        let (mut document, mut found) = Self::read(&layers);
+        document.tree = running.unmask(document.tree);
+        let mut left = Vec::new();
+        masks(&document.tree, "", &mut left);
+        for path in left {
+            let mut mask = Diagnostic::error(&*path, "a mask stands for no secret here")
+                .with_hint("write the secret, or leave the table under the name it has");
+            document.locate(&mut mask, &path, Part::Value, true);
+            found.push(mask);
+        }
+        let asked = document.tree.clone();
+        document.apply_environment(&sources.environment, &mut found);
+        for (path, place) in &document.places {
+            let Place::Variable(name) = place else {
+                continue;
+            };
+            let (Some(asked), Some(is)) = (at(&asked, path), at(&document.tree, path)) else {
+                continue;
+            };
+            if !same_text(asked, is) {
+                let mut wrong = Diagnostic::error(
+                    &**path,
+                    "the environment says otherwise, and it has the last word",
+                )
+                .with_hint("leave the key as it is, or start the process without the variable");
+                wrong.variable = Some(name.clone());
+                found.push(wrong);
+            }
+        }
+        (document, found)
+    }
+
+    /// The tree without what the environment laid over it, for keeping.
+    #[must_use]
+    pub fn without_environment(&self) -> Value {
+        let mut tree = self.tree.clone();
+        for (path, place) in &self.places {
+            if matches!(place, Place::Variable(_))
+                && let Some((key, parent)) = steps(path).split_last()
+                && let Some(Value::Object(table)) = at_mut(&mut tree, parent)
+            {
+                table.remove(key);
+            }
+        }
+        tree
     }
 
     /// One file's `[output]` and another's `[[output]]` cannot be merged.
@@ -513,6 +600,56 @@ fn mentions_secret(line: &str) -> bool {
     ];
     let line = line.to_ascii_lowercase();
     WORDS.iter().any(|word| line.contains(word)) || (line.contains("://") && line.contains('@'))
+}
+
+/// The steps of a path such as `inputs.kafkamq[0]."a.b"`, unquoted.
+pub(crate) fn steps(path: &str) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        rest = rest.strip_prefix('.').unwrap_or(rest);
+        if rest.starts_with('"') {
+            let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+            let Some(Ok(step)) = stream.next() else {
+                break;
+            };
+            rest = rest.get(stream.byte_offset()..).unwrap_or_default();
+            steps.push(step);
+        } else if let Some(inner) = rest.strip_prefix('[') {
+            let (index, after) = inner.split_once(']').unwrap_or((inner, ""));
+            steps.push(index.to_owned());
+            rest = after;
+        } else {
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            let (step, after) = rest.split_at(end);
+            steps.push(step.to_owned());
+            rest = after;
+        }
+    }
+    steps
+}
+
+fn at<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
+    steps(path).iter().try_fold(tree, |node, step| match node {
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        node => node.get(step),
+    })
+}
+
+fn at_mut<'a>(tree: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
+    path.iter().try_fold(tree, |node, step| match node {
+        Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?),
+        node => node.get_mut(step),
+    })
+}
+
+/// Whether two values say the same; in the environment everything is text.
+fn same_text(a: &Value, b: &Value) -> bool {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    a == b || text(a) == text(b)
 }
 
 /// Appends a key to a path, quoted when it is not a bare key.

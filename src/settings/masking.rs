@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::document::{Document, MASK};
+use super::document::{Document, MASK, join};
 use super::keys::{Kind, ROOT, Table};
 
 impl Document {
@@ -17,7 +17,9 @@ impl Document {
     }
 
     /// Puts this document's secrets where `shown` (a changed copy of [`Document::masked`]) has
-    /// masks. Elements of arrays are matched by position.
+    /// masks. Tables in a list are matched by their name (`name` or `group_id`), so that none gets the
+    /// secret of another; lists of other things by position, unless one became shorter. A mask that
+    /// stands for nothing stays.
     #[must_use]
     pub fn unmask(&self, mut shown: Value) -> Value {
         unmask(&mut shown, &self.tree);
@@ -159,8 +161,20 @@ fn unmask(shown: &mut Value, own: &Value) {
             }
         }
         (Value::Array(shown), Value::Array(own)) => {
-            for (value, own) in shown.iter_mut().zip(own) {
-                unmask(value, own);
+            let named = |value: &Value| {
+                let name = value.get("name").or_else(|| value.get("group_id"))?;
+                name.as_str().map(str::to_owned)
+            };
+            let shorter = shown.len() < own.len();
+            for (at, value) in shown.iter_mut().enumerate() {
+                let same = match named(value) {
+                    Some(name) => own.iter().find(|own| named(own).as_ref() == Some(&name)),
+                    None if shorter => None,
+                    None => own.get(at).filter(|own| named(own).is_none()),
+                };
+                if let Some(own) = same {
+                    unmask(value, own);
+                }
             }
         }
         (Value::String(shown), own) if shown == MASK => {
@@ -173,6 +187,24 @@ fn unmask(shown: &mut Value, own: &Value) {
             if masked_address(own).is_some_and(|masked| masked == *shown) =>
         {
             shown.clone_from(own);
+        }
+        _ => {}
+    }
+}
+
+/// The paths of the values below `value` that still are masks.
+pub(super) fn masks(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.contains(MASK) => found.push(path.to_owned()),
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                masks(item, &format!("{path}[{at}]"), found);
+            }
+        }
+        Value::Object(entries) => {
+            for (name, value) in entries {
+                masks(value, &join(path, name), found);
+            }
         }
         _ => {}
     }

@@ -11,7 +11,7 @@ mod token;
 use super::Settings;
 use std::path::PathBuf;
 
-use super::diagnostic::{Diagnostics, Severity};
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::document::{Document, Sources};
 use super::keys::ROOT;
 use super::reader::Reader;
@@ -34,6 +34,21 @@ pub struct Loaded {
 /// All findings, warnings included, if at least one is an error.
 pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
     let (document, found) = Document::read(sources);
+    resolved(document, found)
+}
+
+/// Reads and checks a change of `running`: masks in it keep the secrets of `running`, and the
+/// environment of `sources` has the last word.
+///
+/// # Errors
+///
+/// All findings, warnings included, if at least one is an error.
+pub fn load_change(sources: &Sources, running: &Document) -> Result<Loaded, Diagnostics> {
+    let (document, found) = Document::read_change(sources, running);
+    resolved(document, found)
+}
+
+fn resolved(document: Document, found: Vec<Diagnostic>) -> Result<Loaded, Diagnostics> {
     let reader = Reader::new(&document, found);
     let settings = resolve(&reader);
     let found = reader.into_found();

@@ -33,6 +33,10 @@ pub struct ServerSettings {
     pub allow_changes: bool,
     /// Revisions of the configuration that are remembered.
     pub revisions: usize,
+    /// Folder in which revisions made at run time outlive the process.
+    pub state_dir: Option<PathBuf>,
+    /// Take up changes of the configuration files by itself.
+    pub watch: bool,
 }
 
 /// What a caller of the HTTP interface may do. Each role includes those before it.

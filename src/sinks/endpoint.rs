@@ -142,7 +142,7 @@ pub enum EndpointError {
 }
 
 /// A destination address with everything needed to form a request to it.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Endpoint {
     uri: Uri,
     shown: Arc<str>,

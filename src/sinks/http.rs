@@ -49,7 +49,7 @@ pub enum Protocol {
 }
 
 /// How a [`Transport`] behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TransportOptions {
     /// Time for name resolution, TCP and TLS handshake together.
     pub connect_timeout: Duration,

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use kafkamq_point::{Point, Text};
+use kafkamq_point::Point;
 
 use super::{TopicState, count_script_error, forward, letter_of, push_point};
 use crate::actors::consignment::Consignment;
-use crate::actors::directory::{Addresses, Directory};
+use crate::actors::directory::{Addresses, Directory, Terms};
 use crate::actors::messages::{Bury, Forward};
 use crate::metrics::{Metrics, Outcome};
 use crate::parse::{
@@ -58,9 +58,7 @@ pub(super) struct Work<'a> {
     pub(super) directory: &'a Directory,
     pub(super) addresses: &'a Addresses,
     pub(super) metrics: &'a Metrics,
-    pub(super) script_failure: ScriptFailure,
-    pub(super) record_bytes: u64,
-    pub(super) global_tags: &'a [(Text, Text)],
+    pub(super) terms: &'a Terms,
     pub(super) source: &'a crate::record::TopicPartition,
     pub(super) share: &'a crate::ack::AckShare,
     pub(super) consignment: &'a Consignment,
@@ -138,7 +136,7 @@ impl<'a> Work<'a> {
         let verdict = match record.value() {
             None => empty(self.route.null_value, "the record has no value"),
             Some([]) => empty(self.route.empty_value, "the value is empty"),
-            Some(value) if value.len() as u64 > self.record_bytes => {
+            Some(value) if value.len() as u64 > self.terms.record_bytes => {
                 tracing::warn!(
                     partition = %self.source, offset = record.offset(), bytes = value.len(),
                     "the record is larger than `limits.record_bytes`"
@@ -325,7 +323,7 @@ impl<'a> Work<'a> {
         let scripted = self.scripts.run(point, &route.scripts);
         if let Some((script, error)) = &scripted.error {
             count_script_error(self.metrics, script.name(), error);
-            if self.script_failure == ScriptFailure::DeadLetter {
+            if self.terms.script_failure == ScriptFailure::DeadLetter {
                 made.bury = true;
                 made.fault = Some(error.to_string());
                 return;
@@ -347,7 +345,7 @@ impl<'a> Work<'a> {
         let (items, refused) = push_point(
             &mut self.bodies,
             &route.outputs,
-            self.global_tags,
+            &self.terms.global_tags,
             point,
             index,
             lane,
@@ -390,6 +388,9 @@ impl<'a> Work<'a> {
                     items: outgoing.items,
                     consignment: self.consignment.share(),
                 });
+            } else {
+                // The destination has left the configuration since the batch was read.
+                self.consignment.recall();
             }
         }
         if !self.letters.is_empty() {

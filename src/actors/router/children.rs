@@ -1,6 +1,5 @@
 //! Starting actors, and starting them again when they died.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,10 +16,10 @@ use crate::actors::listener::RouterListener;
 use crate::actors::messages::{Child, ChildStopped};
 use crate::actors::parser::{ParserActor, ParserOptions};
 use crate::kafka::client::consumer_config;
-use crate::kafka::{AssignmentListener, ConsumerThread, PollOptions, Statistics};
+use crate::kafka::{AssignmentListener, PollOptions, PreparedConsumer};
 use crate::metrics::Metrics;
-use crate::routing::{Destination, InputId, RateLimit};
-use crate::settings::{InputSettings, Offset, OutOfRange, Sasl};
+use crate::routing::{Destination, InputId};
+use crate::settings::{InputSettings, LimitSettings, Offset, OutOfRange, Sasl};
 
 pub(super) fn start_dead_letter(
     arbiter: &ArbiterHandle,
@@ -44,23 +43,46 @@ fn unsupported(input: &InputSettings) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Makes the client of an input, which joins no group yet.
+pub(super) fn prepare_input(
+    input: &InputSettings,
+    limits: &LimitSettings,
+    router: &Addr<RouterActor>,
+    metrics: &Metrics,
+) -> Result<PreparedConsumer, StartError> {
+    unsupported(input)?;
+    let listener: Arc<dyn AssignmentListener> = Arc::new(RouterListener {
+        input: InputId(input.name.as_str().into()),
+        router: router.clone(),
+        metrics: metrics.clone(),
+    });
+    let options = PollOptions {
+        input: input.name.clone(),
+        topics: input.selection(),
+        client: consumer_config(input, limits),
+        initial: input.offsets.into(),
+        out_of_range: match input.out_of_range {
+            OutOfRange::Resume(at @ (Offset::At(_) | Offset::Ago(_))) => Some(at.into()),
+            OutOfRange::Resume(_) | OutOfRange::Stop => None,
+        },
+        is_static: input.group_instance_id.is_some(),
+        drain_timeout: input.drain_timeout,
+    };
+    PreparedConsumer::try_new(options, listener).map_err(|source| StartError::Kafka {
+        input: input.name.clone(),
+        source,
+    })
+}
+
 impl RouterActor {
     pub(super) fn start_parser(&self, index: usize, address: &Addr<Self>) {
         let Some(arbiter) = self.threads.parse.get(index) else {
             return;
         };
-        let pipeline = &self.settings.pipeline;
         let options = ParserOptions {
             directory: Arc::clone(&self.directory),
             metrics: self.metrics.clone(),
             scripts: Arc::clone(&self.scripts),
-            script_failure: pipeline.on_error,
-            record_bytes: self.settings.limits.record_bytes,
-            global_tags: pipeline
-                .global_tags
-                .iter()
-                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-                .collect(),
         };
         let stopped = address.clone().recipient();
         let parser = ParserActor::start_in_arbiter(arbiter, move |_| {
@@ -94,52 +116,28 @@ impl RouterActor {
     pub(super) fn start_inputs(&mut self, address: &Addr<Self>) -> Result<(), StartError> {
         let settings = Arc::clone(&self.settings);
         for input in &settings.inputs {
-            let id = InputId(input.name.as_str().into());
-            unsupported(input)?;
-            let listener: Arc<dyn AssignmentListener> = Arc::new(RouterListener {
-                input: id.clone(),
-                router: address.clone(),
-                metrics: self.metrics.clone(),
-            });
-            let options = PollOptions {
-                input: input.name.clone(),
-                topics: input.selection(),
-                client: consumer_config(input, &settings.limits),
-                initial: input.offsets.into(),
-                out_of_range: match input.out_of_range {
-                    OutOfRange::Resume(at @ (Offset::At(_) | Offset::Ago(_))) => Some(at.into()),
-                    OutOfRange::Resume(_) | OutOfRange::Stop => None,
-                },
-                is_static: input.group_instance_id.is_some(),
-                drain_timeout: input.drain_timeout,
-            };
-            self.metrics
-                .input_joined
-                .with_label_values(&[&*id.0])
-                .set(0);
-            let flow = &input.flow;
-            let limit = RateLimit::new(flow.limit_records, flow.limit_bytes, Instant::now());
-            let thread =
-                ConsumerThread::start(options, listener).map_err(|source| StartError::Kafka {
-                    input: input.name.clone(),
-                    source,
-                })?;
-            self.inputs.insert(
-                id,
-                Input {
-                    settings: input.clone(),
-                    thread: Some(thread),
-                    topics: HashMap::new(),
-                    limit: limit.map(Arc::new),
-                    joined: false,
-                    statistics: Statistics::default(),
-                    progress: (0, Instant::now()),
-                    last_error: None,
-                    logged: HashMap::new(),
-                    alarm: None,
-                },
-            );
+            let prepared = prepare_input(input, &settings.limits, address, &self.metrics)?;
+            self.start_input(input.clone(), prepared)?;
         }
+        Ok(())
+    }
+
+    /// Lets an input join its group.
+    pub(super) fn start_input(
+        &mut self,
+        settings: InputSettings,
+        prepared: PreparedConsumer,
+    ) -> Result<(), StartError> {
+        let id = InputId(settings.name.as_str().into());
+        let joined = &self.metrics.input_joined;
+        joined.with_label_values(&[&*id.0]).set(0);
+        let thread = prepared.start().map_err(|source| StartError::Kafka {
+            input: settings.name.clone(),
+            source,
+        })?;
+        let mut input = Input::new(settings);
+        input.thread = Some(thread);
+        self.inputs.insert(id, input);
         Ok(())
     }
 

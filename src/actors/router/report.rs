@@ -71,7 +71,7 @@ impl RouterActor {
                 .get()
                 > 0
         });
-        let limited = input.limit.is_some();
+        let limited = !input.limits.is_empty();
         let paused = input
             .topics
             .keys()

@@ -80,6 +80,19 @@ pub const SERVER: Table = Table {
             "20",
             "Revisions of the configuration that are remembered.",
         ),
+        Key::new(
+            "state_dir",
+            Kind::Text,
+            "",
+            "Folder in which changes made over HTTP outlive the process; without it a restart goes back to the files.",
+        )
+        .example(r#""/var/lib/kafkamq""#),
+        Key::new(
+            "watch",
+            Kind::Flag,
+            "true",
+            "Whether changes of the configuration files take effect by themselves; SIGHUP does the same.",
+        ),
     ])],
     tables: &[("tokens", &TOKEN)],
 };

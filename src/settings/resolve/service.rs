@@ -58,6 +58,8 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
         max_body_bytes: section.bytes("max_body"),
         allow_changes: section.flag("allow_changes"),
         revisions: section.size("revisions", 1),
+        state_dir: section.some_path("state_dir"),
+        watch: section.flag("watch"),
     })
 }
 

@@ -1,0 +1,136 @@
+//! One shape for everything that keeps a configuration from being accepted, wherever it was found.
+
+use kafkamq_pipeline::manager::ScriptProblem;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::actors::StartError;
+use crate::scripts::PreparedScripts;
+use crate::settings::{Diagnostic, Severity, steps};
+
+/// A finding, for a machine to point at and for people to act on. It never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ConfigurationFinding")]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable code, such as `config` or that of the script language.
+    pub code: String,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// JSON pointer into the document, if it is about a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// The file or script, if it is about a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// Column in characters, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// The environment variable it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    fn new(severity: Severity, code: &str, message: String) -> Self {
+        Self {
+            severity,
+            code: code.to_owned(),
+            message,
+            pointer: None,
+            file: None,
+            line: None,
+            column: None,
+            variable: None,
+            hint: None,
+        }
+    }
+}
+
+impl From<&Diagnostic> for Finding {
+    fn from(found: &Diagnostic) -> Self {
+        let mut finding = Self::new(found.severity, "config", found.message.clone());
+        finding.pointer = (!found.key.is_empty()).then(|| pointer(&found.key));
+        if let Some(position) = &found.position {
+            finding.file = Some(position.file.clone());
+            finding.line = Some(position.line);
+            finding.column = Some(position.column);
+        }
+        finding.variable.clone_from(&found.variable);
+        finding.hint.clone_from(&found.hint);
+        finding
+    }
+}
+
+impl From<&StartError> for Finding {
+    fn from(error: &StartError) -> Self {
+        Self::new(Severity::Error, "start", error.to_string())
+    }
+}
+
+/// A path of keys as a JSON pointer (RFC 6901).
+fn pointer(key: &str) -> String {
+    steps(key)
+        .iter()
+        .map(|step| format!("/{}", escaped(step)))
+        .collect()
+}
+
+/// One step of a JSON pointer.
+pub(super) fn escaped(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
+}
+
+/// What is wrong with scripts.
+pub(super) fn of_scripts(scripts: &PreparedScripts) -> Vec<Finding> {
+    let unreadable = scripts
+        .unreadable()
+        .iter()
+        .map(|problem| Finding::new(Severity::Error, "script", problem.to_string()));
+    let broken = scripts.problems().iter().flat_map(of_script);
+    unreadable.chain(broken).collect()
+}
+
+fn of_script(problem: &ScriptProblem) -> Vec<Finding> {
+    let file = Some(format!("{}/{}", problem.category, problem.name));
+    if problem.diagnostics.is_empty() {
+        let mut finding = Finding::new(Severity::Error, "script", problem.to_string());
+        finding.file = file;
+        return vec![finding];
+    }
+    let of = |error: &kafkamq_pipeline::diagnostic::Diagnostic| {
+        let position = error.source.position(error.span.start);
+        let mut finding = Finding::new(
+            Severity::Error,
+            error.code.as_str(),
+            error.message.to_string(),
+        );
+        finding.file.clone_from(&file);
+        finding.line = Some(position.line);
+        finding.column = Some(position.column);
+        finding.hint = error.help.as_ref().map(ToString::to_string);
+        finding
+    };
+    problem.diagnostics.iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_become_pointers() {
+        assert_eq!(
+            pointer("inputs.kafkamq[0].custom.log_topic_map.\"a.b/c\""),
+            "/inputs/kafkamq/0/custom/log_topic_map/a.b~1c"
+        );
+        assert_eq!(pointer("output[1]"), "/output/1");
+    }
+}

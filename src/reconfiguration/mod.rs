@@ -1,0 +1,500 @@
+//! Changing the configuration while records flow.
+//!
+//! Whoever asks for a change (a request, a signal, a file on disk) goes through
+//! [`Reconfiguration::change`], one at a time: the wanted document is read and checked whole, a
+//! [`Plan`] of the difference is made, everything that can fail is done beside the running service,
+//! and only then the router changes over. A change that is refused has changed nothing, and all that
+//! is wrong with it is said at once.
+//!
+//! What is in force has a number, and the latest revisions are remembered with their author and
+//! their difference, to go back to. The last change wins, whoever made it: files that change on disk
+//! replace what was asked for over HTTP, and the other way round.
+
+mod finding;
+pub mod plan;
+pub mod revisions;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+pub use self::finding::Finding;
+pub use self::plan::Plan;
+pub use self::revisions::{Change, History, Origin, Revision};
+use crate::actors::{Prepared, Router};
+use crate::metrics::Metrics;
+use crate::settings::{
+    Diagnostics, Document, Loaded, Settings, Severity, Sources, load, load_change,
+};
+
+/// What a change asks for.
+#[derive(Clone)]
+pub enum Wanted {
+    /// This document instead of the one in force; masks keep the secrets that are there.
+    Document(Sources),
+    /// The document in force with this merge patch (RFC 7396).
+    Patch(Value),
+    /// An earlier revision.
+    Revision(u64),
+    /// What the files say.
+    Files,
+    /// The document in force, with scripts and other files as they are now.
+    Same,
+}
+
+/// Who asks for a change, and under which conditions.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Name of the token, or what else it is known by.
+    pub author: String,
+    /// What caused it.
+    pub origin: Origin,
+    /// The revisions that the change is meant for, as [`Current::etag`] names them; `None` takes any.
+    pub if_match: Option<Vec<String>>,
+    /// Only say what would happen.
+    pub dry_run: bool,
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Outcome {
+    /// Number of the revision in force now.
+    pub revision: u64,
+    /// Whether nothing was done because that was asked for.
+    pub dry_run: bool,
+    /// What was or would be done.
+    pub plan: Plan,
+    /// The keys that differ.
+    pub changes: Vec<Change>,
+    /// What the operator should know all the same.
+    pub warnings: Vec<Finding>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The configuration is not accepted, for these reasons.
+    #[error("the configuration is not accepted: {}", first(.0))]
+    Invalid(Vec<Finding>),
+    /// Another revision is in force than the change was made for.
+    #[error("the configuration has changed meanwhile; it is {0} now")]
+    Changed(String),
+    /// No such revision is remembered.
+    #[error("revision {0} is not remembered")]
+    Unknown(u64),
+    /// The service is stopping.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+impl Refusal {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::Changed(_) => "conflict",
+            Self::Unknown(_) => "unknown",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The first error, and how many more there are.
+fn first(findings: &[Finding]) -> String {
+    let mut errors = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    let message = errors.next().map(|error| error.message.clone());
+    let text = message.unwrap_or_default();
+    match errors.count() {
+        0 => text,
+        more => format!("{text} (and {more} more)"),
+    }
+}
+
+/// The configuration in force.
+pub struct Current {
+    /// Its number.
+    pub revision: u64,
+    /// Changes with every revision, over restarts too; quoted, as HTTP wants it.
+    pub etag: String,
+    /// What was asked for.
+    pub document: Arc<Document>,
+    /// What the process works with: some keys wait for the next start.
+    pub settings: Arc<Settings>,
+    /// What caused it.
+    pub origin: Origin,
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current")
+            .field("revision", &self.revision)
+            .field("etag", &self.etag)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Current {
+    fn new(revision: u64, document: Document, settings: Arc<Settings>, origin: Origin) -> Self {
+        // Of what may be shown, so that the tag tells nothing about secrets.
+        let digest = Sha256::digest(document.masked().to_string());
+        let short = digest.iter().take(6).map(|byte| format!("{byte:02x}"));
+        Self {
+            revision,
+            etag: format!("\"{revision}-{}\"", short.collect::<String>()),
+            document: Arc::new(document),
+            settings,
+            origin,
+        }
+    }
+}
+
+/// A change that was refused last, for the status page.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Refused {
+    /// Who asked for it.
+    pub author: String,
+    /// What caused it.
+    pub origin: Origin,
+    /// When, in RFC 3339.
+    pub time: String,
+    /// Why it was refused.
+    pub reason: String,
+}
+
+/// What the status page says about the configuration.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ConfigurationStatus {
+    /// Number of the revision in force.
+    pub revision: u64,
+    /// Who asked for it.
+    pub author: String,
+    /// What caused it.
+    pub origin: Origin,
+    /// When it came into force, in RFC 3339.
+    pub time: String,
+    /// Whether it is what the files say: `files`, or `run_time` after a change over HTTP.
+    pub source: &'static str,
+    /// What decides at the next start, in one sentence.
+    pub next_start: &'static str,
+    /// The change that was refused last, unless one succeeded since.
+    pub last_refused: Option<Refused>,
+}
+
+/// Owner of the configuration in force. Clones share it.
+#[derive(Clone)]
+pub struct Reconfiguration {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    router: Router,
+    metrics: Metrics,
+    /// Files and environment, as at the start.
+    sources: Sources,
+    current: ArcSwap<Current>,
+    memory: Mutex<Memory>,
+    /// Told of every configuration that comes into force.
+    listeners: Mutex<Vec<Listener>>,
+    /// Held while a change is under way.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Hears of a configuration that has come into force.
+type Listener = Box<dyn Fn(&Settings) + Send + Sync>;
+
+#[derive(Default)]
+struct Memory {
+    history: History,
+    /// Digest of the files as they were taken up last, or refused.
+    files: String,
+    refused: Option<Refused>,
+}
+
+impl fmt::Debug for Reconfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconfiguration")
+            .field("current", &*self.inner.current.load())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reconfiguration {
+    /// Takes charge of the configuration that `router` was started with.
+    #[must_use]
+    pub fn new(router: Router, metrics: Metrics, loaded: Loaded, sources: Sources) -> Self {
+        let settings = Arc::new(loaded.settings);
+        let revision = Revision {
+            number: 1,
+            author: Origin::Start.as_str().to_owned(),
+            origin: Origin::Start,
+            time: now(),
+            summary: "the process started".to_owned(),
+            result: "in force".to_owned(),
+            seconds: 0.0,
+            files: sources.files_digest(),
+            changes: Vec::new(),
+            document: loaded.document.without_environment(),
+        };
+        let mut memory = Memory::default();
+        memory.files.clone_from(&revision.files);
+        memory.history.push(revision, settings.server.revisions);
+        metrics.config_last_reload_success.set(1);
+        let current = Current::new(1, loaded.document, settings, Origin::Start);
+        Self {
+            inner: Arc::new(Inner {
+                router,
+                metrics,
+                sources,
+                current: ArcSwap::from_pointee(current),
+                memory: Mutex::new(memory),
+                listeners: Mutex::default(),
+                turn: tokio::sync::Mutex::default(),
+            }),
+        }
+    }
+
+    /// Has `listener` told of every configuration that comes into force from now on.
+    pub fn listen(&self, listener: impl Fn(&Settings) + Send + Sync + 'static) {
+        self.inner.listeners.lock().push(Box::new(listener));
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn current(&self) -> Arc<Current> {
+        self.inner.current.load_full()
+    }
+
+    /// The sources that the environment alone makes, to lay a document under.
+    #[must_use]
+    pub fn environment(&self) -> Sources {
+        self.inner.sources.only_environment()
+    }
+
+    /// The remembered revisions, newest first.
+    #[must_use]
+    pub fn revisions(&self) -> Vec<Revision> {
+        let memory = self.inner.memory.lock();
+        memory.history.iter().rev().cloned().collect()
+    }
+
+    /// For the status page.
+    #[must_use]
+    pub fn status(&self) -> ConfigurationStatus {
+        let current = self.current();
+        let memory = self.inner.memory.lock();
+        let last = memory.history.get(current.revision);
+        let run_time = current.origin.is_run_time();
+        ConfigurationStatus {
+            revision: current.revision,
+            author: last.map(|last| last.author.clone()).unwrap_or_default(),
+            origin: current.origin,
+            time: last.map(|last| last.time.clone()).unwrap_or_default(),
+            source: if run_time { "run_time" } else { "files" },
+            next_start: match (run_time, &current.settings.server.state_dir) {
+                (false, _) => "the files decide",
+                (true, None) => "the files decide, and this revision is forgotten",
+                (true, Some(_)) => {
+                    "this revision stays in force, unless the files have changed by then"
+                }
+            },
+            last_refused: memory.refused.clone(),
+        }
+    }
+
+    /// Makes a change, or says what it would do.
+    ///
+    /// # Errors
+    /// Why it was refused; nothing has changed then.
+    pub async fn change(&self, wanted: Wanted, request: Request) -> Result<Outcome, Refusal> {
+        let this = self.clone();
+        // Whoever asks may go away; a change that has begun is brought to its end all the same.
+        let change = actix_rt::spawn(async move { this.one_change(wanted, request).await });
+        change.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    async fn one_change(&self, wanted: Wanted, request: Request) -> Result<Outcome, Refusal> {
+        let began = Instant::now();
+        let _turn = self.inner.turn.lock().await;
+        let outcome = self.attempt(wanted, &request, began).await;
+        if request.dry_run {
+            return outcome;
+        }
+        let metrics = &self.inner.metrics;
+        let result = match &outcome {
+            Ok(outcome) => {
+                metrics.config_reload_seconds.observe(outcome.seconds);
+                self.inner.memory.lock().refused = None;
+                "applied"
+            }
+            Err(refusal) => {
+                tracing::error!(
+                    author = request.author, origin = request.origin.as_str(), %refusal,
+                    "a change of the configuration was refused; everything runs on as it was"
+                );
+                self.inner.memory.lock().refused = Some(Refused {
+                    author: request.author.clone(),
+                    origin: request.origin,
+                    time: now(),
+                    reason: refusal.to_string(),
+                });
+                refusal.as_str()
+            }
+        };
+        metrics
+            .config_last_reload_success
+            .set(i64::from(outcome.is_ok()));
+        metrics
+            .config_reloads
+            .with_label_values(&[request.origin.as_str(), result])
+            .inc();
+        outcome
+    }
+
+    async fn attempt(
+        &self,
+        wanted: Wanted,
+        request: &Request,
+        began: Instant,
+    ) -> Result<Outcome, Refusal> {
+        let current = self.current();
+        if let Some(wanted) = &request.if_match
+            && !wanted.contains(&current.etag)
+        {
+            return Err(Refusal::Changed(current.etag.clone()));
+        }
+        let number = current.revision + 1;
+        let inner = Arc::clone(&self.inner);
+        let before = Arc::clone(&current);
+        // Reads files, compiles scripts, makes clients: nothing for the threads of actors.
+        let dry_run = request.dry_run;
+        let prepared = tokio::task::spawn_blocking(move || {
+            let files = inner.sources.files_digest();
+            if matches!(wanted, Wanted::Files) && !dry_run {
+                inner.memory.lock().files.clone_from(&files);
+            }
+            let loaded = inner.read(&wanted, &before)?;
+            let prepared = inner.prepare(&loaded.settings, &before, number)?;
+            Ok((loaded, prepared, files))
+        });
+        let (loaded, prepared, files) = prepared.await.map_err(|_| Refusal::Stopping)??;
+        let plan = prepared.plan.clone();
+        let changes = revisions::changes(&current.document, &loaded.document);
+        let mut outcome = Outcome {
+            revision: current.revision,
+            dry_run: request.dry_run,
+            warnings: loaded.warnings.0.iter().map(Finding::from).collect(),
+            plan,
+            changes,
+            seconds: 0.0,
+        };
+        let nothing = outcome.plan.is_empty() && outcome.changes.is_empty();
+        if request.dry_run
+            || (nothing && current.origin.is_run_time() == request.origin.is_run_time())
+        {
+            outcome.seconds = began.elapsed().as_secs_f64();
+            return Ok(outcome);
+        }
+        let settings = Arc::clone(prepared.settings());
+        let adopted = self.inner.router.adopt(prepared).await;
+        adopted.map_err(|_| Refusal::Stopping)?;
+        outcome.revision = number;
+        outcome.seconds = began.elapsed().as_secs_f64();
+        let revision = Revision {
+            number,
+            author: request.author.clone(),
+            origin: request.origin,
+            time: now(),
+            summary: outcome.plan.summary.clone(),
+            result: "applied".to_owned(),
+            seconds: outcome.seconds,
+            files,
+            changes: outcome.changes.clone(),
+            document: loaded.document.without_environment(),
+        };
+        tracing::info!(
+            revision = number,
+            author = request.author,
+            origin = request.origin.as_str(),
+            seconds = outcome.seconds,
+            "configuration changed: {}",
+            outcome.plan.summary
+        );
+        for listener in &*self.inner.listeners.lock() {
+            listener(&settings);
+        }
+        let limit = settings.server.revisions;
+        self.inner.memory.lock().history.push(revision, limit);
+        let current = Current::new(number, loaded.document, settings, request.origin);
+        self.inner.current.store(Arc::new(current));
+        Ok(outcome)
+    }
+}
+
+impl Inner {
+    /// Reads what is wanted, whole and checked.
+    fn read(&self, wanted: &Wanted, current: &Current) -> Result<Loaded, Refusal> {
+        let environment = self.sources.only_environment();
+        let loaded = match wanted {
+            Wanted::Files => load(&self.sources),
+            Wanted::Document(sources) => load_change(sources, &current.document),
+            Wanted::Patch(patch) => {
+                let tree = current.document.patched(patch);
+                load_change(&environment.json(tree), &current.document)
+            }
+            Wanted::Same => {
+                let tree = current.document.without_environment();
+                load_change(&environment.json(tree), &current.document)
+            }
+            Wanted::Revision(number) => {
+                let memory = self.memory.lock();
+                let revision = memory.history.get(*number);
+                let tree = revision.map(|revision| revision.document.clone());
+                drop(memory);
+                let tree = tree.ok_or(Refusal::Unknown(*number))?;
+                load_change(&environment.json(tree), &current.document)
+            }
+        };
+        loaded.map_err(|found: Diagnostics| {
+            Refusal::Invalid(found.0.iter().map(Finding::from).collect())
+        })
+    }
+
+    /// Does what can fail.
+    fn prepare(
+        &self,
+        wanted: &Settings,
+        current: &Current,
+        number: u64,
+    ) -> Result<Prepared, Refusal> {
+        let prepared = self.router.prepare(&current.settings, wanted, number);
+        let prepared = prepared.map_err(|errors| {
+            Refusal::Invalid(errors.iter().map(Finding::from).collect::<Vec<_>>())
+        })?;
+        let found = prepared
+            .scripts()
+            .map(finding::of_scripts)
+            .unwrap_or_default();
+        if found.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(Refusal::Invalid(found))
+        }
+    }
+}
+
+/// The time, in RFC 3339.
+fn now() -> String {
+    jiff::Timestamp::now().to_string()
+}
