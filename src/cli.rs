@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage or invalid configuration.
 
+mod bench;
 mod check;
 mod connect;
 mod dlq;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::bench::{BenchOptions, PartArguments, run_part};
 use crate::settings::{Loaded, Sources, load};
 
 pub use pipeline::PipelineArgs;
@@ -58,6 +60,11 @@ enum Command {
     Dlq(dlq::DlqArgs),
     /// Explain the built-in functions of scripts
     Functions(functions::FunctionsArgs),
+    /// Measure this build on this machine, and how far it is from the limit
+    Bench(BenchOptions),
+    /// One part of the benchmark, in a process of its own
+    #[command(hide = true)]
+    BenchPart(PartArguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -184,6 +191,11 @@ fn execute(
         Command::Pipeline(arguments) => finish(pipeline::pipeline(&arguments, terminal)),
         Command::Dlq(arguments) => finish(dlq::dlq(&arguments, terminal)),
         Command::Functions(arguments) => finish(functions::functions(&arguments, terminal)),
+        Command::Bench(options) => finish(bench::bench(&options, terminal)),
+        Command::BenchPart(arguments) => match run_part(arguments, entries.run) {
+            Ok(()) => FINE,
+            Err(error) => fail(terminal, &error),
+        },
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "kafkamq", terminal.out);
             FINE

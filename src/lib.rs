@@ -15,12 +15,14 @@
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
+//! * [`bench`]: the flow benchmark.
 //! * [`app`]: builds all of it in order and stops it in order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod ack;
 pub mod actors;
 pub mod app;
+pub mod bench;
 pub mod cli;
 pub mod controls;
 pub mod dead_letters;

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use kafkamq::bench::allocations::Counted;
 use kafkamq::cli::{self, Entries};
 use kafkamq::{app, demo, telemetry};
 
 /// Points are built on one thread and freed on another; this allocator does that best.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: Counted<tikv_jemallocator::Jemalloc> = Counted(tikv_jemallocator::Jemalloc);
 
 /// Where the commands that run actors lead to.
 const ENTRIES: Entries = Entries {

@@ -75,6 +75,7 @@ fn help_explains_every_command() {
         "dlq",
         "functions",
         "completions",
+        "bench",
     ] {
         let said = kafkamq(&[command, "--help"]);
         assert_eq!((said.code, said.err.as_str()), (FINE, ""));

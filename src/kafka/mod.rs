@@ -8,10 +8,12 @@
 //! * `partition` reads batches from one assigned partition.
 //! * `producer` writes records and says when brokers have them.
 //! * `reader` reads a stretch of a topic once, outside any group.
+//! * `bare` is the loop that the benchmark compares with, `topics` makes the topics for it.
 //! * [`dial`] finds out which layer keeps a cluster from being used.
 //!
 //! What leaves this module are [`PartitionReader`]s and calls of the [`AssignmentListener`].
 
+mod bare;
 pub mod client;
 mod context;
 pub mod dial;
@@ -20,9 +22,11 @@ mod poll_loop;
 mod producer;
 mod reader;
 mod statistics;
+mod topics;
 
 use std::time::Instant;
 
+pub use bare::{BareReading, read_bare};
 pub use context::InitialOffset;
 pub use partition::{PartitionReader, ReadResult, Wake};
 pub use poll_loop::{ConsumerThread, PollOptions, PreparedConsumer};
@@ -30,6 +34,7 @@ pub use producer::{Outbound, Producer};
 use rdkafka::error::RDKafkaErrorCode;
 pub use reader::{Records, StoredRecord, TopicReader};
 pub use statistics::{PartitionStatistics, Statistics};
+pub use topics::Topics;
 
 use crate::offsets::NextOffset;
 use crate::record::TopicPartition;

@@ -182,6 +182,26 @@ impl Producer {
         Self::try_new(config)
     }
 
+    /// A producer that loads the brokers at `bootstrap`: it gathers records for `linger` and packs
+    /// them with `compression`, a name that the client library knows.
+    ///
+    /// # Errors
+    /// When the client refuses its configuration.
+    pub fn for_load(
+        bootstrap: &str,
+        linger: Duration,
+        compression: &str,
+    ) -> Result<Self, KafkaError> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", bootstrap)
+            .set("linger.ms", linger.as_millis().to_string())
+            .set("compression.type", compression)
+            .set("queue.buffering.max.messages", "500000")
+            .set("enable.metrics.push", "false");
+        Self::try_new(config)
+    }
+
     /// Hands a record to the client, waiting while its queue is full.
     ///
     /// # Errors

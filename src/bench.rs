@@ -1,0 +1,217 @@
+//! The flow benchmark: how fast this build is on this machine, and how far from the limit.
+//!
+//! Broker, receiver and router run as processes of their own, on cores of their own. Topics are
+//! filled first; then the router starts and is measured from its first record to its last. In the
+//! same run the bare loop of [`read_bare`](crate::kafka::read_bare) reads the same topics on the
+//! same core, which is the limit of the client library. Every element carries a token, and a run in
+//! which one is missing has no figures.
+//!
+//! Processor time per million records is the figure to compare: it changes little with whatever
+//! else the machine does, where records per second do.
+
+pub mod allocations;
+mod case;
+mod histogram;
+mod part;
+mod plot;
+mod process;
+mod receiver;
+mod report;
+mod run;
+mod token;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use anyhow::Context as _;
+use clap::Args;
+
+use case::{CASES, Case};
+pub use part::{PartArguments, run as run_part};
+use process::Part;
+pub use receiver::Latency;
+pub use report::{Report, Row};
+use run::{Load, Speed, Stage};
+
+use crate::kafka::Topics;
+
+/// What is measured, and where.
+#[derive(Debug, Clone, Args)]
+pub struct BenchOptions {
+    /// Only these cases; repeatable. One of settle, forward, json, metric, nginx, arrays, handle,
+    /// mixed
+    #[arg(long = "case", value_name = "NAME", value_parser = known_case)]
+    pub cases: Vec<String>,
+    /// Records in each case; arrays count as their 100 elements, mixed has them in all
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub records: u64,
+    /// Size of the records of settle, forward and handle
+    #[arg(long, value_name = "BYTES", default_value_t = 1024)]
+    pub record_bytes: usize,
+    /// Duration of the run at half load that shows the latency; 0 leaves it out
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub seconds: u64,
+    /// Repetitions of each run; the one with the least processor time counts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub repeat: u32,
+    /// Partitions of each topic
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub partitions: i32,
+    /// Parser threads of the router; 0 is one for each of its cores
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// How records are packed: none, gzip, snappy, lz4, zstd
+    #[arg(long, value_name = "CODEC", default_value = "none")]
+    pub compression: String,
+    /// Cores of the router and of the bare loop, such as 1 or 2,3; by default the last
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub router_cores: Vec<usize>,
+    /// Cores of broker, receiver and producers; by default all others
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub rest_cores: Vec<usize>,
+    /// Brokers to use in place of the embedded one; topics are created and deleted there
+    #[arg(long, value_name = "HOST:PORT")]
+    pub brokers: Option<String>,
+    /// Another build of kafkamq to measure in turn with this one
+    #[arg(long, value_name = "BINARY")]
+    pub against: Option<PathBuf>,
+    /// Write all figures to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Draw processor time per million records into this file
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+}
+
+fn known_case(name: &str) -> Result<String, String> {
+    match CASES.iter().any(|case| case.name == name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("one of {}", CASES.map(|case| case.name).join(", "))),
+    }
+}
+
+/// Runs the cases; `progress` hears of each before it begins.
+///
+/// # Errors
+/// When a part cannot be started, stops moving, or when something did not arrive.
+pub fn run(options: &BenchOptions, progress: &mut dyn FnMut(&str)) -> anyhow::Result<Report> {
+    let binary = std::env::current_exe().context("the path of this program")?;
+    let (router_cores, rest_cores) = cores(options);
+    let broker = match &options.brokers {
+        Some(_) => None,
+        None => Some(Part::start(&binary, &rest_cores, &["broker".to_owned()])?),
+    };
+    let (broker, bootstrap) = match (broker, &options.brokers) {
+        (Some(mut broker), _) => {
+            let address = broker.ready()?;
+            (Some(broker), address)
+        }
+        (None, brokers) => (None, brokers.clone().unwrap_or_default()),
+    };
+    let mut receiver = Part::start(&binary, &rest_cores, &["receiver".to_owned()])?;
+    let receiver_address = receiver.ready()?;
+    let mut stage = Stage {
+        binary,
+        bootstrap,
+        receiver,
+        receiver_address,
+        router_cores,
+        rest_cores,
+        threads: options.threads,
+        partitions: options.partitions.max(1),
+        record_bytes: options.record_bytes,
+        compression: options.compression.clone(),
+        runs: 0,
+    };
+    let mut report = Report::new(options, &stage);
+    for case in CASES {
+        let wanted = options.cases.is_empty() || options.cases.iter().any(|name| name == case.name);
+        if wanted {
+            progress(case.about);
+            let row = measure(&mut stage, options, &case)
+                .with_context(|| format!("case {}", case.name))?;
+            report.rows.push(row);
+        }
+    }
+    drop(broker);
+    Ok(report)
+}
+
+/// The last core for the router and the others for the rest, unless chosen otherwise. A machine
+/// with a single core has to share it.
+fn cores(options: &BenchOptions) -> (Vec<usize>, Vec<usize>) {
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    let router = match options.router_cores.is_empty() {
+        true => vec![count - 1],
+        false => options.router_cores.clone(),
+    };
+    let rest = match options.rest_cores.is_empty() {
+        true => (0..count).filter(|core| !router.contains(core)).collect(),
+        false => options.rest_cores.clone(),
+    };
+    (router, rest)
+}
+
+fn measure(stage: &mut Stage, options: &BenchOptions, case: &Case) -> anyhow::Result<Row> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let topics = Topics::at(&stage.bootstrap)?;
+    let prefix = format!("kafkamq-bench-{}-{}", std::process::id(), case.name);
+    let load = Load::new(case, &prefix, options.records);
+    let names = load.topics();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    runtime.block_on(topics.create(&names, stage.partitions))?;
+    let never = AtomicBool::new(false);
+    stage.fill(&load, None, &never, &AtomicU64::new(0))?;
+
+    let (mut bare, mut best, mut other) = (None, None, None);
+    for _ in 0..options.repeat.max(1) {
+        let figures = stage.bare(&load)?;
+        bare = Some(bare.map_or(figures, |known: part::BareFigures| {
+            if known.cpu <= figures.cpu {
+                known
+            } else {
+                figures
+            }
+        }));
+        let binary = stage.binary.clone();
+        best = Some(better(best, stage.speed(&binary, case, &load, false)?));
+        if let Some(binary) = &options.against {
+            other = Some(better(other, stage.speed(binary, case, &load, false)?));
+        }
+    }
+    // On its own, since counting costs.
+    let binary = stage.binary.clone();
+    let counted = stage.speed(&binary, case, &load, true)?;
+    runtime.block_on(topics.delete(&names))?;
+
+    let speed = best.unwrap_or_default();
+    let delay = if options.seconds > 0 {
+        let rate = speed.records as f64 / speed.seconds / 2.0;
+        let records = (rate * options.seconds as f64) as u64;
+        let per_record = load.elements() / load.records().max(1);
+        let load = Load::new(case, &format!("{prefix}-half"), records * per_record);
+        let names = load.topics();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        runtime.block_on(topics.create(&names, stage.partitions))?;
+        let delay = stage.delay(case, &load, rate)?;
+        runtime.block_on(topics.delete(&names))?;
+        Some(delay)
+    } else {
+        None
+    };
+    Ok(Row::new(
+        case,
+        &load,
+        speed,
+        other,
+        bare.unwrap_or_default(),
+        counted.allocations,
+        delay,
+    ))
+}
+
+fn better(known: Option<Speed>, new: Speed) -> Speed {
+    known.filter(|known| known.cpu <= new.cpu).unwrap_or(new)
+}
