@@ -13,6 +13,7 @@
 //! * [`parse`]: records to items, as pure functions. [`scripts`]: the script language in use.
 //! * [`sinks`]: delivery over HTTP and the dead letters.
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
+//! * [`recorder`]: copies of outgoing points in files.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
 //! * [`bench`]: the flow benchmark.
@@ -33,6 +34,7 @@ pub mod offsets;
 pub mod parse;
 pub mod reconfiguration;
 pub mod record;
+pub mod recorder;
 pub mod routes;
 pub mod routing;
 pub mod scripts;

@@ -111,6 +111,8 @@ pub struct Metrics {
     pub destination_queue: IntGaugeVec,
     /// Requests at once, found out for each destination.
     pub destination_concurrency: IntGaugeVec,
+    /// Copies of points for the recorder.
+    pub recorder_points: IntCounterVec,
     /// Elements that a receiver refused inside an accepted request.
     pub partial_rejections: IntCounterVec,
     /// Batches not settled yet.
@@ -234,6 +236,11 @@ impl Metrics {
                 "kafkamq_destination_concurrency",
                 "Requests that a destination is given at once, as found out by its answers.",
                 &["sink"],
+            )?,
+            recorder_points: add.counters(
+                "kafkamq_recorder_points_total",
+                "Copies of points that the recorder took, or dropped because it could not keep up.",
+                &["outcome"],
             )?,
             partial_rejections: add.counters(
                 "kafkamq_partial_rejections_total",

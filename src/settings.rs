@@ -45,8 +45,9 @@ pub use route::{
 pub use secret::Secret;
 pub use security::{ClientIdentity, ClusterSettings, OAuth, Protocol, Sasl, Security};
 pub use service::{
-    DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings, PipelineSettings,
-    RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings, ServerTls, Token,
+    AgeAction, AgeRule, DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings,
+    PipelineSettings, RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings,
+    ServerTls, Token,
 };
 pub use topic_pattern::{TopicPattern, TopicSelection};
 

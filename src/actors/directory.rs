@@ -16,9 +16,10 @@ use super::dead_letter::DeadLetterActor;
 use super::forwarder::ForwarderActor;
 use super::parser::ParserActor;
 use crate::record::TopicPartition;
+use crate::recorder::Recorder;
 use crate::routing::{DestinationId, RouteTable};
 use crate::scripts::ScriptsInForce;
-use crate::settings::{ScriptFailure, Settings};
+use crate::settings::{AgeRule, ScriptFailure, Settings};
 
 /// What a revision of the configuration says about the work on records, besides their routes. A
 /// batch keeps the terms it was read under.
@@ -29,10 +30,18 @@ pub(crate) struct Terms {
     pub(crate) record_bytes: u64,
     /// Tags for points that do not have them.
     pub(crate) global_tags: Box<[(Text, Text)]>,
+    /// What is done with points far from now.
+    pub(crate) age: Option<AgeRule>,
+    /// Where copies of points go; the same for the life of the process.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl Terms {
-    pub(crate) fn new(settings: &Settings, scripts: Arc<ScriptsInForce>) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        scripts: Arc<ScriptsInForce>,
+        recorder: Option<Recorder>,
+    ) -> Self {
         let tags = settings.pipeline.global_tags.iter();
         Self {
             scripts,
@@ -41,6 +50,8 @@ impl Terms {
             global_tags: tags
                 .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
                 .collect(),
+            age: settings.pipeline.age,
+            recorder,
         }
     }
 }

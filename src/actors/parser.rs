@@ -6,9 +6,11 @@
 //! nothing that outlives a batch but its samplers and scratch memory, so replacing one that died
 //! loses nothing. The first parser also sends what aggregation in scripts gives out.
 
+mod finish;
 mod transcode;
 mod work;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -18,19 +20,19 @@ use actix::{Actor, AsyncContext, Context, Handler, Recipient};
 use kafkamq_pipeline::diagnostic::Diagnostic;
 use kafkamq_pipeline::manager::ScriptRoutes;
 use kafkamq_pipeline::{Clock as _, RunState, SystemClock};
-use kafkamq_point::codec::EncodeError;
-use kafkamq_point::{Point, Rules, Text};
 
+use self::finish::Finish;
 use self::work::Work;
 use super::consignment::{Answer, Consignment, Records};
-use super::directory::{Addresses, Directory};
+use super::directory::{Addresses, Directory, Terms};
 use super::messages::{
     Bury, Child, ChildStopped, Forward, ParseAnswer, ParseBatch, SendAggregated,
 };
 use crate::metrics::{Metrics, Outcome, TopicMetrics};
 use crate::parse::{Bodies, Sampler, ScriptStep, answer_points};
 use crate::record::Record;
-use crate::routing::{HandleRoute, InputId, OutputRoute, Route, RouteKind};
+use crate::recorder::{AGGREGATED_FEED, Feed, HANDLE_FEED, topic_feed};
+use crate::routing::{HandleRoute, InputId, Route, RouteKind};
 use crate::scripts::Scripts;
 use crate::sinks::dead_letter::DeadLetter;
 
@@ -125,7 +127,11 @@ impl ParserActor {
             share: share.share(),
             metrics: Arc::clone(&state.metrics),
         });
+        let now_ns = SystemClock.now_ns();
+        // Nothing is spent on the name of a feed while nothing is recorded.
+        let feed = feed(&terms, || topic_feed(&route.topic).into());
         let mut work = Work {
+            finish: Finish::by(&terms, now_ns, feed.as_ref()),
             route: &route,
             state,
             directory: &self.directory,
@@ -141,7 +147,7 @@ impl ParserActor {
             converted_bytes: 0,
             letters: Vec::new(),
             buried: Vec::new(),
-            now_ns: SystemClock.now_ns(),
+            now_ns,
             handle_buffer: Vec::new(),
             handle_ends: Vec::new(),
             handle_lanes: Vec::new(),
@@ -192,6 +198,8 @@ impl ParserActor {
             }
         };
         let terms = &addresses.terms;
+        let feed = feed(terms, || HANDLE_FEED.into());
+        let finish = Finish::by(terms, SystemClock.now_ns(), feed.as_ref());
         let mut scripts = ScriptStep::new(terms.scripts.snapshot(), &mut self.run);
         let routes = ScriptRoutes::new();
         let mut bodies = Bodies::with_capacity(body.len());
@@ -201,7 +209,14 @@ impl ParserActor {
                 count_script_error(&self.metrics, script.name(), error);
             }
             for point in scripted.points {
-                push_point(&mut bodies, outputs, &terms.global_tags, point, 0, 0);
+                let pushed = finish.push(&mut bodies, outputs, point, 0, 0);
+                if let Some(reason) = pushed.refused {
+                    tracing::warn!(
+                        topic = &*route.topic,
+                        reason,
+                        "a point of an answer is left out"
+                    );
+                }
             }
         }
         scripts.finish();
@@ -233,19 +248,27 @@ impl ParserActor {
             return;
         }
         let addresses = self.directory.load();
+        let terms = &addresses.terms;
+        let feed = feed(terms, || AGGREGATED_FEED.into());
+        let finish = Finish {
+            // A window may be wider than any age.
+            age: None,
+            ..Finish::by(terms, SystemClock.now_ns(), feed.as_ref())
+        };
         let mut bodies = Bodies::default();
         for point in points {
-            push_point(
-                &mut bodies,
-                &addresses.routes.outputs,
-                &addresses.terms.global_tags,
-                point,
-                0,
-                0,
-            );
+            let pushed = finish.push(&mut bodies, &addresses.routes.outputs, point, 0, 0);
+            if let Some(reason) = pushed.refused {
+                tracing::warn!(reason, "a point of aggregation is left out");
+            }
         }
         forward(&addresses, bodies, None, || Consignment::Unattached);
     }
+}
+
+/// Where copies of the points of a feed go, if they are recorded.
+fn feed<'a>(terms: &Terms, name: impl FnOnce() -> Cow<'a, str>) -> Option<Feed> {
+    terms.recorder.as_ref()?.feed(&name())
 }
 
 /// Sends the items of `bodies`, in their own lanes or all in `lane`.
@@ -272,32 +295,6 @@ fn forward(
             consignment().recall();
         }
     }
-}
-
-/// Encodes a finished point for every output and returns how many items that made, or why no
-/// destination can take it.
-fn push_point<'a>(
-    bodies: &mut Bodies<'a>,
-    outputs: &'a [OutputRoute],
-    global_tags: &[(Text, Text)],
-    mut point: Point,
-    record: u32,
-    lane: u64,
-) -> (u32, Option<EncodeError>) {
-    for (key, value) in global_tags {
-        if point.get(key).is_none() {
-            point.set_tag(key.clone(), value.clone());
-        }
-    }
-    Rules::limits().apply(&mut point);
-    let (mut items, mut refused) = (0, None);
-    for output in outputs {
-        match bodies.push(output, &point, record, lane) {
-            Ok(made) => items += u32::from(made),
-            Err(error) => refused = Some(error),
-        }
-    }
-    (items, refused)
 }
 
 fn count_script_error(metrics: &Metrics, script: &str, error: &Diagnostic) {

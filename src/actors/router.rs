@@ -36,6 +36,7 @@ use crate::kafka::{
 };
 use crate::metrics::{HandledCounters, Metrics, TopicMetrics};
 use crate::record::TopicPartition;
+use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
 use crate::scripts::{Scripts, ScriptsError, report_problems};
 use crate::settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
@@ -82,6 +83,9 @@ pub enum StartError {
     /// The folder of dead letters cannot be used.
     #[error("dead letters: {0}")]
     DeadLetters(#[from] DeadLetterError),
+    /// The folder of the recorder cannot be used.
+    #[error("recorder: {0}")]
+    Recorder(#[source] std::io::Error),
     /// The Kafka client refused an input.
     #[error("input `{input}`: {source}")]
     Kafka {
@@ -214,6 +218,7 @@ pub(crate) struct RouterActor {
     threads: Threads,
     graveyard: Graveyard,
     scripts: Arc<Scripts>,
+    recorder: Option<Recorder>,
     controls: Arc<Controls>,
     inputs: HashMap<InputId, Input>,
     deaths: HashMap<String, Deaths>,
@@ -249,9 +254,8 @@ impl Router {
     /// # Errors
     /// When something in the settings cannot be used. Brokers and destinations need not be there.
     pub fn start(settings: Arc<Settings>, metrics: Metrics) -> Result<Self, StartError> {
-        if settings.recorder.enabled {
-            return Err(StartError::Unsupported("`recorder.enabled`"));
-        }
+        let recorder = Recorder::start(&settings.recorder, &metrics.recorder_points)
+            .map_err(StartError::Recorder)?;
         let routes = Arc::new(RouteTable::compile(&settings, 1)?);
         let mut carriers = HashMap::new();
         for destination in routes.destinations() {
@@ -271,6 +275,7 @@ impl Router {
             carriers,
             graveyard,
             Arc::clone(&scripts),
+            recorder,
             &address,
         );
         if let Err(error) = actor.start_inputs(&address) {
@@ -360,6 +365,7 @@ fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
 }
 
 impl RouterActor {
+    #[expect(clippy::too_many_arguments, reason = "everything it owns")]
     fn new(
         settings: Arc<Settings>,
         metrics: Metrics,
@@ -367,6 +373,7 @@ impl RouterActor {
         carriers: HashMap<DestinationId, Carrier>,
         graveyard: Graveyard,
         scripts: Arc<Scripts>,
+        recorder: Option<Recorder>,
         address: &Addr<Self>,
     ) -> Self {
         let threads = Threads::start(settings.pipeline.threads);
@@ -378,7 +385,7 @@ impl RouterActor {
         );
         let directory = Directory::new(Addresses {
             routes: Arc::clone(&routes),
-            terms: Arc::new(Terms::new(&settings, scripts.in_force())),
+            terms: Arc::new(Terms::new(&settings, scripts.in_force(), recorder.clone())),
             parsers: Vec::new(),
             forwarders: HashMap::new(),
             dead_letter,
@@ -390,6 +397,7 @@ impl RouterActor {
             threads,
             graveyard,
             scripts,
+            recorder,
             controls: Arc::default(),
             inputs: HashMap::new(),
             deaths: HashMap::new(),

@@ -5,6 +5,7 @@
     reason = "test threads may sleep, no arbiter runs on them"
 )]
 
+mod contract;
 mod converting;
 mod reloading;
 mod routes;

@@ -426,6 +426,7 @@ fn in_place(running: &Settings, wanted: &Settings) -> Vec<String> {
             a.response_bytes == b.response_bytes,
         ),
         ("pipeline.on_error", p.on_error == q.on_error),
+        ("pipeline.max_age", p.age == q.age),
         ("pipeline.watch", p.watch == q.watch),
         ("server.tokens", s.tokens == t.tokens),
         ("server.client_role", s.client_role == t.client_role),

@@ -95,6 +95,8 @@ pub struct PipelineSettings {
     pub global_tags: BTreeMap<String, String>,
     /// What happens to a point whose script failed while running.
     pub on_error: ScriptFailure,
+    /// What happens to points whose time is far from now; `None` leaves them alone.
+    pub age: Option<AgeRule>,
     /// Reload scripts when files change.
     pub watch: bool,
     /// Threads that run scripts.
@@ -115,6 +117,27 @@ pub enum ScriptFailure {
     /// It is sent with the changes made so far, as the original does, and counted.
     #[default]
     Keep,
+    /// Its record goes to the dead letter queue.
+    DeadLetter,
+}
+
+/// What happens to points whose time is far from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgeRule {
+    /// How far, in the past or in the future, a time may be.
+    pub max_age: Duration,
+    /// What is done with others.
+    pub action: AgeAction,
+}
+
+/// What is done with a point whose time is too far from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AgeAction {
+    /// It is sent with the present time and keeps its own in the field `__orig_time`.
+    #[default]
+    Clamp,
+    /// It is left out.
+    Drop,
     /// Its record goes to the dead letter queue.
     DeadLetter,
 }
@@ -166,6 +189,10 @@ pub struct RecorderSettings {
     pub inputs: Vec<String>,
     /// Categories; empty means all.
     pub categories: Vec<Category>,
+    /// Size at which a file is closed and the next one begun, in bytes.
+    pub rotate_bytes: u64,
+    /// Size of everything one run writes, in bytes; then it stops.
+    pub max_bytes: u64,
 }
 
 /// Format of recorder files.

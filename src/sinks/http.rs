@@ -142,8 +142,10 @@ impl Transport {
 
     /// Sends one request and reads its answer, whatever its status.
     ///
-    /// Once the status is known, a body that breaks off fails the exchange only if the endpoint's
-    /// policy needs the body of a success; otherwise the answer is marked as truncated.
+    /// A success whose body breaks off, or does not end in time, fails the exchange: nobody knows
+    /// whether the destination got as far as its status promised. With any other status, or where
+    /// nothing but the decompression fails and the endpoint's policy does not need the body of a
+    /// success, the answer is marked as truncated.
     ///
     /// # Errors
     /// The layer that failed. Dropping the future calls the exchange off and closes its connection.
@@ -170,17 +172,22 @@ impl Transport {
             Ok(read) => read,
             Err(_) => Err(self.timed_out("the body of the answer did not end")),
         };
-        let read = read.and_then(|(body, truncated)| {
-            decompress(&mut answer.headers, body, self.max_answer_bytes)
-                .map(|(body, cut)| (body, truncated || cut))
-        });
-        match read {
-            Ok((body, truncated)) => {
+        let success = (200..300).contains(&answer.status);
+        let (body, truncated) = match read {
+            Ok(read) => read,
+            Err(error) if success => return Err(error),
+            Err(_) => {
+                answer.truncated = true;
+                return Ok(answer);
+            }
+        };
+        match decompress(&mut answer.headers, body, self.max_answer_bytes) {
+            Ok((body, cut)) => {
                 answer.body = body;
-                answer.truncated = truncated;
+                answer.truncated = truncated || cut;
                 Ok(answer)
             }
-            Err(error) if needs_body && (200..300).contains(&answer.status) => Err(error),
+            Err(error) if needs_body && success => Err(error),
             Err(_) => {
                 answer.truncated = true;
                 Ok(answer)

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use kafkamq_point::Point;
 
-use super::{TopicState, count_script_error, forward, letter_of, push_point};
+use super::finish::Finish;
+use super::{TopicState, count_script_error, forward, letter_of};
 use crate::actors::consignment::Consignment;
 use crate::actors::directory::{Addresses, Directory, Terms};
 use crate::actors::messages::{Bury, Forward};
@@ -59,6 +60,7 @@ pub(super) struct Work<'a> {
     pub(super) addresses: &'a Addresses,
     pub(super) metrics: &'a Metrics,
     pub(super) terms: &'a Terms,
+    pub(super) finish: Finish<'a>,
     pub(super) source: &'a crate::record::TopicPartition,
     pub(super) share: &'a crate::ack::AckShare,
     pub(super) consignment: &'a Consignment,
@@ -342,17 +344,12 @@ impl<'a> Work<'a> {
         lane: u64,
         made: &mut Made,
     ) {
-        let (items, refused) = push_point(
-            &mut self.bodies,
-            &route.outputs,
-            &self.terms.global_tags,
-            point,
-            index,
-            lane,
-        );
-        made.items += items;
-        if let Some(error) = refused {
-            made.fault = Some(format!("no destination can take the point: {error}"));
+        let pushed = self
+            .finish
+            .push(&mut self.bodies, &route.outputs, point, index, lane);
+        made.items += pushed.items;
+        if let Some(reason) = pushed.refused {
+            made.fault = Some(reason);
         }
     }
 

@@ -249,7 +249,7 @@ impl RouterActor {
             true => self.scripts.in_force(),
             false => self.scripts.begin(),
         };
-        let terms = Arc::new(Terms::new(&self.settings, scripts));
+        let terms = Arc::new(Terms::new(&self.settings, scripts, self.recorder.clone()));
         let revision = routes.revision;
         self.directory.update(|addresses| {
             addresses.routes = Arc::clone(&routes);

@@ -6,7 +6,7 @@ use kafkamq_testbed::Receiver;
 use super::*;
 
 /// The rig's configuration with other outputs.
-fn config(rig: &Rig, outputs: &str) -> String {
+pub(super) fn config(rig: &Rig, outputs: &str) -> String {
     let config = rig.config("", "");
     let default = format!(
         "[output]\nendpoint = \"http://{}\"\nbackoff_max = \"200ms\"\n",
@@ -16,14 +16,14 @@ fn config(rig: &Rig, outputs: &str) -> String {
     config.replace(&default, outputs)
 }
 
-fn http_output(kind: &str, endpoint: &str, more: &str) -> String {
+pub(super) fn http_output(kind: &str, endpoint: &str, more: &str) -> String {
     format!(
         "[[output]]\nkind = \"{kind}\"\nendpoint = \"{endpoint}\"\nbackoff_max = \"100ms\"\n\
          hold_backoff = \"100ms\"\nbatch_wait = \"20ms\"\n{more}\n"
     )
 }
 
-fn wait_count(receiver: &Receiver, count: u64) {
+pub(super) fn wait_count(receiver: &Receiver, count: u64) {
     let complete = receiver
         .ledger()
         .wait_until(WAIT, |ledger| ledger.count(Route::CustomLog) >= count);
@@ -228,14 +228,14 @@ fn a_record_settles_only_when_all_its_outputs_have_it() {
 }
 
 /// The ids of the log records that `text` holds, in order.
-fn ids(text: &[u8]) -> Vec<RecordId> {
+pub(super) fn ids(text: &[u8]) -> Vec<RecordId> {
     text.split(|byte| *byte == b'\n')
         .filter_map(RecordId::find)
         .collect()
 }
 
 /// What a folder of files holds, in the order of their names.
-fn written(folder: &Path) -> Vec<u8> {
+pub(super) fn written(folder: &Path) -> Vec<u8> {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -278,7 +278,7 @@ fn files_hold_every_point_once_their_folder_can_be_used() {
     }
 }
 
-fn kafka_output(rig: &Rig, more: &str) -> String {
+pub(super) fn kafka_output(rig: &Rig, more: &str) -> String {
     format!(
         "[[output]]\nkind = \"kafka\"\naddrs = [\"{}\"]\ntopic = \"points-{{category}}\"\n\
          batch_wait = \"20ms\"\n{more}\n",
@@ -286,13 +286,13 @@ fn kafka_output(rig: &Rig, more: &str) -> String {
     )
 }
 
-fn records(rig: &Rig, topic: &str) -> Vec<kafkamq_broker::Record> {
+pub(super) fn records(rig: &Rig, topic: &str) -> Vec<kafkamq_broker::Record> {
     (0..rig.broker.partitions(topic).unwrap_or(0))
         .flat_map(|partition| rig.broker.records(topic, partition).unwrap())
         .collect()
 }
 
-fn record_ids(records: &[kafkamq_broker::Record]) -> Vec<RecordId> {
+pub(super) fn record_ids(records: &[kafkamq_broker::Record]) -> Vec<RecordId> {
     records
         .iter()
         .filter_map(|record| RecordId::find(record.value.as_deref()?))
@@ -526,4 +526,33 @@ fn brokers_of_an_output_may_go_and_come_back() {
     let ids = record_ids(&other.records("points-logging", 0).unwrap());
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 80);
     assert!(rig.dead_letters().is_empty());
+}
+
+#[test]
+fn what_is_sent_is_recorded_and_old_points_are_moved_where_that_is_asked_for() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.produce(Route::CustomLog, 0..20);
+    let folder = rig.folder.path().join("recorder");
+    let pipeline = rig.folder.path().join("pipeline");
+    std::fs::create_dir_all(&pipeline).unwrap();
+    std::fs::write(pipeline.join("old.p"), "add_key(time, 1600000000000000000)").unwrap();
+    let tables = format!(
+        "[recorder]\nenabled = true\nencoding = \"v1\"\npath = \"{}\"\ninputs = [\"kafkamq\"]\n",
+        folder.display()
+    );
+    let config = rig
+        .config("", &tables)
+        .replace("\"app-logs\" = \"-\"", "\"app-logs\" = \"old.p\"")
+        .replace("[pipeline]\n", "[pipeline]\nmax_age = \"1h\"\n");
+    let running = rig.start(&config);
+    wait_count(&rig.testbed.datakit, 40);
+    running.stop();
+    let recorded = written(&folder.join("logging"));
+    assert_eq!(ids(&recorded).len(), 40);
+    let text = String::from_utf8(recorded).unwrap();
+    for line in text.lines() {
+        assert!(line.contains("__orig_time=1600000000000000000i"), "{line}");
+        assert!(!line.ends_with(" 1600000000000000000"), "{line}");
+    }
 }

@@ -160,6 +160,18 @@ pub const PIPELINE: Table = Table {
             "A script that fails while running: send the point with the changes made so far, or write the record to the dead letter queue.",
         ),
         Key::new(
+            "max_age",
+            Kind::Duration,
+            r#""0s""#,
+            "How far from now, in the past or in the future, the time of a point may be; 0 is any.",
+        ),
+        Key::new(
+            "max_age_action",
+            Kind::Choice(&["clamp", "drop", "dlq"]),
+            r#""clamp""#,
+            "What is done with other points: sent with the present time and their own in `__orig_time`, left out, or their record written to the dead letter queue.",
+        ),
+        Key::new(
             "watch",
             Kind::Flag,
             "true",
@@ -253,6 +265,18 @@ pub const RECORDER: Table = Table {
             Kind::TextList,
             "[]",
             "Categories that are recorded; empty is all.",
+        ),
+        Key::new(
+            "rotate_bytes",
+            Kind::Bytes,
+            r#""64MiB""#,
+            "Size at which a file is closed and the next one begun.",
+        ),
+        Key::new(
+            "max_bytes",
+            Kind::Bytes,
+            r#""1GiB""#,
+            "Size of everything one run writes; then it stops.",
         ),
     ])],
     tables: &[],

@@ -8,8 +8,9 @@ use kafkamq_point::Category;
 
 use super::super::reader::{Section, nearest};
 use super::super::{
-    DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings, PipelineSettings,
-    RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings, ServerTls,
+    AgeAction, AgeRule, DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings,
+    PipelineSettings, RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings,
+    ServerTls,
 };
 use super::{security, token};
 
@@ -123,6 +124,20 @@ pub(super) fn pipeline(section: &Section<'_>) -> PipelineSettings {
                 ],
             )
             .unwrap_or_default(),
+        age: {
+            let max_age = section.duration("max_age");
+            let action = section
+                .choice(
+                    "max_age_action",
+                    &[
+                        ("clamp", AgeAction::Clamp),
+                        ("drop", AgeAction::Drop),
+                        ("dlq", AgeAction::DeadLetter),
+                    ],
+                )
+                .unwrap_or_default();
+            (!max_age.is_zero()).then_some(AgeRule { max_age, action })
+        },
         watch: section.flag("watch"),
         threads,
         geoip_file: section.some_path("geoip"),
@@ -215,6 +230,8 @@ pub(super) fn recorder(section: &Section<'_>) -> RecorderSettings {
         duration: (!duration.is_zero()).then_some(duration),
         inputs: section.list("inputs"),
         categories: categories(section, "categories"),
+        rotate_bytes: section.bytes("rotate_bytes").max(1),
+        max_bytes: section.bytes("max_bytes"),
     }
 }
 

@@ -449,45 +449,41 @@ async fn what_is_not_http_is_named() {
     );
 }
 
-#[tokio::test]
-async fn a_body_that_breaks_off_matters_only_where_it_is_needed() {
-    let address = raw(|mut stream| async move {
-        say(
-            &mut stream,
-            b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart",
-        )
-        .await;
+/// A receiver that says `head`, a part of the body, and then nothing more; it hangs up if `ends`.
+async fn breaking(head: &'static str, ends: bool) -> std::net::SocketAddr {
+    raw(move |mut stream| async move {
+        let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 100\r\n\r\npart");
+        say(&mut stream, answer.as_bytes()).await;
+        if !ends {
+            std::future::pending::<()>().await;
+        }
     })
-    .await;
-    let transport = transport();
-    assert_eq!(
-        layer(&transport, post(address, Profile::Handle)).await,
-        Layer::Body
-    );
-    let answer = transport
-        .send(post(address, Profile::Generic))
-        .await
-        .unwrap();
-    assert_eq!((answer.status, answer.truncated), (200, true));
+    .await
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_is_a_timeout_where_it_is_needed() {
-    let address = raw(|mut stream| async move {
-        say(
-            &mut stream,
-            b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart",
-        )
-        .await;
-        std::future::pending::<()>().await;
-    })
-    .await;
-    assert_eq!(
-        layer(&hasty(), post(address, Profile::Handle)).await,
-        Layer::Timeout
-    );
-    let answer = hasty().send(post(address, Profile::Generic)).await.unwrap();
-    assert_eq!((answer.status, answer.truncated), (200, true));
+async fn a_success_that_breaks_off_is_none() {
+    for profile in [Profile::Handle, Profile::Generic] {
+        let broken = breaking("200 OK", true).await;
+        assert_eq!(
+            layer(&transport(), post(broken, profile)).await,
+            Layer::Body
+        );
+        let endless = breaking("200 OK", false).await;
+        assert_eq!(
+            layer(&hasty(), post(endless, profile)).await,
+            Layer::Timeout
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_breaks_off_is_one() {
+    for ends in [true, false] {
+        let broken = breaking("400 Bad Request", ends).await;
+        let answer = hasty().send(post(broken, Profile::Handle)).await.unwrap();
+        assert_eq!((answer.status, answer.truncated), (400, true));
+    }
 }
 
 #[tokio::test]
