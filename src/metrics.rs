@@ -4,6 +4,8 @@
 //! code, never from records. Children are resolved once per actor, not per record. A test compares
 //! names, labels and help with `docs/metrics.md`.
 
+mod partitions;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +15,11 @@ use prometheus::{
     Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, IntGaugeVec, Opts, Registry,
 };
+
+pub use partitions::{PartitionGauges, PartitionSeries};
+
+/// The partition of series that stand for all partitions of their topic.
+const FOLDED: &str = "all";
 
 /// Seconds; requests to a collector next door take well under a millisecond.
 const DELIVERY_BUCKETS: [f64; 12] = [
@@ -127,6 +134,8 @@ pub struct Metrics {
     pub high_watermark_offset: IntGaugeVec,
     /// Committed offset.
     pub committed_offset: IntGaugeVec,
+    /// 1 while series of partitions are folded into one per topic.
+    pub partition_series_folded: IntGauge,
     /// Offsets that no longer existed when they should have been read.
     pub offsets_skipped: IntCounterVec,
     /// Assignments and revocations.
@@ -276,6 +285,10 @@ impl Metrics {
                 "kafkamq_committed_offset",
                 "Committed offset of the partition.",
                 &["topic", "partition"],
+            )?,
+            partition_series_folded: add.gauge(
+                "kafkamq_partition_series_folded",
+                "1 while there are more partitions than `limits.partition_series`, so that each topic has one series, with partition \"all\".",
             )?,
             offsets_skipped: add.counters(
                 "kafkamq_offsets_skipped_total",
@@ -573,9 +586,18 @@ impl HandledCounters {
     /// The children of one partition.
     #[must_use]
     pub fn new(metrics: &Metrics, topic: &str, partition: i32) -> Self {
-        let partition = partition.to_string();
+        Self::labelled(metrics, topic, &partition.to_string())
+    }
+
+    /// The children that stand for all partitions of a topic.
+    #[must_use]
+    pub fn folded(metrics: &Metrics, topic: &str) -> Self {
+        Self::labelled(metrics, topic, FOLDED)
+    }
+
+    fn labelled(metrics: &Metrics, topic: &str, partition: &str) -> Self {
         let of = |status| {
-            let labels = &[topic, partition.as_str(), status];
+            let labels = &[topic, partition, status];
             metrics.original_messages.with_label_values(labels)
         };
         Self {

@@ -32,48 +32,10 @@ impl Agents {
         Self::of("spans", "spans-requirements.txt")
     }
 
-    /// Makes the environment with `pip`, unless the cache has it.
     fn of(name: &str, requirements: &str) -> Result<Result<Self, Missing>> {
         let script = home().join(format!("agents/{name}.py"));
         let requirements = home().join("agents").join(requirements);
-        let folder = cache().join(name);
-        let python = folder.join("bin/python");
-        // Written last, with what was asked for then.
-        let mark = folder.join("installed.txt");
-        let wanted = std::fs::read_to_string(&requirements)?;
-        if std::fs::read_to_string(&mark).is_ok_and(|there| there == wanted) {
-            return Ok(Ok(Self { python, script }));
-        }
-        std::fs::create_dir_all(cache())?;
-        let steps: [(&Path, Vec<String>); 2] = [
-            (
-                Path::new("python3"),
-                vec!["-m".into(), "venv".into(), folder.display().to_string()],
-            ),
-            (
-                &python,
-                ["-m", "pip", "install", "-q", "-r"]
-                    .map(String::from)
-                    .into_iter()
-                    .chain([requirements.display().to_string()])
-                    .collect(),
-            ),
-        ];
-        for (program, arguments) in steps {
-            let done = Command::new(program)
-                .args(&arguments)
-                .stdin(Stdio::null())
-                .output();
-            let why = match done {
-                Ok(output) if output.status.success() => continue,
-                Ok(output) => said(&output),
-                Err(error) => error.to_string(),
-            };
-            let what = format!("the agents cannot be installed with Python and pip: {why}");
-            return Ok(Err(Missing(what)));
-        }
-        std::fs::write(mark, wanted)?;
-        Ok(Ok(Self { python, script }))
+        Ok(environment(name, &requirements)?.map(|python| Self { python, script }))
     }
 
     /// A free port for the receiver, which the script opens.
@@ -117,7 +79,50 @@ impl Agents {
     }
 }
 
-fn said(output: &Output) -> String {
+/// The interpreter of the Python environment `name` with what `requirements` asks for, made with
+/// `pip` unless the cache has it.
+pub(crate) fn environment(name: &str, requirements: &Path) -> Result<Result<PathBuf, Missing>> {
+    let folder = cache().join(name);
+    let python = folder.join("bin/python");
+    // Written last, with what was asked for then.
+    let mark = folder.join("installed.txt");
+    let wanted = std::fs::read_to_string(requirements)?;
+    if std::fs::read_to_string(&mark).is_ok_and(|there| there == wanted) {
+        return Ok(Ok(python));
+    }
+    std::fs::create_dir_all(cache())?;
+    let steps: [(&Path, Vec<String>); 2] = [
+        (
+            Path::new("python3"),
+            vec!["-m".into(), "venv".into(), folder.display().to_string()],
+        ),
+        (
+            &python,
+            ["-m", "pip", "install", "-q", "-r"]
+                .map(String::from)
+                .into_iter()
+                .chain([requirements.display().to_string()])
+                .collect(),
+        ),
+    ];
+    for (program, arguments) in steps {
+        let done = Command::new(program)
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .output();
+        let why = match done {
+            Ok(output) if output.status.success() => continue,
+            Ok(output) => said(&output),
+            Err(error) => error.to_string(),
+        };
+        let what = format!("{name} cannot be installed with Python and pip: {why}");
+        return Ok(Err(Missing(what)));
+    }
+    std::fs::write(mark, wanted)?;
+    Ok(Ok(python))
+}
+
+pub(crate) fn said(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<_> = text.lines().rev().take(12).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")

@@ -175,13 +175,24 @@ impl Kafkamq {
         &self.process
     }
 
+    /// Where its HTTP server listens, on loopback.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of a path of its HTTP server.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
     /// `GET` of a path.
     ///
     /// # Errors
     /// No answer.
     pub fn get(&self, path: &str) -> Result<Answer> {
-        let url = format!("http://127.0.0.1:{}{path}", self.port);
-        let mut answer = self.agent.get(url).call()?;
+        let mut answer = self.agent.get(self.url(path)).call()?;
         Ok(Answer {
             status: answer.status().as_u16(),
             body: answer.body_mut().read_to_string()?,

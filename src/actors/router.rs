@@ -34,7 +34,7 @@ use crate::controls::Controls;
 use crate::kafka::{
     ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics,
 };
-use crate::metrics::{HandledCounters, Metrics, TopicMetrics};
+use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
 use crate::record::TopicPartition;
 use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
@@ -220,6 +220,7 @@ pub(crate) struct RouterActor {
     scripts: Arc<Scripts>,
     recorder: Option<Recorder>,
     controls: Arc<Controls>,
+    series: PartitionSeries,
     inputs: HashMap<InputId, Input>,
     deaths: HashMap<String, Deaths>,
     restarts: u64,
@@ -390,6 +391,7 @@ impl RouterActor {
             forwarders: HashMap::new(),
             dead_letter,
         });
+        let series = PartitionSeries::new(&metrics, settings.limits.partition_series);
         let actor = Self {
             settings,
             metrics,
@@ -399,6 +401,7 @@ impl RouterActor {
             scripts,
             recorder,
             controls: Arc::default(),
+            series,
             inputs: HashMap::new(),
             deaths: HashMap::new(),
             restarts: 0,
@@ -472,6 +475,8 @@ impl RouterActor {
         if let Some(input) = self.inputs.get_mut(input_id) {
             input.alarm = None;
         }
+        let assigned: usize = self.inputs.values().map(|input| input.topics.len()).sum();
+        let folded = assigned + readers.len() > limits.partition_series;
         for reader in readers {
             let source = reader.source().clone();
             let bytes = self.partition_bytes();
@@ -490,7 +495,11 @@ impl RouterActor {
                 max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
                 limit: input.limit(&source.topic),
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
-                handled: HandledCounters::new(&self.metrics, &source.topic, source.partition),
+                handled: if folded {
+                    HandledCounters::folded(&self.metrics, &source.topic)
+                } else {
+                    HandledCounters::new(&self.metrics, &source.topic, source.partition)
+                },
                 control: self.controls.topic(&source.topic),
                 directory: Arc::clone(&self.directory),
                 failures: address.clone().recipient(),
@@ -514,19 +523,8 @@ impl RouterActor {
         let Some(input) = self.inputs.get_mut(&revoked.input) else {
             return;
         };
+        self.series.remove(&revoked.partitions);
         for source in &revoked.partitions {
-            let partition = source.partition.to_string();
-            let labels = &[&*source.topic, partition.as_str()];
-            // A series of a partition that somebody else owns would show a lag that is not ours.
-            for gauge in [
-                &self.metrics.consumer_lag,
-                &self.metrics.high_watermark_offset,
-                &self.metrics.committed_offset,
-            ] {
-                if gauge.remove_label_values(labels).is_err() {
-                    tracing::trace!(%source, "no series to remove");
-                }
-            }
             if let Some((_, topic)) = input.topics.remove(source) {
                 topic.do_send(Drain {
                     lost: revoked.lost,

@@ -55,6 +55,7 @@ pub struct ReplayReport {
     /// Letters that could not be sent; they stay as they were.
     pub failed: u64,
     /// The first of those: id and reason.
+    #[schemars(with = "Vec<[String; 2]>")]
     pub failures: Vec<(String, String)>,
     /// Why the replay ended before all letters were tried, if it did.
     pub stopped: Option<String>,

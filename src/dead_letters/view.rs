@@ -1,7 +1,7 @@
 //! Letters as JSON, the same on the command line and over HTTP.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Entry;
 
@@ -60,13 +60,18 @@ pub struct HeaderView {
 }
 
 /// Bytes: as text where they are UTF-8, else in base64.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
     /// UTF-8.
     Text(String),
     /// Anything else, in standard base64.
-    Base64(String),
+    Base64(
+        #[schemars(regex(
+            pattern = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+        ))]
+        String,
+    ),
 }
 
 impl Payload {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::operation::{Need, Operation};
-use super::parameters::within;
+use super::parameters::{Object, whole, within};
 use super::problem::{Kind, Problem};
 use crate::dead_letters::{
     DeadLettersError, LetterDetail, LetterId, LetterSummary, Replay, ReplayReport, Selection,
@@ -38,7 +38,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .query::<ListQuery>()
         .answers::<LetterPage>(200, "Some of them, oldest first.")
-        .refuses(&[409, 500]),
+        .refuses(&[404, 409, 500]),
         Operation::new(
             Method::POST,
             "/v1/dead-letters/replay",
@@ -101,6 +101,7 @@ struct ListQuery {
     /// Those that were replayed too.
     replayed: Option<bool>,
     /// Only after this one: the `next` of the page before.
+    #[schemars(regex(pattern = "^([0-9]{1,19}|[A-Za-z0-9._-]{1,249}/[0-9]{1,9}/[0-9]{1,18})$"))]
     after: Option<String>,
     /// Letters at most, 100 by default.
     #[schemars(range(min = 1, max = 1000))]
@@ -116,6 +117,7 @@ struct ReplayRequest {
     /// Only of this topic.
     topic: Option<String>,
     /// Only of this partition.
+    #[serde(deserialize_with = "whole")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     partition: Option<i32>,
     /// Only of this input.
@@ -245,9 +247,9 @@ async fn show(
 
 async fn replay(
     shared: web::Data<Shared>,
-    request: web::Json<ReplayRequest>,
+    request: web::Json<Object<ReplayRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let request = request.into_inner();
+    let request = request.into_inner().0;
     let selection = match request.ids {
         Some(ids) => {
             let ids: Result<Vec<LetterId>, _> = ids.iter().map(|id| id.parse()).collect();

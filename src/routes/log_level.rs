@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::operation::{Need, Operation};
-use super::parameters::within;
+use super::parameters::{Object, whole, within};
 use super::problem::{Kind, Problem};
 use crate::settings::Role;
 use crate::telemetry::TelemetryError;
@@ -80,7 +80,7 @@ struct LevelChange {
     #[schemars(regex(pattern = "^[A-Za-z0-9_]+(::[A-Za-z0-9_]+)*$"))]
     module: Option<String>,
     /// Seconds after which the configured level comes back.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 86_400))]
     seconds: Option<u32>,
 }
@@ -115,8 +115,9 @@ fn refused(error: TelemetryError) -> Problem {
 
 async fn set(
     shared: web::Data<Shared>,
-    change: web::Json<LevelChange>,
+    change: web::Json<Object<LevelChange>>,
 ) -> Result<web::Json<LevelState>, Problem> {
+    let change = change.into_inner().0;
     let seconds = change
         .seconds
         .map(|seconds| within("seconds", Some(seconds), 1, &(1..=DAY)))

@@ -54,7 +54,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .path_parameters::<ScriptPath>()
             .query::<PutQuery>()
             .if_match()
-            .body::<String>(SCRIPT)
+            .body::<ScriptText>(SCRIPT)
             .answers::<ScriptView>(200, "It is in force; with `dry_run`, it could be.")
             .with_etag()
             .answers::<ScriptView>(201, "It is new and in force.")
@@ -82,6 +82,12 @@ struct ScriptPath {
     /// Its name, with or without `.p`.
     name: ScriptName,
 }
+
+/// The text of a script.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct ScriptText(#[schemars(length(min = 1))] String);
 
 /// How a script is put.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -273,6 +279,12 @@ fn script_text(request: &HttpRequest, body: &Bytes) -> Result<String, Problem> {
         let detail = format!("the body must be `{SCRIPT}`: the text of the script");
         return Err(Problem::new(Kind::UnsupportedMediaType, detail));
     }
+    if body.is_empty() {
+        return Err(Problem::new(
+            Kind::InvalidRequest,
+            "there is no script in the body",
+        ));
+    }
     let text = std::str::from_utf8(body);
     text.map(str::to_owned)
         .map_err(|_| Problem::new(Kind::InvalidRequest, "the script is not UTF-8"))
@@ -285,12 +297,12 @@ async fn put(
     query: web::Query<PutQuery>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
+    let text = script_text(&request, &body)?;
     let before = given(&shared, &path);
     if_match(
         &request,
         before.as_ref().map(|given| etag(&given.text)).as_deref(),
     )?;
-    let text = script_text(&request, &body)?;
     let scripts = shared.router.scripts();
     let (category, name) = (path.category.0, path.name.0.as_str());
     if query.dry_run == Some(true) {

@@ -90,7 +90,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .path_parameters::<TopicPath>()
         .query::<TapQuery>()
-        .answers_as::<String>(
+        .answers_as::<TapEvent>(
             200,
             "text/event-stream",
             "The records, until the client leaves.",
@@ -269,6 +269,19 @@ struct TapQuery {
     /// Bytes of a key or value that are shown, 16384 by default.
     #[schemars(range(min = 1, max = 1_048_576))]
     max_bytes: Option<u32>,
+}
+
+/// A server-sent event.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct TapEvent {
+    /// `record` or `seen`.
+    event: String,
+    /// A record as JSON, or how many have passed.
+    data: String,
+    /// Where the record stood, as `topic/partition/offset`.
+    #[schemars(default)]
+    id: String,
 }
 
 async fn tap(

@@ -220,6 +220,8 @@ pub struct LimitSettings {
     pub response_bytes: u64,
     /// Partitions one process plans its memory for, all inputs together.
     pub partitions: usize,
+    /// Partitions that have metrics of their own; above that each topic has.
+    pub partition_series: usize,
 }
 
 /// `[log]`: what the service says about itself.

@@ -12,6 +12,7 @@ use crate::actors::messages::{
 };
 use crate::actors::status::{ActorCounts, InputStatus, LastError, ServiceStatus};
 use crate::kafka::Statistics;
+use crate::metrics::PartitionGauges;
 use crate::routing::InputId;
 
 impl RouterActor {
@@ -19,25 +20,18 @@ impl RouterActor {
         let Some(input) = self.inputs.get_mut(input_id) else {
             return;
         };
-        for partition in &statistics.partitions {
-            if !input.topics.contains_key(&partition.source) {
-                continue;
-            }
-            let number = partition.source.partition.to_string();
-            let labels = &[&*partition.source.topic, number.as_str()];
-            for (gauge, value) in [
-                (&self.metrics.consumer_lag, partition.lag),
-                (
-                    &self.metrics.high_watermark_offset,
-                    partition.high_watermark,
-                ),
-                (&self.metrics.committed_offset, partition.committed),
-            ] {
-                if let Some(value) = value {
-                    gauge.with_label_values(labels).set(value);
-                }
-            }
-        }
+        let owned = statistics
+            .partitions
+            .iter()
+            .filter(|partition| input.topics.contains_key(&partition.source));
+        self.series.update(owned.map(|partition| {
+            let gauges = PartitionGauges {
+                lag: partition.lag,
+                high_watermark: partition.high_watermark,
+                committed: partition.committed,
+            };
+            (&partition.source, gauges)
+        }));
         let joined = statistics.group_state == "up" && statistics.join_state == "steady";
         input.joined = joined;
         self.metrics

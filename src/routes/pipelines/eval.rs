@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::web;
-use base64_simd::STANDARD;
+use base64_simd::forgiving_decode_to_vec;
 use kafkamq_point::{Category, Point};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,11 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::controls::TapOptions;
+use crate::dead_letters::Payload;
 use crate::parse::{Origin, build_point};
 use crate::routes::Shared;
 use crate::routes::operation::{Need, Operation};
-use crate::routes::parameters::{CategoryName, ScriptName, within};
+use crate::routes::parameters::{CategoryName, Object, ScriptName, present, whole, within};
 use crate::routes::problem::{Finding, Kind, Problem};
 use crate::routes::topics::known;
 use crate::scripts::{Evaluated, Trial, shown};
@@ -56,44 +57,33 @@ pub(super) fn operations() -> [Operation; 1] {
 /// What to run on what.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "EvalRequest")]
+#[schemars(rename = "EvalRequest", extend("anyOf" = [{ "required": ["script"] }, { "required": ["name"] }]))]
 struct Request {
     /// Text of the script; without it the script in force called `name`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
     script: Option<String>,
     /// Name of the script.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "ScriptName")]
     name: Option<ScriptName>,
     /// Category of the points, `logging` by default.
     #[serde(default)]
     category: Option<CategoryName>,
-    /// The records.
+    /// Values of records, as text or in base64.
     #[serde(default)]
     #[schemars(length(max = 1000))]
-    records: Vec<Input>,
+    records: Vec<Payload>,
+    /// Topic of these, which is the measurement of their points; `eval` by default.
+    #[serde(default)]
+    topic: Option<String>,
     /// A topic to take records from, besides those given.
     #[serde(default)]
     tap: Option<String>,
     /// Records to wait for, up to five seconds; 10 by default.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     #[schemars(range(min = 1, max = 100))]
     count: Option<u32>,
-}
-
-/// A record: its value as text or as base64.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "EvalRecord")]
-struct Input {
-    /// The value.
-    #[serde(default)]
-    text: Option<String>,
-    /// The value in standard base64, in place of `text`.
-    #[serde(default)]
-    base64: Option<String>,
-    /// Its topic, `eval` by default.
-    #[serde(default)]
-    topic: Option<String>,
 }
 
 /// What the script made of the records.
@@ -136,18 +126,23 @@ fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(Kind::InvalidRequest, detail)
 }
 
-fn given(input: Input, category: Category, offset: i64, now: i64) -> Result<Subject, Problem> {
-    let text = match (input.text, input.base64) {
-        (Some(text), None) => text,
-        (None, Some(base64)) => {
-            let bytes = STANDARD.decode_to_vec(base64);
-            let bytes = bytes.map_err(|_| invalid("`base64` is not standard base64"))?;
+fn given(
+    value: Payload,
+    topic: &str,
+    category: Category,
+    offset: i64,
+    now: i64,
+) -> Result<Subject, Problem> {
+    let text = match value {
+        Payload::Text(text) => text,
+        Payload::Base64(base64) => {
+            let bytes = forgiving_decode_to_vec(base64.as_bytes());
+            let bytes = bytes.map_err(|_| invalid("a record is not in base64"))?;
             String::from_utf8_lossy(&bytes).into_owned()
         }
-        _ => return Err(invalid("a record has either `text` or `base64`")),
     };
     let origin = Origin {
-        topic: input.topic.as_deref().unwrap_or("eval"),
+        topic,
         partition: 0,
         offset,
     };
@@ -194,9 +189,9 @@ async fn tapped(
 
 async fn eval(
     shared: web::Data<Shared>,
-    request: web::Json<Request>,
+    request: web::Json<Object<Request>>,
 ) -> Result<web::Json<Answer>, Problem> {
-    let request = request.into_inner();
+    let request = request.into_inner().0;
     let category = request
         .category
         .map_or(Category::Logging, |category| category.0);
@@ -210,8 +205,9 @@ async fn eval(
     let now = jiff::Timestamp::now().as_nanosecond();
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let mut subjects = Vec::new();
-    for (offset, input) in (0..).zip(request.records) {
-        subjects.push(given(input, category, offset, now)?);
+    let topic = request.topic.as_deref().unwrap_or("eval");
+    for (offset, value) in (0..).zip(request.records) {
+        subjects.push(given(value, topic, category, offset, now)?);
     }
     let mut warnings = Vec::new();
     if let Some(topic) = &request.tap {

@@ -323,6 +323,12 @@ pub const LIMITS: Table = Table {
             "64",
             "Partitions that memory is planned for; more work too, with smaller shares.",
         ),
+        Key::new(
+            "partition_series",
+            Kind::Integer,
+            "1000",
+            "Partitions that have metrics of their own; with more assigned, each topic has one series.",
+        ),
     ])],
     tables: &[],
 };

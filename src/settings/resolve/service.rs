@@ -289,6 +289,7 @@ pub(super) fn limits(section: &Section<'_>) -> LimitSettings {
         record_bytes,
         response_bytes: section.bytes("response_bytes"),
         partitions: section.size("partitions", 1),
+        partition_series: section.size("partition_series", 0),
     }
 }
 
