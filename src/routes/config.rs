@@ -5,7 +5,7 @@ use actix_web::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Shared;
 use super::access::Identity;
@@ -50,7 +50,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .query::<Dry>()
         .if_match()
-        .body::<Value>(JSON)
+        .body::<Map<String, Value>>(JSON)
         .body::<String>(TOML)
         .answers::<Outcome>(200, "What was done, or would be.")
         .with_etag()
@@ -68,8 +68,8 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .query::<Dry>()
         .if_match()
-        .body::<Value>(MERGE_PATCH)
-        .body::<Value>(JSON)
+        .body::<Map<String, Value>>(MERGE_PATCH)
+        .body::<Map<String, Value>>(JSON)
         .answers::<Outcome>(200, "What was done, or would be.")
         .with_etag()
         .refuses(REFUSED),
@@ -84,7 +84,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "Check a configuration",
             "Everything a change would check, and the plan; nothing is changed.",
         )
-        .body::<Value>(JSON)
+        .body::<Map<String, Value>>(JSON)
         .body::<String>(TOML)
         .answers::<Outcome>(200, "It is valid; what it would do.")
         .refuses(&[422, 503])
