@@ -338,7 +338,8 @@ fn an_old_agents_file_starts_and_routes_as_it_is() -> Result<()> {
         .replace("http://localhost:9529", &datakit)
         .replace("http://localhost:8080", &testbed.handle.url(""))
         // The agent's default begins with new records; the test writes its own first.
-        .replace("offsets=-1", "offsets=-2");
+        .replace("offsets=-1", "offsets=-2")
+        + "\n[log]\nlevel = \"info,kafkamq=debug\"\n";
     let broker = scene.broker()?;
     let mut producer = scene.producer()?;
     let mut expected = IdSet::new();
@@ -385,6 +386,12 @@ fn an_old_agents_file_starts_and_routes_as_it_is() -> Result<()> {
         let (_, end) = broker.watermarks(topic, 0)?;
         broker.await_committed("datakit-group", topic, &[end], LIMIT)?;
     }
+    let shown = kafkamq
+        .log()?
+        .lines()
+        .filter(|line| line.contains("kafka_message"))
+        .count();
+    ensure!(shown >= 80, "{shown} lines show a custom record");
     println!(
         "{} ids of {} topics by an old agent's file",
         expected.iter().count() + handled.iter().count(),

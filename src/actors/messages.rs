@@ -119,6 +119,7 @@ pub(crate) struct SetBounds {
     pub(crate) batch_bytes: usize,
     pub(crate) max_attempts: u32,
     pub(crate) limit: Option<Arc<RateLimit>>,
+    pub(crate) limit_key: Option<u64>,
 }
 
 /// Router to topic: this partition's part of the memory limit.

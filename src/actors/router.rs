@@ -494,6 +494,7 @@ impl RouterActor {
                 batch_bytes: usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX),
                 max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
                 limit: input.limit(&source.topic),
+                limit_key: input.settings.flow(&source.topic).limit_key,
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
                 handled: if folded {
                     HandledCounters::folded(&self.metrics, &source.topic)

@@ -6,6 +6,8 @@
 //! its group. Batches that come back incomplete are sent again, first as they were, then in halves,
 //! so that one record which kills its parser ends alone and goes to the dead letters.
 
+mod paced;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, Recipient};
 
+use self::paced::Paced;
 use super::consignment::{Consignment, Records};
 use super::dead_letter::letter;
 use super::directory::Directory;
@@ -27,7 +30,7 @@ use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
 use crate::offsets::{BatchId, NextOffset, OffsetTracker, Uncommitted};
 use crate::record::{RecordBatch, TopicPartition};
-use crate::routing::{InputId, RateLimit};
+use crate::routing::{InputId, KeyLimit, RateLimit};
 
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);
@@ -65,6 +68,8 @@ pub(crate) struct TopicOptions {
     /// Attempts with a single record before it goes to the dead letters.
     pub(crate) max_attempts: u32,
     pub(crate) limit: Option<Arc<RateLimit>>,
+    /// Records per second of each key.
+    pub(crate) limit_key: Option<u64>,
     pub(crate) metrics: Arc<TopicMetrics>,
     pub(crate) handled: HandledCounters,
     /// What operators do to the topic: it may be paused, or watched.
@@ -107,6 +112,8 @@ pub(crate) struct TopicActor {
     expected: Option<i64>,
     /// Since when reading waits for credits.
     blocked_since: Option<Instant>,
+    keys: Option<KeyLimit>,
+    paced: Paced,
     /// Until when the rate limit forbids reading.
     limited: bool,
     draining: Option<SyncSender<()>>,
@@ -125,6 +132,8 @@ impl TopicActor {
         Self {
             source: reader.source().clone(),
             expected: reader.start().map(|start| start.0),
+            keys: KeyLimit::new(options.limit_key),
+            paced: Paced::default(),
             reader: Some(reader),
             options,
             tracker: OffsetTracker::default(),
@@ -222,18 +231,28 @@ impl TopicActor {
         self.options.control.offer(&batch);
         self.notice_gap(first);
         self.expected = Some(next);
-        let (records, bytes) = (batch.len(), batch.bytes());
-        self.options.metrics.received.inc_by(records as u64);
+        let records = batch.len() as u64;
+        self.options.metrics.received.inc_by(records);
         let payload_bytes = batch.payload_bytes();
         self.options.metrics.received_bytes.inc_by(payload_bytes);
         if let Some(limit) = &self.options.limit {
-            limit.take(records as u64, payload_bytes, Instant::now());
+            limit.take(records, payload_bytes, Instant::now());
         }
+        if self.keys.is_some() {
+            self.begin_by_keys(&batch, ctx);
+        } else if let Some(id) = self.open(&batch) {
+            self.send(id, Arc::new(batch), 1, ctx);
+        }
+    }
+
+    /// Counts a batch in flight and has its offsets tracked.
+    fn open(&mut self, batch: &RecordBatch) -> Option<BatchId> {
+        let (records, bytes) = (batch.len(), batch.bytes());
+        let next = NextOffset(batch.next_offset()?);
         self.options.metrics.batches_in_flight.inc();
         self.options.metrics.in_flight_bytes.add(to_i64(bytes));
         self.records_in_flight += records;
         self.bytes_in_flight += bytes;
-        let next = NextOffset(next);
         let id = self.tracker.begin(next);
         self.in_flight.insert(
             id,
@@ -245,7 +264,7 @@ impl TopicActor {
                 bytes,
             },
         );
-        self.send(id, Arc::new(batch), 1, ctx);
+        Some(id)
     }
 
     /// Counts offsets that were skipped because the broker no longer has them. Gaps above the low
@@ -615,6 +634,7 @@ impl Handler<SetBounds> for TopicActor {
         self.options.batch_bytes = bounds.batch_bytes;
         self.options.max_attempts = bounds.max_attempts;
         self.options.limit = bounds.limit;
+        self.set_key_limit(bounds.limit_key, ctx);
         // A wait for the limit before may be longer than the new one asks for.
         self.limited = false;
         self.fill(ctx);
@@ -639,6 +659,7 @@ impl Handler<Release> for TopicActor {
         self.held = false;
         self.settled = None;
         self.send_parked(ctx);
+        self.resume_paced(ctx);
         self.fill(ctx);
     }
 }
@@ -648,6 +669,7 @@ impl Handler<Drain> for TopicActor {
 
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
         self.draining = Some(drain.drained);
+        self.let_paced_go();
         let waits = self
             .in_flight
             .values()

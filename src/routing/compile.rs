@@ -575,3 +575,29 @@ fn key_lanes(ordering: settings::Ordering, threads: usize) -> KeyLanes {
         settings::Ordering::ByThread | settings::Ordering::Key => KeyLanes::One,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Ordering;
+
+    #[test]
+    fn ordering_decides_the_lanes() {
+        use KeyLanes::{ByKey, Free, One};
+        for (ordering, threads, lanes) in [
+            (Ordering::ByThread, 0, One),
+            (Ordering::ByThread, 8, ByKey(8)),
+            (Ordering::Partition, 8, One),
+            (Ordering::Key, 8, ByKey(8)),
+            (Ordering::Key, 1, One),
+            (Ordering::Free, 0, Free(2)),
+            (Ordering::Free, 8, Free(8)),
+        ] {
+            assert_eq!(
+                key_lanes(ordering, threads),
+                lanes,
+                "{ordering:?} {threads}"
+            );
+        }
+    }
+}

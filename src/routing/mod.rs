@@ -4,6 +4,7 @@
 //! it. Work that is under way keeps the route it began with.
 
 mod compile;
+mod key_limit;
 mod limit;
 mod pattern;
 
@@ -16,6 +17,7 @@ use kafkamq_point::Category;
 use kafkamq_point::codec::Encoding;
 
 pub use compile::RoutingError;
+pub use key_limit::KeyLimit;
 pub use limit::RateLimit;
 use pattern::Patterns;
 

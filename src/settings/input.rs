@@ -170,6 +170,8 @@ pub struct FlowSettings {
     pub limit_records: Option<u64>,
     /// Bytes of values per second; `None` is unlimited.
     pub limit_bytes: Option<u64>,
+    /// Records per second of each key within a partition; `None` is unlimited.
+    pub limit_key: Option<u64>,
     /// Records without a value (tombstones); `None` leaves it to the route: skip, but pass to a
     /// remote handle.
     pub null_value: Option<ValuePolicy>,

@@ -400,6 +400,7 @@ impl RouterActor {
                     batch_bytes,
                     max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
                     limit: input.limit(&name),
+                    limit_key: input.settings.flow(&name).limit_key,
                 });
             }
         }

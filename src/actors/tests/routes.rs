@@ -393,3 +393,86 @@ fn a_partial_success_is_counted_and_not_sent_again() {
         is("content-encoding", "gzip") && is("x-tenant", "shop")
     }));
 }
+
+#[test]
+fn records_of_a_busy_key_wait_while_others_arrive() {
+    let rig = Rig::new();
+    let (output, kept) = Kept::receiver();
+    let custom =
+        "limit_key_sec = 5\n[inputs.kafkamq.custom]\nlog_topic_map = { \"app\" = \"-\" }\n";
+    let config = base(&rig, &output.url("")) + &input(&rig, "keys", custom);
+    rig.broker.create_topic("app", 1).unwrap();
+    let mut records: Vec<_> = (0..12)
+        .map(|n| record(b"busy", format!("busy-{n:02}").as_bytes()))
+        .collect();
+    records.extend((0..50).map(|n| record(format!("calm-{n}").as_bytes(), b"calm")));
+    rig.broker.append_records("app", 0, &records).unwrap();
+    let began = Instant::now();
+    let running = rig.start(&config);
+    assert!(rig.broker.wait_committed("keys", "app", 0, 62, WAIT));
+    // Twelve at five a second, with a second's worth ahead.
+    assert!(
+        began.elapsed() >= Duration::from_millis(1000),
+        "{:?}",
+        began.elapsed()
+    );
+    running.stop();
+    let bodies = kept.wait("/v1/write/logging?precision=n", 1);
+    let lines: Vec<&str> = bodies.iter().flat_map(|(_, body)| body.lines()).collect();
+    let places = |what: &str| {
+        let found = lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.contains(what));
+        found.map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    assert_eq!((lines.len(), places("message=\"calm\"").len()), (62, 50));
+    let busy = places("busy-");
+    let order: Vec<_> = busy
+        .iter()
+        .map(|at| lines[*at].split("busy-").nth(1).unwrap().get(..2))
+        .collect();
+    assert!(order.is_sorted(), "{order:?}");
+    assert!(
+        busy[11] > places("message=\"calm\"")[49],
+        "the last of the busy key came last"
+    );
+}
+
+#[test]
+fn what_cannot_be_split_or_run_goes_on_whole_or_is_buried() {
+    for (wanted, split, on_error, letters) in [
+        (2, "whole", "keep", 0),
+        (1, "dlq", "keep", 1),
+        (1, "whole", "dlq", 1),
+    ] {
+        let rig = Rig::new();
+        let (output, kept) = Kept::receiver();
+        std::fs::create_dir_all(rig.folder.path().join("pipeline")).unwrap();
+        // Only the text that is no array fails to run.
+        std::fs::write(
+            rig.folder.path().join("pipeline/log.p"),
+            "add_key(seen, true)\nx = len(\"\")\nif message == \"text\" {\n  y = 1 / x\n}\n",
+        )
+        .unwrap();
+        let custom = format!(
+            "[inputs.kafkamq.custom]\nsplit_json_body = true\nsplit_failure = \"{split}\"\nlog_topic_map = {{ \"app\" = \"log.p\" }}\n"
+        );
+        let settings = base(&rig, &output.url("")).replace(
+            "[pipeline]",
+            &format!("[pipeline]\non_error = \"{on_error}\""),
+        );
+        let config = settings + &input(&rig, "whole", &custom);
+        rig.broker.create_topic("app", 1).unwrap();
+        let records = [record(b"", b"text"), record(b"", b"[{\"a\":1}]")];
+        rig.broker.append_records("app", 0, &records).unwrap();
+        let running = rig.start(&config);
+        assert!(rig.broker.wait_committed("whole", "app", 0, 2, WAIT));
+        running.stop();
+        let bodies = kept.wait("/v1/write/logging?precision=n", 1);
+        let lines: Vec<&str> = bodies.iter().flat_map(|(_, body)| body.lines()).collect();
+        assert_eq!(lines.len(), wanted, "{split} {on_error}: {lines:?}");
+        assert!(lines.iter().all(|line| line.contains("seen=")), "{lines:?}");
+        assert_eq!(rig.dead_letters().len(), letters, "{split} {on_error}");
+    }
+}

@@ -60,6 +60,7 @@ const FLOW: Group = Group {
 const FLOW_KEYS: &[Key] = &[
     Key::new("limit_sec", Kind::Integer, "0", "Records per second, with a burst of twice as many; 0 is unlimited. The backlog waits in Kafka, nothing is dropped."),
     Key::new("limit_bytes_sec", Kind::Bytes, "0", "Bytes of record values per second; 0 is unlimited."),
+    Key::new("limit_key_sec", Kind::Integer, "0", "Records per second of each record key within a partition, with a burst of as many; 0 is unlimited. Records over it wait in flight while other keys go on, so keep it well below `max_in_flight`."),
     Key::new("sampling_rate", Kind::Number, "0", "Share of records kept, between 0 and 1; 0 and 1 keep all."),
     Key::new("sampling_key", Kind::Choice(&["record", "key"]), r#""record""#, "What is drawn: each record, or each record key, so that the records of one trace stay together."),
     Key::new("null_value", Kind::Choice(&["skip", "pass", "dlq"]), "", "Records without a value (tombstones): count and skip, process, or write to the dead letter queue; when absent, `skip`, but `pass` towards a remote handle.")

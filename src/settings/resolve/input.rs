@@ -308,6 +308,7 @@ struct Flow {
     sampling_key: Option<SamplingKey>,
     limit_records: Option<u64>,
     limit_bytes: Option<u64>,
+    limit_key: Option<u64>,
     null_value: Option<ValuePolicy>,
     empty_value: Option<ValuePolicy>,
 }
@@ -330,6 +331,7 @@ impl Flow {
                 .flatten(),
             limit_records: set("limit_sec").then(|| section.count("limit_sec")),
             limit_bytes: set("limit_bytes_sec").then(|| section.bytes("limit_bytes_sec")),
+            limit_key: set("limit_key_sec").then(|| section.count("limit_key_sec")),
             null_value: section.choice("null_value", POLICIES),
             empty_value: set("empty_value")
                 .then(|| section.choice("empty_value", POLICIES))
@@ -364,6 +366,7 @@ impl Flow {
                 .unwrap_or_default(),
             limit_records: some(self.limit_records, base.and_then(|base| base.limit_records)),
             limit_bytes: some(self.limit_bytes, base.and_then(|base| base.limit_bytes)),
+            limit_key: some(self.limit_key, base.and_then(|base| base.limit_key)),
             null_value: self.null_value.or(base.and_then(|base| base.null_value)),
             empty_value: self
                 .empty_value
