@@ -8,6 +8,7 @@ mod connect;
 mod dlq;
 mod functions;
 mod pipeline;
+mod recording;
 mod time;
 
 use std::ffi::OsString;
@@ -58,6 +59,8 @@ enum Command {
     Pipeline(PipelineArgs),
     /// List dead letters, show them, send them back to where they came from
     Dlq(dlq::DlqArgs),
+    /// Send what the recorder wrote to an output
+    Recording(recording::RecordingArgs),
     /// Explain the built-in functions of scripts
     Functions(functions::FunctionsArgs),
     /// Measure this build on this machine, and how far it is from the limit
@@ -190,6 +193,7 @@ fn execute(
         Command::Check(arguments) => finish(check::check(&arguments, terminal)),
         Command::Pipeline(arguments) => finish(pipeline::pipeline(&arguments, terminal)),
         Command::Dlq(arguments) => finish(dlq::dlq(&arguments, terminal)),
+        Command::Recording(arguments) => finish(recording::recording(&arguments, terminal)),
         Command::Functions(arguments) => finish(functions::functions(&arguments, terminal)),
         Command::Bench(options) => finish(bench::bench(&options, terminal)),
         Command::BenchPart(arguments) => match run_part(arguments, entries.run) {

@@ -37,5 +37,6 @@ mod topic;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use carrier::Carrier;
 pub use carrier::CarrierError;
 pub use router::{Prepared, Router, StartError, Stopping};

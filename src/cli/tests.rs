@@ -73,6 +73,7 @@ fn help_explains_every_command() {
         "check",
         "pipeline",
         "dlq",
+        "recording",
         "functions",
         "completions",
         "bench",
@@ -315,3 +316,4 @@ fn sample_scripts_do_what_their_fixtures_say() {
 
 mod connect;
 mod dlq;
+mod recording;
