@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use crate::actors::{Router, StartError};
 use crate::dead_letters::DeadLetters;
 use crate::metrics::Metrics;
-use crate::reconfiguration::Reconfiguration;
+use crate::reconfiguration::{Beginning, Reconfiguration};
 use crate::routes::tls::{ServerTlsError, remember_client, server_config};
 use crate::routes::{Access, Shared, configure};
 use crate::settings::{Loaded, Sources};
@@ -65,10 +65,26 @@ impl Service {
     /// When the settings cannot be used or the address is taken.
     pub fn start(loaded: Loaded, sources: Sources) -> Result<Self, AppError> {
         let metrics = Metrics::try_new()?;
-        let settings = Arc::new(loaded.settings.clone());
+        let mut beginning = Beginning::decide(loaded, &sources);
+        let start = |beginning: &Beginning| {
+            Router::start(Arc::new(beginning.settings().clone()), metrics.clone())
+        };
+        let router = match start(&beginning) {
+            Ok(router) => router,
+            Err(error) => {
+                // What was made at run time must not keep the service from starting.
+                let Some(files) = beginning.back_to_files() else {
+                    return Err(error.into());
+                };
+                tracing::error!(%error, "what was made at run time cannot go on: the files decide");
+                beginning = files;
+                start(&beginning)?
+            }
+        };
+        let settings = Arc::new(beginning.settings().clone());
         let listen = settings.server.listen;
-        let router = Router::start(Arc::clone(&settings), metrics.clone())?;
-        let configuration = Reconfiguration::new(router.clone(), metrics.clone(), loaded, sources);
+        let configuration =
+            Reconfiguration::new(router.clone(), metrics.clone(), beginning, sources);
         let shared = Shared {
             router: router.clone(),
             configuration: configuration.clone(),

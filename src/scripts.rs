@@ -106,6 +106,8 @@ pub struct PreparedScripts {
     engine: Option<(Engine, Aggregator)>,
     problems: Vec<ScriptProblem>,
     changed: Vec<String>,
+    /// Whether they come from another folder.
+    moved: bool,
 }
 
 impl std::fmt::Debug for PreparedScripts {
@@ -120,7 +122,7 @@ impl PreparedScripts {
     /// Whether anything would change.
     #[must_use]
     pub fn is_change(&self) -> bool {
-        self.engine.is_some() || !self.changed.is_empty()
+        self.engine.is_some() || self.moved || !self.changed.is_empty()
     }
 
     /// Whether the engine is set up anew: its services or the tags of aggregated points change.
@@ -234,6 +236,7 @@ impl Scripts {
             engine,
             problems,
             changed,
+            moved: state.settings.path != settings.path,
         })
     }
 

@@ -199,6 +199,24 @@ impl Kafkamq {
         })
     }
 
+    /// A request with a JSON body.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn send(&self, method: &str, path: &str, body: &Value) -> Result<Answer> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header("content-type", "application/json")
+            .body(body.to_string())?;
+        let mut answer = self.agent.run(request)?;
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            body: answer.body_mut().read_to_string()?,
+        })
+    }
+
     /// `GET /v1/status`.
     ///
     /// # Errors

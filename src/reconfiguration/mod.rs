@@ -13,6 +13,7 @@
 mod finding;
 pub mod plan;
 pub mod revisions;
+mod state;
 mod watch;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use sha2::{Digest as _, Sha256};
 pub use self::finding::Finding;
 pub use self::plan::Plan;
 pub use self::revisions::{Change, History, Origin, Revision};
+pub use self::state::{Beginning, StateError};
 use crate::actors::{Prepared, Router};
 use crate::metrics::Metrics;
 use crate::settings::{
@@ -233,25 +235,50 @@ impl fmt::Debug for Reconfiguration {
 impl Reconfiguration {
     /// Takes charge of the configuration that `router` was started with.
     #[must_use]
-    pub fn new(router: Router, metrics: Metrics, loaded: Loaded, sources: Sources) -> Self {
+    pub fn new(router: Router, metrics: Metrics, beginning: Beginning, sources: Sources) -> Self {
+        let Beginning {
+            loaded,
+            earlier,
+            resumed,
+            files,
+            ..
+        } = beginning;
         let settings = Arc::new(loaded.settings);
-        let revision = Revision {
-            number: 1,
-            author: Origin::Start.as_str().to_owned(),
-            origin: Origin::Start,
-            time: now(),
-            summary: "the process started".to_owned(),
-            result: "in force".to_owned(),
-            seconds: 0.0,
-            files: sources.files_digest(),
-            changes: Vec::new(),
-            document: loaded.document.without_environment(),
+        let limit = settings.server.revisions;
+        let mut memory = Memory {
+            files: files.clone(),
+            ..Memory::default()
         };
-        let mut memory = Memory::default();
-        memory.files.clone_from(&revision.files);
-        memory.history.push(revision, settings.server.revisions);
+        let last = earlier.last().map_or(0, |last| last.number);
+        for revision in earlier {
+            memory.history.push(revision, limit);
+        }
+        let (number, origin) = match resumed {
+            Some(number) => (number, Origin::Http),
+            None => (last + 1, Origin::Start),
+        };
+        if resumed.is_none() {
+            let revision = Revision {
+                number,
+                author: origin.as_str().to_owned(),
+                origin,
+                time: now(),
+                summary: "the process started".to_owned(),
+                result: "in force".to_owned(),
+                seconds: 0.0,
+                files,
+                changes: Vec::new(),
+                document: loaded.document.without_environment(),
+            };
+            memory.history.push(revision, limit);
+        }
         metrics.config_last_reload_success.set(1);
-        let current = Current::new(1, loaded.document, settings, Origin::Start);
+        metrics
+            .config_revision
+            .set(i64::try_from(number).unwrap_or(i64::MAX));
+        let folder = settings.server.state_dir.clone();
+        keep(folder.as_deref(), &memory.history);
+        let current = Current::new(number, loaded.document, settings, origin);
         Self {
             inner: Arc::new(Inner {
                 router,
@@ -435,7 +462,10 @@ impl Reconfiguration {
             listener(&settings);
         }
         let limit = settings.server.revisions;
-        self.inner.memory.lock().history.push(revision, limit);
+        let mut memory = self.inner.memory.lock();
+        memory.history.push(revision, limit);
+        keep(settings.server.state_dir.as_deref(), &memory.history);
+        drop(memory);
         let current = Current::new(number, loaded.document, settings, request.origin);
         self.inner.current.store(Arc::new(current));
         Ok(outcome)
@@ -494,7 +524,20 @@ impl Inner {
     }
 }
 
+/// Writes the history where it outlives the process, if that is asked for. What is in force stays in
+/// force when that fails.
+fn keep(folder: Option<&std::path::Path>, history: &History) {
+    if let Some(folder) = folder
+        && let Err(error) = state::write(folder, history)
+    {
+        tracing::error!(%error, "the revisions cannot be kept; a restart goes back to the files");
+    }
+}
+
 /// The time, in RFC 3339.
 fn now() -> String {
     jiff::Timestamp::now().to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -425,6 +425,7 @@ fn in_place(running: &Settings, wanted: &Settings) -> Vec<String> {
             "limits.response_bytes",
             a.response_bytes == b.response_bytes,
         ),
+        ("pipeline.path", p.path == q.path),
         ("pipeline.on_error", p.on_error == q.on_error),
         ("pipeline.max_age", p.age == q.age),
         ("pipeline.watch", p.watch == q.watch),

@@ -30,7 +30,9 @@ pub(super) fn operations() -> Vec<Operation> {
 
 async fn show(shared: web::Data<Shared>) -> Result<web::Json<ServiceStatus>, Problem> {
     let status = shared.router.status().await.map(|mut status| {
-        status.configuration = Some(shared.configuration.status());
+        let configuration = shared.configuration.status();
+        status.revision = configuration.revision;
+        status.configuration = Some(configuration);
         status
     });
     status

@@ -8,10 +8,11 @@ use super::*;
 use crate::actors::status::{
     ActorCounts, DestinationStatus, ErrorStatus, InputStatus, PartitionStatus, ServiceStatus,
 };
-use crate::reconfiguration::{ConfigurationStatus, Origin, Refused};
+use crate::reconfiguration::{Beginning, ConfigurationStatus, Origin, Refused};
 use crate::settings::{Sources, load};
 
 mod access;
+mod config;
 mod resources;
 
 /// Nobody listens there.
@@ -31,7 +32,12 @@ fn shared(inputs: &str, folder: &std::path::Path) -> Shared {
     let access = Arc::new(ArcSwap::from_pointee(Access::from(&settings.server)));
     let dead_letters = Arc::new(ArcSwap::from_pointee(DeadLetters::of(&settings)));
     let router = Router::start(settings.into(), metrics.clone()).unwrap();
-    let configuration = Reconfiguration::new(router.clone(), metrics.clone(), loaded, sources);
+    let configuration = Reconfiguration::new(
+        router.clone(),
+        metrics.clone(),
+        Beginning::decide(loaded, &sources),
+        sources,
+    );
     Shared {
         router,
         configuration,

@@ -27,6 +27,15 @@ pub struct Loaded {
     pub document: Document,
 }
 
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The document holds secrets in clear.
+        f.debug_struct("Loaded")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Reads, merges and checks all sources.
 ///
 /// # Errors

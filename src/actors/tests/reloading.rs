@@ -5,7 +5,9 @@ use actix_rt::Runtime;
 
 use super::*;
 use crate::reconfiguration::plan::{InputAction, RouteChange};
-use crate::reconfiguration::{Origin, Outcome, Reconfiguration, Refusal, Request, Wanted};
+use crate::reconfiguration::{
+    Beginning, Origin, Outcome, Reconfiguration, Refusal, Request, Wanted,
+};
 
 /// A running service whose configuration can be changed.
 struct Changeable {
@@ -22,7 +24,7 @@ impl Rig {
         let configuration = Reconfiguration::new(
             running.router.clone(),
             running.metrics.clone(),
-            loaded,
+            Beginning::decide(loaded, &sources),
             sources,
         );
         Changeable {
