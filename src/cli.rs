@@ -3,13 +3,16 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage or invalid configuration.
 
 mod bench;
+mod bug_report;
 mod check;
 mod connect;
 mod dlq;
 mod functions;
 mod pipeline;
 mod recording;
+mod remote;
 mod time;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -61,6 +64,12 @@ enum Command {
     Dlq(dlq::DlqArgs),
     /// Send what the recorder wrote to an output
     Recording(recording::RecordingArgs),
+    /// Watch a running service: lag, rates, destinations
+    Top(watch::TopArgs),
+    /// Print records of a topic as a running service reads them, one JSON object a line
+    Tap(watch::TapArgs),
+    /// Write an archive with masked configuration, status and metrics of a running service
+    BugReport(bug_report::BugReportArgs),
     /// Explain the built-in functions of scripts
     Functions(functions::FunctionsArgs),
     /// Measure this build on this machine, and how far it is from the limit
@@ -194,6 +203,9 @@ fn execute(
         Command::Pipeline(arguments) => finish(pipeline::pipeline(&arguments, terminal)),
         Command::Dlq(arguments) => finish(dlq::dlq(&arguments, terminal)),
         Command::Recording(arguments) => finish(recording::recording(&arguments, terminal)),
+        Command::Top(arguments) => finish(watch::top(&arguments, terminal)),
+        Command::Tap(arguments) => finish(watch::tap(&arguments, terminal)),
+        Command::BugReport(arguments) => finish(bug_report::bug_report(&arguments, terminal)),
         Command::Functions(arguments) => finish(functions::functions(&arguments, terminal)),
         Command::Bench(options) => finish(bench::bench(&options, terminal)),
         Command::BenchPart(arguments) => match run_part(arguments, entries.run) {
