@@ -169,6 +169,24 @@ impl AckShare {
     /// Settles one item of the record at `index`. Returns whether that was its last item, so that
     /// the record is settled now.
     pub fn settle(&self, index: u32) -> bool {
+        self.settle_all(std::iter::once(index)) == 1
+    }
+
+    /// Settles one item of each of the records at `indexes`, which may repeat. Returns how many
+    /// records are settled now that were not before.
+    pub fn settle_all(&self, indexes: impl Iterator<Item = u32>) -> u32 {
+        let mut settled = 0;
+        for index in indexes {
+            settled += u32::from(self.close(index));
+        }
+        if settled > 0 && self.ack.unsettled.fetch_sub(settled, Ordering::AcqRel) == settled {
+            self.ack.resolve(Resolution::Settled);
+        }
+        settled
+    }
+
+    /// Takes one obligation off the record at `index`; whether that was the last.
+    fn close(&self, index: u32) -> bool {
         let Some(open) = self.ack.open.get(index as usize) else {
             return false;
         };
@@ -178,11 +196,7 @@ impl AckShare {
             before.is_ok(),
             "record {index} settled more often than it had items"
         );
-        let settled = before == Ok(1);
-        if settled && self.ack.unsettled.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.ack.resolve(Resolution::Settled);
-        }
-        settled
+        before == Ok(1)
     }
 
     /// States that so many bytes of memory were made from the batch and live about as long as it

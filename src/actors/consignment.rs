@@ -104,6 +104,21 @@ impl Consignment {
         }
     }
 
+    /// Settles one item of each of `records` with `outcome`, which costs less than one by one.
+    pub(crate) fn settle_all(&self, records: impl Iterator<Item = u32>, outcome: Outcome) {
+        match self {
+            Self::Records(own) => {
+                let settled = own.share.settle_all(records);
+                if settled > 0 {
+                    own.metrics.settled(outcome, u64::from(settled));
+                }
+            }
+            Self::Answer(_) | Self::Unattached => {
+                records.for_each(|record| self.settle(record, outcome));
+            }
+        }
+    }
+
     /// Whether nobody waits for these items any more.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {

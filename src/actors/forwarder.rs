@@ -297,9 +297,8 @@ impl ForwarderActor {
         }
         drop(self.lanes.delivered(id, |consignment, items| {
             delivered.inc_by(items.len() as u64);
-            for item in items {
-                consignment.settle(item.record, Outcome::Delivered);
-            }
+            let records = items.iter().map(|item| item.record);
+            consignment.settle_all(records, Outcome::Delivered);
         }));
     }
 
@@ -425,19 +424,19 @@ struct Timed {
 
 /// If the answer of a handle is to be read for points: the message that has it read.
 fn answered(lanes: &Lanes<Consignment>, id: RequestId, answer: Answer) -> Option<ParseAnswer> {
-    let mut asked = Vec::new();
-    for part in lanes.parts(id) {
-        for item in part.items {
-            asked.push((part.payload.share(), item.record));
-        }
-    }
-    let route = Arc::clone(asked.first()?.0.route()?);
+    let route = Arc::clone(lanes.parts(id).next()?.payload.route()?);
     let RouteKind::Handle(HandleRoute {
         answers: Some(_), ..
     }) = &route.kind
     else {
         return None;
     };
+    let mut asked = Vec::new();
+    for part in lanes.parts(id) {
+        for item in part.items {
+            asked.push((part.payload.share(), item.record));
+        }
+    }
     let header = |name: &str| {
         answer
             .headers

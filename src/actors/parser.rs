@@ -130,6 +130,11 @@ impl ParserActor {
         let now_ns = SystemClock.now_ns();
         // Nothing is spent on the name of a feed while nothing is recorded.
         let feed = feed(&terms, || topic_feed(&route.topic).into());
+        let handle_bytes = match route.kind {
+            // Base64 and what stands around it.
+            RouteKind::Handle(_) => batch.bytes() / 3 * 4 + batch.len() * (state.topic_json.len()),
+            _ => 0,
+        };
         let mut work = Work {
             finish: Finish::by(&terms, now_ns, feed.as_ref()),
             route: &route,
@@ -148,9 +153,11 @@ impl ParserActor {
             letters: Vec::new(),
             buried: Vec::new(),
             now_ns,
-            handle_buffer: Vec::new(),
+            handle_buffer: Vec::with_capacity(handle_bytes),
             handle_ends: Vec::new(),
             handle_lanes: Vec::new(),
+            acknowledged: Vec::new(),
+            last_lane: None,
         };
         for (index, record) in (0u32..).zip(batch.iter()) {
             work.record(index, &record);

@@ -23,23 +23,12 @@ pub fn encode_for_handle(
                 None => out.extend_from_slice(b"null"),
                 Some(value) => {
                     out.push(b'"');
-                    append_base64(value, out);
+                    base64_simd::STANDARD.encode_append(value, out);
                     out.push(b'"');
                 }
             }
             out.push(b'}');
         }
-    }
-}
-
-fn append_base64(value: &[u8], out: &mut Vec<u8>) {
-    use base64_simd::AsOut;
-    let start = out.len();
-    let encoder = base64_simd::STANDARD;
-    out.resize(start + encoder.encoded_length(value.len()), 0);
-    if let Some(room) = out.get_mut(start..) {
-        let written = encoder.encode(value, room.as_out());
-        debug_assert_eq!(written.len() + start, out.len());
     }
 }
 

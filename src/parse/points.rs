@@ -7,6 +7,9 @@ use kafkamq_point::{Category, Point, Text, Value};
 use crate::record::Record;
 use crate::settings::RecordFields;
 
+/// Room made for the entries of a point, so that a script that adds a dozen moves none of them.
+const ENTRIES: usize = 24;
+
 /// Where a text came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
@@ -27,6 +30,7 @@ pub struct Origin<'a> {
 pub fn build_point(message: &str, category: Category, origin: Origin<'_>, time_ns: i64) -> Point {
     let mut point = Point::new(origin.topic, category, time_ns);
     let entries = point.entries_mut();
+    entries.reserve(ENTRIES);
     let mut add = |key: &'static str, value: Value, tag: bool| {
         entries.push(kafkamq_point::Entry {
             key: Text::const_new(key),

@@ -75,6 +75,10 @@ pub(super) struct Work<'a> {
     pub(super) handle_buffer: Vec<u8>,
     pub(super) handle_ends: Vec<(u32, usize)>,
     pub(super) handle_lanes: Vec<u64>,
+    /// Records that need nothing more, settled together.
+    pub(super) acknowledged: Vec<u32>,
+    /// The lane named last and its name: neighbours mostly share one.
+    pub(super) last_lane: Option<(u64, u64)>,
 }
 
 impl<'a> Work<'a> {
@@ -92,7 +96,7 @@ impl<'a> Work<'a> {
         }
         let route: &'a Route = self.route;
         match &route.kind {
-            RouteKind::Acknowledge => self.consignment.settle(index, Outcome::Acknowledged),
+            RouteKind::Acknowledge => self.acknowledged.push(index),
             RouteKind::Forward {
                 destination,
                 endpoint,
@@ -171,7 +175,14 @@ impl<'a> Work<'a> {
                 self.state.spread % (lanes * fine)
             }
         };
-        self.directory.lane(self.source, key_lane)
+        match self.last_lane {
+            Some((known, name)) if known == key_lane => name,
+            _ => {
+                let name = self.directory.lane(self.source, key_lane);
+                self.last_lane = Some((key_lane, name));
+                name
+            }
+        }
     }
 
     fn is_pooled(&self) -> bool {
@@ -258,7 +269,7 @@ impl<'a> Work<'a> {
                 }
             }
             None => {
-                let text = String::from_utf8_lossy(value);
+                let text = text_of(value);
                 self.element(
                     index, record, &text, route, origin, time_ns, lane, &mut made,
                 );
@@ -361,6 +372,8 @@ impl<'a> Work<'a> {
 
     /// Sends everything on its way.
     pub(super) fn dispatch(mut self) {
+        self.consignment
+            .settle_all(self.acknowledged.iter().copied(), Outcome::Acknowledged);
         let made = self.bodies.bytes() + self.handle_buffer.capacity() + self.converted_bytes;
         self.share.hold_bytes(made);
         let route: &'a Route = self.route;
@@ -397,5 +410,14 @@ impl<'a> Work<'a> {
                 consignment: self.consignment.share(),
             });
         }
+    }
+}
+
+/// A value as text. Nearly every value is valid UTF-8, which is found out much faster than where
+/// one that is not goes wrong.
+fn text_of(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(value),
     }
 }
