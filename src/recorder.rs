@@ -51,8 +51,15 @@ struct Copy {
     line: Vec<u8>,
 }
 
+/// What the thread is told.
+enum Entry {
+    Write(Copy),
+    /// Bring everything before this to the files; told by dropping the sender.
+    Flush(SyncSender<()>),
+}
+
 struct Shared {
-    queue: SyncSender<Copy>,
+    queue: SyncSender<Entry>,
     queued_bytes: AtomicUsize,
     /// Cleared when nothing more is written.
     active: AtomicBool,
@@ -94,7 +101,7 @@ impl Recorder {
             return Ok(None);
         }
         let files = Files::create(settings)?;
-        let (queue, copies) = sync_channel(QUEUE);
+        let (queue, entries) = sync_channel(QUEUE);
         let recorder = Self(Arc::new(Shared {
             queue,
             queued_bytes: AtomicUsize::new(0),
@@ -115,7 +122,7 @@ impl Recorder {
         std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || {
-                let end = run(files, &copies, until, |bytes| {
+                let end = run(files, &entries, until, |bytes| {
                     if let Some(shared) = shared.upgrade() {
                         shared.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
                     }
@@ -133,6 +140,29 @@ impl Recorder {
             "the recorder runs; switch it off when it is not needed any more"
         );
         Ok(Some(recorder))
+    }
+
+    /// Waits until everything recorded so far is in the files, or the recorder has ended, or for
+    /// `limit`. Returns `false` if that was over first. Blocks.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "blocking is what the caller asks for"
+    )]
+    pub fn flush(&self, limit: Duration) -> bool {
+        let began = Instant::now();
+        let (done, flushed) = sync_channel(0);
+        let mut entry = Entry::Flush(done);
+        while let Err(TrySendError::Full(back)) = self.0.queue.try_send(entry) {
+            if began.elapsed() >= limit {
+                return false;
+            }
+            entry = back;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Nothing is ever sent: the wait ends when the thread drops the sender, or ends itself.
+        let left = limit.saturating_sub(began.elapsed());
+        flushed.recv_timeout(left) != Err(RecvTimeoutError::Timeout)
     }
 
     /// The feed called `name`, if it is recorded and the recorder has not ended.
@@ -172,7 +202,7 @@ impl Feed {
             category,
             line,
         };
-        match shared.queue.try_send(copy) {
+        match shared.queue.try_send(Entry::Write(copy)) {
             Ok(()) => shared.recorded.inc(),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 shared.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
@@ -185,7 +215,7 @@ impl Feed {
 /// Writes what comes until the time is over, the size is reached, or nobody is left; says which.
 fn run(
     mut files: Files,
-    copies: &Receiver<Copy>,
+    entries: &Receiver<Entry>,
     until: Option<Instant>,
     taken: impl Fn(usize),
 ) -> io::Result<&'static str> {
@@ -200,8 +230,12 @@ fn run(
             files.flush()?;
             flushed = now;
         }
-        match copies.recv_timeout(FLUSH_INTERVAL) {
-            Ok(copy) => {
+        match entries.recv_timeout(FLUSH_INTERVAL) {
+            Ok(Entry::Flush(done)) => {
+                files.flush()?;
+                drop(done);
+            }
+            Ok(Entry::Write(copy)) => {
                 taken(copy.line.len());
                 if !files.write(&copy.feed, copy.category, &copy.line)? {
                     files.flush()?;

@@ -119,6 +119,8 @@ pub(crate) struct TopicActor {
     draining: Option<SyncSender<()>>,
     /// Nothing is read while the routes of this topic change.
     held: bool,
+    /// Goes on when what began by older routes has come back, so that nothing newer overtakes it.
+    releasing: bool,
     /// Dropped when nothing is in flight while held.
     settled: Option<tokio::sync::mpsc::Sender<()>>,
     /// Pieces that came back while held, in their order.
@@ -147,6 +149,7 @@ impl TopicActor {
             limited: false,
             draining: None,
             held: false,
+            releasing: false,
             settled: None,
             parked: BTreeMap::new(),
             finished: false,
@@ -386,11 +389,27 @@ impl TopicActor {
                 }
             }
         }
+        self.release_when_settled(ctx);
+    }
+
+    /// Whether no piece of any batch is on its way.
+    fn is_settled(&self) -> bool {
+        self.in_flight.values().all(|entry| entry.pieces.is_empty())
+    }
+
+    fn release_when_settled(&mut self, ctx: &mut Context<Self>) {
+        if self.releasing && self.is_settled() {
+            self.releasing = false;
+            self.held = false;
+            self.send_parked(ctx);
+            self.resume_paced(ctx);
+            self.fill(ctx);
+        }
     }
 
     /// Says that nothing is in flight, if that is so and somebody waits for it.
     fn settle_hold(&mut self, ctx: &mut Context<Self>) {
-        if self.in_flight.values().all(|entry| entry.pieces.is_empty()) {
+        if self.is_settled() {
             self.settled = None;
             if self.draining.is_some() {
                 self.finish(ctx);
@@ -646,6 +665,7 @@ impl Handler<Hold> for TopicActor {
 
     fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) {
         self.held = true;
+        self.releasing = false;
         self.settled = hold.settled;
         self.settle_hold(ctx);
         self.flush_while_waited_for(ctx);
@@ -656,11 +676,9 @@ impl Handler<Release> for TopicActor {
     type Result = ();
 
     fn handle(&mut self, _: Release, ctx: &mut Self::Context) {
-        self.held = false;
         self.settled = None;
-        self.send_parked(ctx);
-        self.resume_paced(ctx);
-        self.fill(ctx);
+        self.releasing = true;
+        self.release_when_settled(ctx);
     }
 }
 
@@ -670,11 +688,7 @@ impl Handler<Drain> for TopicActor {
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
         self.draining = Some(drain.drained);
         self.let_paced_go();
-        let waits = self
-            .in_flight
-            .values()
-            .any(|entry| !entry.pieces.is_empty());
-        if drain.lost || !waits {
+        if drain.lost || self.is_settled() {
             self.finish(ctx);
             return;
         }

@@ -60,6 +60,19 @@ fn wait(what: impl Fn() -> bool) {
 }
 
 #[test]
+fn what_was_recorded_before_a_flush_is_in_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(&settings(folder.path()), &counters());
+    let recorder = recorder.unwrap().unwrap();
+    let feed = recorder.feed("kafkamq.orders").unwrap();
+    for number in 0..1000 {
+        feed.record(&point(number));
+    }
+    assert!(recorder.flush(WAIT));
+    assert_eq!(lines(&folder.path().join("logging")).len(), 1000);
+}
+
+#[test]
 fn points_are_recorded_by_feed_and_category() {
     for (encoding, codec, extension) in [
         (RecorderEncoding::LineProtocol, Encoding::LineProtocol, "lp"),

@@ -12,6 +12,8 @@ use crate::actors::messages::{Flush, GetDestinationStatus, SendAggregated, Shutd
 
 /// Time beyond the drain for clients to commit, leave and close.
 const CLOSE_GRACE: Duration = Duration::from_secs(10);
+/// How long the end waits for the recorder's files.
+const RECORDER_GRACE: Duration = Duration::from_secs(2);
 
 impl Handler<Shutdown> for RouterActor {
     type Result = ResponseActFuture<Self, ()>;
@@ -27,6 +29,7 @@ impl Handler<Shutdown> for RouterActor {
             .max();
         let deadline = drain.unwrap_or_default() + CLOSE_GRACE;
         let directory = Arc::clone(&self.directory);
+        let recorder = self.recorder.clone();
         Box::pin(wrap_future(async move {
             let (told, joined) = tokio::sync::oneshot::channel();
             // Not a blocking task: the runtime would wait for it at the end, however long.
@@ -42,7 +45,13 @@ impl Handler<Shutdown> for RouterActor {
                 Err(_) => tracing::warn!("a client did not close in time and is left behind"),
             }
             deliver_the_rest(&directory).await;
-            let ended = tokio::task::spawn_blocking(move || end(arbiters));
+            let ended = tokio::task::spawn_blocking(move || {
+                let ended = end(arbiters);
+                if recorder.is_some_and(|recorder| !recorder.flush(RECORDER_GRACE)) {
+                    tracing::warn!("the last points recorded may be missing in the files");
+                }
+                ended
+            });
             if !ended.await.unwrap_or(false) {
                 tracing::error!("an arbiter's thread panicked");
             }
