@@ -107,7 +107,7 @@ fn keyed_lanes_hide_the_latency_of_a_destination_and_keep_the_order_of_keys() ->
     let Some(scene) = Scene::shared("lanes")? else {
         return Ok(());
     };
-    let records = size("KAFKAMQ_LANE_RECORDS", 6_000, 20_000);
+    let records = size("KAFKAMQ_LANE_RECORDS", 6_000, 40_000);
     let topic = scene.topic("spans", 1)?;
     let mut producer = scene.producer()?;
     keyed(&mut producer, &topic, 0..records)?;

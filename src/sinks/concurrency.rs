@@ -8,8 +8,8 @@
 //! that were under way together tell the same story. What fails altogether is for
 //! [`health`](super::health) to judge.
 //!
-//! How fast the destination is at its best is measured anew now and then, by one round with a quarter
-//! of the requests. So one that has become slower for good is not cut down for it, and one whose
+//! How fast the destination is at its best is measured by one round with a quarter of the requests:
+//! once soon after the start, and again whenever answers have become slower than that. So one that has become slower for good is not cut down for it, and one whose
 //! answers wait in a queue is not taken for a slow one.
 //!
 //! Knows no clock; the caller passes the time that answers took.
@@ -30,11 +30,14 @@ const SLOW_FACTOR: f64 = 2.0;
 const GRACE: f64 = 0.02;
 /// Weight of the newest answer in the moving average.
 const WEIGHT: f64 = 0.2;
-/// The best is measured once in so many rounds in which the number was a bound.
+/// The best is measured at most once in so many rounds in which the number was a bound.
 const ROUNDS: u32 = 50;
 /// With this part of the requests. Together with [`SLOW_FACTOR`] it settles at the most that is kept
 /// waiting in a queue: what a quarter of the requests does not fill, twice the time does.
 const MEASURE_SHARE: f64 = 0.25;
+/// Answers that take less than this many times as long as the best that was measured have nothing
+/// new to tell.
+const AS_MEASURED: f64 = 1.25;
 
 /// Goes with one request; its outcome is reported with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,6 +61,8 @@ pub struct Concurrency {
     recent: Option<f64>,
     /// What answers take at best, in seconds.
     best: f64,
+    /// Whether that was measured, not merely seen.
+    measured: bool,
     rounds_left: u32,
     measuring: Option<Measurement>,
 }
@@ -88,6 +93,7 @@ impl Concurrency {
             left: limit as u32,
             recent: None,
             best: f64::INFINITY,
+            measured: false,
             rounds_left: ROUNDS,
             measuring: None,
         }
@@ -148,6 +154,9 @@ impl Concurrency {
         }
         if self.rounds_left == 0 {
             self.rounds_left = ROUNDS;
+            if self.measured && recent <= self.best * AS_MEASURED {
+                return;
+            }
             let few = (self.limit * MEASURE_SHARE).max(1.0);
             self.measuring = Some(Measurement {
                 limit: std::mem::replace(&mut self.limit, few),
@@ -182,6 +191,7 @@ impl Concurrency {
         }
         if measuring.left == 0 {
             self.best = measuring.sum / f64::from(measuring.count);
+            self.measured = true;
             self.limit = measuring.limit.min(self.max);
             self.measuring = None;
             self.next_round();
