@@ -141,12 +141,19 @@ impl Stage {
             .collect();
         let (mut sequence, mut count) = (0, 0_u64);
         let partitions = u64::from(self.partitions.unsigned_abs().max(1));
+        // The first record of each partition waits for the producer's connections, which is no delay
+        // of the router's: the clock of a rate starts behind them.
+        let first = partitions * left.len() as u64;
         let mut value = Vec::new();
-        let began = Instant::now();
+        let mut began = Instant::now();
         while !stop.load(Ordering::Acquire) && left.iter().any(|(_, records, _)| *records > 0) {
             for (feed, records, topic) in left.iter_mut().filter(|(_, records, _)| *records > 0) {
-                if let Some(rate) = rate {
-                    let due = Duration::from_secs_f64(count as f64 / rate);
+                if let Some(rate) = rate.filter(|_| count >= first) {
+                    if count == first {
+                        producer.flush(FLUSH_TIMEOUT)?;
+                        began = Instant::now();
+                    }
+                    let due = Duration::from_secs_f64((count - first) as f64 / rate);
                     let wait = due.saturating_sub(began.elapsed());
                     if !wait.is_zero() {
                         std::thread::sleep(wait.max(LOAD_STEP));
