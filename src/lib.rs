@@ -16,7 +16,7 @@
 //! * [`recorder`]: copies of outgoing points in files.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
-//! * [`bench`]: the flow benchmark.
+//! * [`mod@bench`]: the flow benchmark.
 //! * [`app`]: builds all of it in order and stops it in order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -6,6 +6,8 @@
 //! its group. Batches that come back incomplete are sent again, first as they were, then in halves,
 //! so that one record which kills its parser ends alone and goes to the dead letters.
 
+mod commit;
+mod hold;
 mod paced;
 
 use std::collections::BTreeMap;
@@ -20,8 +22,8 @@ use super::consignment::{Consignment, Records};
 use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
-    BatchResolved, Bury, Child, ChildStopped, Committed, Drain, Flush, GetPartitionStatus, Hold,
-    InputFailed, ParseBatch, Release, SetBounds, SetCredits, Sweep, Wake,
+    BatchResolved, Bury, Child, ChildStopped, Drain, Flush, GetPartitionStatus, InputFailed,
+    ParseBatch, SetBounds, SetCredits, Sweep, Wake,
 };
 use super::status::PartitionStatus;
 use crate::ack::{Assignment, BatchAck, Resolution};
@@ -39,15 +41,8 @@ const RESEND_BACKOFF: Duration = Duration::from_millis(50);
 const RESEND_BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Attempts with a batch as it was before it is cut in halves to find the record that fails.
 const ATTEMPTS_BEFORE_HALVING: u32 = 3;
-/// A commit is asked for when this part (one in so many) of the records that may be in flight was
-/// settled and not committed.
-const UNCOMMITTED_SHARE: usize = 4;
-/// A commit that was not answered for this long is asked for again.
-const COMMIT_RETRY: Duration = Duration::from_secs(1);
 /// While draining, destinations are told this often to send what waits for more.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
-/// The same while the router waits for what is in flight before it changes routes.
-const HOLD_FLUSH_INTERVAL: Duration = Duration::from_millis(10);
 /// A drain ends this much before its deadline, so that its last offset is stored in time.
 const DRAIN_MARGIN: Duration = Duration::from_millis(20);
 
@@ -392,42 +387,6 @@ impl TopicActor {
         self.release_when_settled(ctx);
     }
 
-    /// Whether no piece of any batch is on its way.
-    fn is_settled(&self) -> bool {
-        self.in_flight.values().all(|entry| entry.pieces.is_empty())
-    }
-
-    fn release_when_settled(&mut self, ctx: &mut Context<Self>) {
-        if self.releasing && self.is_settled() {
-            self.releasing = false;
-            self.held = false;
-            self.send_parked(ctx);
-            self.resume_paced(ctx);
-            self.fill(ctx);
-        }
-    }
-
-    /// Says that nothing is in flight, if that is so and somebody waits for it.
-    fn settle_hold(&mut self, ctx: &mut Context<Self>) {
-        if self.is_settled() {
-            self.settled = None;
-            if self.draining.is_some() {
-                self.finish(ctx);
-            }
-        }
-    }
-
-    /// Sends again what came back while routes changed, oldest first and not as a further attempt.
-    fn send_parked(&mut self, ctx: &mut Context<Self>) {
-        for ((id, _), piece) in std::mem::take(&mut self.parked) {
-            let open: Vec<usize> = (0..piece.batch.len())
-                .filter(|&index| !piece.ack.is_settled(index))
-                .collect();
-            let batch = Arc::new(piece.batch.subset(&open));
-            self.send(id, batch, piece.attempt, ctx);
-        }
-    }
-
     fn settle(&mut self, id: BatchId, ctx: &mut Context<Self>) {
         if let Some(entry) = self.in_flight.remove(&id) {
             self.records_in_flight = self.records_in_flight.saturating_sub(entry.records);
@@ -495,28 +454,6 @@ impl TopicActor {
         }
     }
 
-    fn store(&self, next: NextOffset) {
-        if let Some(Err(error)) = self.reader.as_ref().map(|reader| reader.store(next)) {
-            self.report(&error);
-        }
-    }
-
-    /// Commits ahead of the interval when much is settled and not committed. A crash delivers that
-    /// again, so it counts against the window like what is in flight, until the brokers confirm.
-    fn commit_in_time(&mut self) {
-        let due = self.uncommitted.records() * UNCOMMITTED_SHARE >= self.options.credits.records;
-        let asked = self
-            .commit_asked
-            .is_some_and(|asked| asked.elapsed() < COMMIT_RETRY);
-        if !due || asked || self.uncommitted.records() == 0 {
-            return;
-        }
-        self.commit_asked = Some(Instant::now());
-        if let Some(Err(error)) = self.reader.as_ref().map(PartitionReader::commit) {
-            self.report(&error);
-        }
-    }
-
     fn report(&self, error: &KafkaError) {
         self.options.failures.do_send(InputFailed {
             input: self.options.input.clone(),
@@ -538,16 +475,6 @@ impl TopicActor {
         let settled = piece.ack.settled_prefix();
         let last = piece.batch.get(settled.checked_sub(1)?)?;
         Some(NextOffset(last.offset() + 1))
-    }
-
-    /// Has destinations send what waits for more, as long as the router waits for this partition.
-    fn flush_while_waited_for(&self, ctx: &mut Context<Self>) {
-        if self.settled.is_some() {
-            self.flush();
-            ctx.run_later(HOLD_FLUSH_INTERVAL, |actor, ctx| {
-                actor.flush_while_waited_for(ctx);
-            });
-        }
     }
 
     /// Ends this assignment: stores what is settled and lets go of the partition.
@@ -624,17 +551,6 @@ impl Handler<BatchResolved> for TopicActor {
     }
 }
 
-impl Handler<Committed> for TopicActor {
-    type Result = ();
-
-    fn handle(&mut self, Committed(next): Committed, ctx: &mut Self::Context) {
-        self.uncommitted.confirm(next);
-        self.commit_asked = None;
-        self.commit_in_time();
-        self.fill(ctx);
-    }
-}
-
 impl Handler<SetCredits> for TopicActor {
     type Result = ();
 
@@ -657,28 +573,6 @@ impl Handler<SetBounds> for TopicActor {
         // A wait for the limit before may be longer than the new one asks for.
         self.limited = false;
         self.fill(ctx);
-    }
-}
-
-impl Handler<Hold> for TopicActor {
-    type Result = ();
-
-    fn handle(&mut self, hold: Hold, ctx: &mut Self::Context) {
-        self.held = true;
-        self.releasing = false;
-        self.settled = hold.settled;
-        self.settle_hold(ctx);
-        self.flush_while_waited_for(ctx);
-    }
-}
-
-impl Handler<Release> for TopicActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Release, ctx: &mut Self::Context) {
-        self.settled = None;
-        self.releasing = true;
-        self.release_when_settled(ctx);
     }
 }
 
