@@ -32,7 +32,8 @@ pub use input::{
 };
 pub use manual::{manual, reference};
 pub use output::{
-    BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OutputSettings,
+    BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OriginParts,
+    OutputSettings,
 };
 pub use quantity::time as parse_time;
 pub use resolve::{Loaded, load, load_change, scripts_folder};

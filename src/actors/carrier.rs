@@ -9,12 +9,14 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::kafka::client::producer_config;
 use crate::kafka::{KafkaError, Outbound, Producer};
+use crate::record::Record;
 use crate::routing::{Destination, Means};
-use crate::settings::ClusterSettings;
+use crate::settings::{ClusterSettings, OriginParts};
 use crate::sinks::answer::{Answer, Layer, TransportError};
 use crate::sinks::http::{Post, TlsError, Transport};
 use crate::sinks::local::{Files, LocalWriter, Stream};
@@ -34,6 +36,29 @@ pub enum CarrierError {
     System(#[from] io::Error),
 }
 
+/// What an item takes over from the record that it was made from.
+#[derive(Debug, Default)]
+pub(crate) struct Origin {
+    key: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Bytes>)>,
+}
+
+impl Origin {
+    /// The `parts` of `record`.
+    pub(crate) fn of(record: &Record<'_>, parts: OriginParts) -> Self {
+        let header = |(name, value): (&str, Option<&[u8]>)| {
+            (name.to_owned(), value.map(Bytes::copy_from_slice))
+        };
+        Self {
+            key: record.key().filter(|_| parts.key).map(<[u8]>::to_vec),
+            headers: match parts.headers {
+                true => record.headers().map(header).collect(),
+                false => Vec::new(),
+            },
+        }
+    }
+}
+
 /// The way to one destination. Clones share it.
 #[derive(Clone)]
 pub(crate) enum Carrier {
@@ -41,8 +66,8 @@ pub(crate) enum Carrier {
     Http(Arc<Transport>),
     /// Files or standard output.
     Local(LocalWriter),
-    /// Records of a topic.
-    Kafka(Arc<TopicWriter>),
+    /// Records of a topic, with what they take over from those that were read.
+    Kafka(Arc<TopicWriter>, OriginParts),
 }
 
 impl Carrier {
@@ -61,12 +86,28 @@ impl Carrier {
                 let stream = Stream::new(std::fs::File::from(stdout));
                 Self::Local(LocalWriter::start("stdout", stream)?)
             }
-            Means::Kafka(kafka) => Self::Kafka(Arc::new(TopicWriter::try_new(&kafka.cluster)?)),
+            Means::Kafka(kafka) => {
+                let writer = TopicWriter::try_new(&kafka.cluster)?;
+                Self::Kafka(Arc::new(writer), kafka.origin)
+            }
         })
     }
 
+    /// What the destination gets of the records that items were made from, if anything.
+    pub(crate) fn wants(&self) -> Option<OriginParts> {
+        match self {
+            Self::Kafka(_, parts) => Some(*parts).filter(|parts| *parts != OriginParts::default()),
+            Self::Http(_) | Self::Local(_) => None,
+        }
+    }
+
     /// Takes one request to its destination and brings back what became of it.
-    pub(crate) async fn send(&self, post: Post) -> Result<Answer, TransportError> {
+    /// `origins` has one entry for each item where [`Carrier::wants`] asks for some.
+    pub(crate) async fn send(
+        &self,
+        post: Post,
+        origins: Vec<Origin>,
+    ) -> Result<Answer, TransportError> {
         match self {
             Self::Http(transport) => transport.send(post).await,
             Self::Local(writer) => {
@@ -74,16 +115,18 @@ impl Carrier {
                     .send(Arc::clone(post.endpoint.name()), post.items)
                     .await
             }
-            Self::Kafka(topics) => {
+            Self::Kafka(topics, _) => {
                 let records: Vec<_> = post
                     .items
                     .iter()
-                    .map(|item| Outbound {
+                    .enumerate()
+                    .map(|(at, item)| (item, origins.get(at)))
+                    .map(|(item, origin)| Outbound {
                         topic: post.endpoint.name(),
                         partition: None,
-                        key: None,
+                        key: origin.and_then(|origin| origin.key.as_deref()),
                         value: Some(&item.body),
-                        headers: &[],
+                        headers: origin.map_or(&[], |origin| &origin.headers),
                         timestamp: None,
                     })
                     .collect();

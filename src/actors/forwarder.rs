@@ -16,7 +16,7 @@ use actix::{
     SpawnHandle, WrapFuture,
 };
 
-use super::carrier::{Carrier, retire};
+use super::carrier::{Carrier, Origin, retire};
 use super::consignment::Consignment;
 use super::dead_letter::letter;
 use super::directory::Directory;
@@ -28,6 +28,7 @@ use super::status::{DestinationStatus, LastError};
 use crate::metrics::{Metrics, Outcome, SinkMetrics};
 use crate::parse::answer_category;
 use crate::routing::{Destination, HandleRoute, InputId, RouteKind};
+use crate::settings::OriginParts;
 use crate::sinks::answer::{Answer, TransportError};
 use crate::sinks::concurrency::{Concurrency, Ticket};
 use crate::sinks::endpoint::{OffsetRange, idempotency_key, package_headers};
@@ -141,12 +142,14 @@ impl ForwarderActor {
             idempotency_key: key.filter(|_| idempotent),
         };
         let carrier = self.carrier.clone();
+        let parts = carrier.wants();
+        let origins = parts.map_or_else(Vec::new, |parts| self.origins(&request, parts));
         let id = request.id;
         let ticket = self.concurrency.sent(self.lanes.load().in_flight_requests);
         let handle = ctx.spawn(
             async move {
                 let began = Instant::now();
-                let outcome = carrier.send(post).await;
+                let outcome = carrier.send(post, origins).await;
                 (request, outcome, began.elapsed())
             }
             .into_actor(self)
@@ -161,6 +164,17 @@ impl ForwarderActor {
     }
 
     /// The same for the same bytes of the same offsets, whoever sends them.
+    fn origins(&self, request: &Request, wanted: OriginParts) -> Vec<Origin> {
+        let mut origins = Vec::with_capacity(request.items.len());
+        for part in self.lanes.parts(request.id) {
+            origins.extend(part.items.iter().map(|item| {
+                let record = part.payload.record(item.record);
+                record.map_or_else(Origin::default, |(_, record)| Origin::of(&record, wanted))
+            }));
+        }
+        origins
+    }
+
     fn key(&self, request: &Request) -> http::HeaderValue {
         let mut ranges: Vec<(&str, i32, i64, i64)> = Vec::new();
         for part in self.lanes.parts(request.id) {

@@ -264,7 +264,7 @@ async fn post(
             headers,
             idempotency_key: Some(key.clone()),
         };
-        let outcome = carrier.send(request).await;
+        let outcome = carrier.send(request, Vec::new()).await;
         match classify(endpoint.policy(), &outcome, u32::MAX - 1, items.len()) {
             Verdict::Delivered | Verdict::PartialSuccess { .. } => {
                 sent.delivered += items.len();

@@ -58,6 +58,17 @@ pub struct KafkaDestination {
     pub cluster: ClusterSettings,
     /// The topic; `{category}` in it is replaced by the category of the point.
     pub topic: String,
+    /// What written records take over from the records that were read.
+    pub origin: OriginParts,
+}
+
+/// Parts of a record that was read which the records made from it get, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OriginParts {
+    /// The key, so that what belongs together stays in one partition.
+    pub key: bool,
+    /// The headers.
+    pub headers: bool,
 }
 
 /// When a batch of points is closed: whichever comes first.

@@ -332,6 +332,47 @@ fn a_topic_gets_every_point_when_its_brokers_confirm_it() {
 }
 
 #[test]
+fn a_topic_gets_keys_and_headers_of_the_records_that_were_read() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.broker.create_topic("points-logging", 3).unwrap();
+    let read: Vec<_> = (0..30)
+        .map(|number| kafkamq_broker::Record {
+            key: Some(format!("key-{}", number % 5).into()),
+            value: Some(format!("text {number}").into()),
+            headers: vec![
+                ("origin".into(), Some(format!("host-{number}").into())),
+                ("empty".into(), None),
+            ],
+            ..Default::default()
+        })
+        .collect();
+    rig.broker.append_records("app-logs", 0, &read).unwrap();
+    let output = kafka_output(&rig, "record_key = true\nrecord_headers = true");
+    let running = rig.start(&config(&rig, &output));
+    rig.wait_committed("app-logs", 0, 30);
+    running.stop();
+    let mut homes = BTreeSet::new();
+    let mut seen = 0;
+    for partition in 0..3 {
+        for written in rig.broker.records("points-logging", partition).unwrap() {
+            let value = String::from_utf8(written.value.unwrap().to_vec()).unwrap();
+            let of = |record: &&kafkamq_broker::Record| {
+                let text = String::from_utf8(record.value.clone().unwrap().to_vec()).unwrap();
+                value.contains(&format!("\"{text}\""))
+            };
+            let original = read.iter().find(of).unwrap();
+            assert_eq!(written.key, original.key);
+            assert_eq!(written.headers, original.headers);
+            homes.insert((written.key.clone(), partition));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 30);
+    assert_eq!(homes.len(), 5, "a key has one partition: {homes:?}");
+}
+
+#[test]
 fn a_point_too_large_for_a_topic_is_buried_and_the_others_go_on() {
     let rig = Rig::new();
     rig.create_topics();

@@ -31,6 +31,8 @@ pub const OUTPUT: Table = Table {
             Key::new("addrs", Kind::TextList, "[]", "Brokers for `kafka`.").example(r#"["localhost:9092"]"#),
             Key::new("topic", Kind::Text, "", "Topic for `kafka`; `{category}` in it is replaced.")
                 .example(r#""points-{category}""#),
+            Key::new("record_key", Kind::Flag, "false", "Whether records of `kafka` get the key of the record that the point was made from."),
+            Key::new("record_headers", Kind::Flag, "false", "Whether they get its headers."),
             Key::new("client_id", Kind::Text, "", "Client id for `kafka`.").example(r#""kafkamq""#),
             Key::new("librdkafka", Kind::TextTable, "{}", "Further client library options for `kafka`.")
                 .example(r#"{ "linger.ms" = "5" }"#),

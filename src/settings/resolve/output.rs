@@ -6,7 +6,8 @@ use url::Url;
 use super::super::diagnostic::Diagnostic;
 use super::super::reader::Section;
 use super::super::{
-    BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OutputSettings, Secret,
+    BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OriginParts,
+    OutputSettings, Secret,
 };
 use super::{http, security, service};
 
@@ -126,7 +127,15 @@ fn destination(section: &Section<'_>, kind: Kind) -> Option<DestinationKind> {
                 section.missing("topic", "`kafka` needs `topic`");
             }
             let cluster = security::cluster(section, addrs);
-            DestinationKind::Kafka(Box::new(KafkaDestination { cluster, topic }))
+            let origin = OriginParts {
+                key: section.flag("record_key"),
+                headers: section.flag("record_headers"),
+            };
+            DestinationKind::Kafka(Box::new(KafkaDestination {
+                cluster,
+                topic,
+                origin,
+            }))
         }
         Kind::File => {
             let rotate_bytes = section.bytes("rotate_bytes");
