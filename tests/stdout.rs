@@ -55,7 +55,7 @@ impl Rig {
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n[output]\nkind = \"stdout\"\n\
              batch_points = 50\n[[inputs.kafkamq]]\naddrs = [\"{}\"]\ngroup_id = \"group\"\n\
-             offsets = \"oldest\"\ncommit_interval = \"100ms\"\nsession_timeout = \"6s\"\nheartbeat_interval = \"500ms\"\n\
+             offsets = \"oldest\"\ncommit_interval = \"100ms\"\nsession_timeout = \"6s\"\ndrain_timeout = \"3s\"\nheartbeat_interval = \"500ms\"\n\
              [inputs.kafkamq.custom.log_topic_map]\nlogs = \"-\"\n",
             self.broker.bootstrap()
         );
