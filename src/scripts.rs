@@ -6,10 +6,9 @@ mod runtime;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use kafkamq_pipeline::Engine;
 use kafkamq_pipeline::aggregate::{AggregateSink, Aggregator};
 use kafkamq_pipeline::http::{ClientLimits, GuardedClient, HttpAccess, HttpPolicy};
 use kafkamq_pipeline::manager::{
@@ -18,6 +17,7 @@ use kafkamq_pipeline::manager::{
 };
 use kafkamq_pipeline::net::{GeoDatabase, GeoError};
 use kafkamq_pipeline::refer_table::{ReferTables, TableError, TableSet};
+use kafkamq_pipeline::{Clock as _, Engine, SystemClock};
 use kafkamq_point::{Category, Point, Text};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -261,14 +261,8 @@ impl Scripts {
     pub fn commit(&self, prepared: PreparedScripts) {
         let mut state = self.state.lock();
         if let Some((engine, aggregator)) = prepared.engine {
-            let now = i64::try_from(
-                SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default()
-                    .as_nanos(),
-            );
             // What it has gathered goes out under the tags it was gathered with.
-            state.aggregator.flush_all(now.unwrap_or(i64::MAX));
+            state.aggregator.flush_all(SystemClock.now_ns());
             state.aggregator = aggregator;
             report_problems(&self.store.replace_engine(engine));
         }

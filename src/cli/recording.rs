@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_point::codec::{DecodeOptions, Encoding, Precision};
 use kafkamq_point::{Category, Point};
 
@@ -101,7 +102,7 @@ fn replay(settings: &Settings, arguments: &ReplayArgs) -> anyhow::Result<Sent> {
     );
     let shift = match arguments.original_times {
         true => 0,
-        false => now_ns().saturating_sub(newest(&files)?),
+        false => SystemClock.now_ns().saturating_sub(newest(&files)?),
     };
     let wanted = |output: &&OutputSettings| {
         let name = arguments.output.as_ref();
@@ -159,7 +160,7 @@ impl Recorded {
         let options = DecodeOptions {
             category: self.category,
             precision: Some(Precision::Nanoseconds),
-            now_ns: now_ns(),
+            now_ns: SystemClock.now_ns(),
         };
         self.encoding
             .decode(&body, &options)
@@ -290,11 +291,4 @@ async fn post(
         "given up after {TRIES} tries and {} points: {last}",
         sent.delivered
     )
-}
-
-fn now_ns() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_point::Category;
 
 use crate::settings::{RecorderEncoding, RecorderSettings};
@@ -86,8 +86,7 @@ impl Files {
     fn begin(&self, feed: &str, category: Category) -> io::Result<Open> {
         let folder = self.folder.join(category.name());
         fs::create_dir_all(&folder)?;
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let mut time = since.unwrap_or_default().as_nanos();
+        let mut time = SystemClock.now_ns();
         // A topic named `..` stays a part of a name here.
         let feed = feed.replace(['/', '\\'], "-");
         loop {
