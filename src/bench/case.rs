@@ -210,38 +210,11 @@ impl Feed {
     }
 }
 
-const JSON: &str = r#"data = load_json(_)
-add_key(time, data["time"])
-add_key(level, data["level"])
-add_key(service, data["service"])
-add_key(host, data["host"])
-add_key(method, data["method"])
-add_key(path, data["path"])
-add_key(code, data["status"])
-add_key(bytes, data["bytes"])
-add_key(duration, data["duration"])
-add_key(user, data["user"])
-add_key(trace, data["trace"])
-"#;
+const JSON: &str = include_str!("../../crates/pipeline/benches/scripts/json.p");
 
-const METRIC: &str = r#"data = load_json(_)
-tags = data["dimensions"]
-for k in tags {
-    pt_kvs_set(k, tags[k], as_tag=true)
-}
-metrics = data["metrics"]
-for k in metrics {
-    pt_kvs_set(k, metrics[k])
-}
-pt_kvs_set("time", data["time"])
-drop_origin_data()
-"#;
+const METRIC: &str = include_str!("../../crates/pipeline/benches/scripts/metric.p");
 
-const NGINX: &str = r#"grok(_, "%{IPORHOST:client_ip} %{NOTSPACE:http_ident} %{NOTSPACE:http_auth} \\[%{HTTPDATE:time}\\] \"%{DATA:http_method} %{GREEDYDATA:http_url} HTTP/%{NUMBER:http_version}\" %{INT:status_code} %{INT:bytes}")
-cast(status_code, "int")
-cast(bytes, "int")
-default_time(time)
-"#;
+const NGINX: &str = include_str!("../../crates/pipeline/benches/scripts/nginx.p");
 
 /// Writes the scripts of `case` below the folder and returns the configuration.
 pub(super) fn configure(case: &Case, around: &Surroundings<'_>) -> std::io::Result<String> {

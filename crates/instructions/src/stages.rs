@@ -12,44 +12,17 @@ const TIME_NS: i64 = 1_700_000_000_123_456_789;
 
 const JSON: &str = r#"{"time":1717000000000,"level":"warn","service":"checkout","host":"web-17","method":"POST","path":"/api/v1/cart/items","status":201,"bytes":5120,"duration":12.75,"user":"u-48151623","trace":"4bf92f3577b34da6a3ce929d0e0e4736"}"#;
 
-const JSON_SCRIPT: &str = r#"data = load_json(_)
-add_key(time, data["time"])
-add_key(level, data["level"])
-add_key(service, data["service"])
-add_key(host, data["host"])
-add_key(method, data["method"])
-add_key(path, data["path"])
-add_key(code, data["status"])
-add_key(bytes, data["bytes"])
-add_key(duration, data["duration"])
-add_key(user, data["user"])
-add_key(trace, data["trace"])
-"#;
+const JSON_SCRIPT: &str = include_str!("../../pipeline/benches/scripts/json.p");
 
 const METRIC: &str = r#"{"time":1717000000000,"dimensions":{"host":"web-17","region":"cn-east","zone":"b"},"metrics":{"cpu.usage":12.5,"mem.used":73.25,"load.one":0.75}}"#;
 
-const METRIC_SCRIPT: &str = r#"data = load_json(_)
-tags = data["dimensions"]
-for k in tags {
-    pt_kvs_set(k, tags[k], as_tag=true)
-}
-metrics = data["metrics"]
-for k in metrics {
-    pt_kvs_set(k, metrics[k])
-}
-pt_kvs_set("time", data["time"])
-drop_origin_data()
-"#;
+const METRIC_SCRIPT: &str = include_str!("../../pipeline/benches/scripts/metric.p");
 
 const NGINX: &str = r#"203.0.113.195 - alice [10/Oct/2023:13:55:36 +0800] "GET /api/v1/orders/20231010/items?page=3&size=50&sort=created_at HTTP/1.1" 200 18243 "https://shop.example.com/checkout/cart?step=2" "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko/20100101 Firefox/121.0" 0.123"#;
 
 const NGINX_PATTERN: &str = r#"%{IPORHOST:client_ip} %{NOTSPACE:http_ident} %{NOTSPACE:http_auth} \[%{HTTPDATE:time}\] "%{DATA:http_method} %{GREEDYDATA:http_url} HTTP/%{NUMBER:http_version}" %{INT:status_code} %{INT:bytes}"#;
 
-const NGINX_SCRIPT: &str = r#"grok(_, "%{IPORHOST:client_ip} %{NOTSPACE:http_ident} %{NOTSPACE:http_auth} \\[%{HTTPDATE:time}\\] \"%{DATA:http_method} %{GREEDYDATA:http_url} HTTP/%{NUMBER:http_version}\" %{INT:status_code} %{INT:bytes}")
-cast(status_code, "int")
-cast(bytes, "int")
-default_time(time)
-"#;
+const NGINX_SCRIPT: &str = include_str!("../../pipeline/benches/scripts/nginx.p");
 
 /// Its name, and what runs it that many times.
 type Stage = (&'static str, fn(u32));
