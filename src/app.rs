@@ -95,7 +95,10 @@ impl Service {
         };
         let access = Arc::clone(&shared.access);
         let log_level = shared.log_level.clone();
+        let run_time = Arc::clone(router.run_time());
         configuration.listen(move |settings| {
+            // Scripts may have given way to their files.
+            run_time.keep();
             access.store(Access::from(&settings.server).into());
             if let Err(error) = log_level.configure(&settings.log.level) {
                 tracing::error!(%error, "the log level stays as it is");

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 
 pub use tap::{Tap, TapOptions, TappedRecord};
@@ -50,6 +51,18 @@ impl Controls {
         self.topics.read().get(topic)?.pause()
     }
 
+    /// The topics that are paused, by name.
+    #[must_use]
+    pub fn paused(&self) -> Vec<(Arc<str>, Pause)> {
+        let topics = self.topics.read();
+        let mut paused: Vec<_> = topics
+            .iter()
+            .filter_map(|(topic, control)| Some((Arc::clone(topic), control.pause()?)))
+            .collect();
+        paused.sort_by(|a, b| a.0.cmp(&b.0));
+        paused
+    }
+
     /// Watches records of a topic until the result is dropped.
     ///
     /// # Errors
@@ -68,9 +81,18 @@ impl Controls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
     /// Since when.
-    pub since: Instant,
+    pub since: Timestamp,
     /// Name of the caller.
     pub by: String,
+}
+
+impl Pause {
+    /// How long it holds already; not less than nothing, whatever became of the clock.
+    #[must_use]
+    pub fn age_seconds(&self) -> f64 {
+        let age = Timestamp::now().duration_since(self.since);
+        age.as_secs_f64().max(0.0)
+    }
 }
 
 /// The controls of one topic.
@@ -97,11 +119,16 @@ impl TopicControl {
 
     /// Stops reading after the batches that are on their way. A pause that is there stays.
     pub fn stop(&self, by: &str) {
-        let mut pause = self.pause.lock();
-        pause.get_or_insert_with(|| Pause {
-            since: Instant::now(),
+        self.stop_since(Pause {
+            since: Timestamp::now(),
             by: by.to_owned(),
         });
+    }
+
+    /// The same for a pause that began earlier.
+    pub fn stop_since(&self, begun: Pause) {
+        let mut pause = self.pause.lock();
+        pause.get_or_insert(begun);
         self.paused.store(true, Ordering::Relaxed);
     }
 

@@ -13,6 +13,7 @@
 //! * [`parse`]: records to items, as pure functions. [`scripts`]: the script language in use.
 //! * [`sinks`]: delivery over HTTP and the dead letters.
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
+//! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
 //! * [`recorder`]: copies of outgoing points in files.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
@@ -37,7 +38,9 @@ pub mod record;
 pub mod recorder;
 pub mod routes;
 pub mod routing;
+pub mod run_time;
 pub mod scripts;
 pub mod settings;
 pub mod sinks;
+pub mod state_folder;
 pub mod telemetry;

@@ -22,7 +22,9 @@ use kafkamq_point::{Category, Point, Text};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-pub use runtime::{Evaluated, GivenScript, Origin as ScriptOrigin, Trial, TrialError, shown};
+pub use runtime::{
+    Evaluated, GivenScript, Origin as ScriptOrigin, RunTimeScript, Trial, TrialError, shown,
+};
 
 use crate::settings::PipelineSettings;
 
@@ -96,6 +98,7 @@ struct State {
     settings: PipelineSettings,
     texts: Texts,
     aggregator: Aggregator,
+    given: runtime::AllGiven,
 }
 
 /// What a change of the settings or of the folder makes of the scripts, checked and not in force.
@@ -171,6 +174,7 @@ impl Scripts {
             settings: settings.clone(),
             texts: contents.scripts.clone(),
             aggregator,
+            given: runtime::AllGiven::new(),
         };
         let report = store.apply(Namespace::Default, &Change::folder(contents));
         let in_force = Mutex::new(Arc::new(ScriptsInForce(ArcSwap::new(store.snapshot()))));
@@ -270,6 +274,7 @@ impl Scripts {
             .set_default_scripts(default_scripts(&prepared.settings));
         state.texts.clone_from(&prepared.contents.scripts);
         state.settings = prepared.settings;
+        self.give_way(&mut state, &prepared.contents.problems);
         let change = Change::folder(prepared.contents);
         let report = self.store.apply(Namespace::Default, &change);
         report_problems(&report);

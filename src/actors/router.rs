@@ -38,6 +38,7 @@ use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
 use crate::record::TopicPartition;
 use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
+use crate::run_time::RunTime;
 use crate::scripts::{Scripts, ScriptsError, report_problems};
 use crate::settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
 use crate::sinks::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
@@ -240,6 +241,7 @@ pub struct Router {
     directory: Arc<Directory>,
     scripts: Arc<Scripts>,
     controls: Arc<Controls>,
+    run_time: Arc<RunTime>,
     metrics: Metrics,
 }
 
@@ -264,6 +266,12 @@ impl Router {
         }
         let graveyard = graveyard(&settings)?;
         let scripts = load_scripts(&settings)?;
+        let controls = Arc::<Controls>::default();
+        let run_time = RunTime::resume(
+            settings.server.state_dir.as_deref(),
+            Arc::clone(&scripts),
+            Arc::clone(&controls),
+        );
         metrics.config_revision.set(1);
 
         let (_, inbox) = actix::dev::channel::channel(64);
@@ -276,6 +284,7 @@ impl Router {
             carriers,
             graveyard,
             Arc::clone(&scripts),
+            controls,
             recorder,
             &address,
         );
@@ -287,6 +296,7 @@ impl Router {
             directory: Arc::clone(&actor.directory),
             scripts,
             controls: Arc::clone(&actor.controls),
+            run_time: Arc::new(run_time),
             metrics,
             address: context.run(actor),
         })
@@ -374,6 +384,7 @@ impl RouterActor {
         carriers: HashMap<DestinationId, Carrier>,
         graveyard: Graveyard,
         scripts: Arc<Scripts>,
+        controls: Arc<Controls>,
         recorder: Option<Recorder>,
         address: &Addr<Self>,
     ) -> Self {
@@ -400,7 +411,7 @@ impl RouterActor {
             graveyard,
             scripts,
             recorder,
-            controls: Arc::default(),
+            controls,
             series,
             inputs: HashMap::new(),
             deaths: HashMap::new(),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::reconfiguration::ConfigurationStatus;
+use crate::run_time::RunTimeStatus;
 
 /// The whole service.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
@@ -16,6 +17,8 @@ pub struct ServiceStatus {
     pub revision: u64,
     /// Where the configuration comes from, and what became of the last attempt to change it.
     pub configuration: Option<ConfigurationStatus>,
+    /// What operators set besides: scripts and pauses.
+    pub run_time: Option<RunTimeStatus>,
     /// Whether the service is shutting down.
     pub stopping: bool,
     /// The inputs.

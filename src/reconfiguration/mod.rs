@@ -30,12 +30,13 @@ use sha2::{Digest as _, Sha256};
 pub use self::finding::Finding;
 pub use self::plan::Plan;
 pub use self::revisions::{Change, History, Origin, Revision};
-pub use self::state::{Beginning, StateError};
+pub use self::state::Beginning;
 use crate::actors::{Prepared, Router};
 use crate::metrics::Metrics;
 use crate::settings::{
     Diagnostics, Document, Loaded, Settings, Severity, Sources, load, load_change,
 };
+pub use crate::state_folder::StateError;
 
 /// What a change asks for.
 #[derive(Clone)]

@@ -1,48 +1,23 @@
 //! Revisions that outlive the process.
 //!
-//! The history is one file in the state folder, written whole and put in place by renaming, readable
-//! by its owner alone since documents hold secrets. What the environment says is never written.
+//! The history is one file in the state folder. What the environment says is never written.
 //!
 //! Who wins at a start: the files. Only if they are byte by byte what they were when the last revision
 //! was made, and that revision was made at run time, it goes on. A revision that lost stays in the
 //! history and can be activated.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::revisions::{History, Revision};
 use crate::settings::{Loaded, Sources, load_change};
+use crate::state_folder::{self, StateError};
 
 const FILE: &str = "revisions.json";
 /// The version of the file's shape.
 const VERSION: u32 = 1;
-
-/// Why the state cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// The folder or file cannot be used.
-    #[error("{path}: {source}")]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file is not one of this service.
-    #[error("{path}: {reason}")]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
 
 /// The file.
 #[derive(Serialize, Deserialize)]
@@ -61,20 +36,14 @@ struct Entry {
 
 /// Reads the history in `folder`; empty if there is none.
 pub(super) fn read(folder: &Path) -> Result<Vec<Revision>, StateError> {
-    let path = folder.join(FILE);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(StateError::File { path, source }),
+    let Some(state) = state_folder::read::<State>(folder, FILE)? else {
+        return Ok(Vec::new());
     };
-    let content = |reason: String| StateError::Content {
-        path: path.clone(),
-        reason,
-    };
-    let state: State = serde_json::from_slice(&text).map_err(|error| content(error.to_string()))?;
     if state.version != VERSION {
-        let reason = format!("version {} is not known", state.version);
-        return Err(content(reason));
+        return Err(StateError::Content {
+            path: folder.join(FILE),
+            reason: format!("version {} is not known", state.version),
+        });
     }
     let revisions = state.revisions.into_iter().map(|entry| Revision {
         document: entry.document,
@@ -83,8 +52,7 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Revision>, StateError> {
     Ok(revisions.collect())
 }
 
-/// Writes the history into `folder`, which is made if it is not there. A crash leaves the old file or
-/// the new one, never half of it.
+/// Writes the history into `folder`.
 pub(super) fn write(folder: &Path, history: &History) -> Result<(), StateError> {
     let state = State {
         version: VERSION,
@@ -96,36 +64,7 @@ pub(super) fn write(folder: &Path, history: &History) -> Result<(), StateError> 
             })
             .collect(),
     };
-    let path = folder.join(FILE);
-    let part = folder.join(format!("{FILE}.part"));
-    let text = serde_json::to_vec_pretty(&state).map_err(|error| StateError::Content {
-        path: path.clone(),
-        reason: error.to_string(),
-    })?;
-    let put = || {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-        // A part that a crash left may have other rights.
-        match fs::remove_file(&part) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&part)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&part, &path)?;
-        File::open(folder)?.sync_all()
-    };
-    put().map_err(|source| StateError::File {
-        path: path.clone(),
-        source,
-    })
+    state_folder::write(folder, FILE, &state)
 }
 
 /// What a process begins with.

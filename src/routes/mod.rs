@@ -63,6 +63,14 @@ pub struct Shared {
     pub log_level: LogLevel,
 }
 
+/// Keeps what was set at run time. It is in force whether that works or not; the status page says so.
+async fn keep(shared: &Shared) -> Result<(), Problem> {
+    let run_time = Arc::clone(shared.router.run_time());
+    let kept = web::block(move || run_time.keep());
+    kept.await
+        .map_err(|_| Problem::new(Kind::Unavailable, "the service is stopping"))
+}
+
 /// Everything the interface offers, in the order of its documentation.
 fn operations() -> Vec<Operation> {
     [

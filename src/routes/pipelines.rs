@@ -13,11 +13,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Shared;
+use super::access::Identity;
 use super::conditional::if_match;
 use super::operation::{Need, Operation};
 use super::parameters::{CategoryName, ScriptName};
 use super::problem::{Finding, Kind, Problem};
+use super::{Shared, keep};
 use crate::scripts::{GivenScript, ScriptOrigin, TrialError};
 use crate::settings::Role;
 
@@ -47,9 +48,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new(Method::PUT, PATH, "putPipeline", configure, put)
             .about(
                 "Put a script into force",
-                "It takes the place of the script of that name in the pipeline folder, and is held \
-                 in memory: after a restart the folder counts again. A script that does not compile \
-                 changes nothing.",
+                "It takes the place of the script of that name in the pipeline folder until that file \
+                 changes; after a restart, too, if `server.state_dir` is set. A script that does not \
+                 compile changes nothing.",
             )
             .path_parameters::<ScriptPath>()
             .query::<PutQuery>()
@@ -113,12 +114,26 @@ struct ScriptEntry {
     name: String,
     /// `folder`, or `http` if it was given at run time.
     origin: &'static str,
+    /// Who gave it at run time; null for those of the folder.
+    put: Option<PutView>,
     /// Whether a version of it runs.
     works: bool,
     /// What is wrong with the newest text.
     diagnostics: Vec<Finding>,
     /// How it fared since the service started.
     statistics: Statistics,
+}
+
+/// A script that was put over HTTP.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ScriptPut")]
+struct PutView {
+    /// Name of the token that put it.
+    by: String,
+    /// When, in RFC 3339.
+    time: String,
+    /// Whether it outlives the process, in one sentence.
+    next_start: &'static str,
 }
 
 /// How a script fared.
@@ -176,6 +191,14 @@ fn entry(shared: &Shared, category: Category, name: &str, given: &GivenScript) -
         })
         .flat_map(|problem| problem.diagnostics.iter().map(Finding::from))
         .collect();
+    let put = (given.origin == ScriptOrigin::Runtime)
+        .then(|| shared.router.scripts().put_by(category, name))
+        .flatten();
+    let put = put.map(|(by, time)| PutView {
+        by,
+        time,
+        next_start: shared.router.run_time().next_start(),
+    });
     let statistics = given.loaded.as_ref().map(|loaded| {
         let total = loaded.stats().total();
         Statistics {
@@ -189,6 +212,7 @@ fn entry(shared: &Shared, category: Category, name: &str, given: &GivenScript) -
         category: category.name(),
         name: name.to_owned(),
         origin: origin_name(given.origin),
+        put,
         works: given.loaded.is_some(),
         diagnostics,
         statistics: statistics.unwrap_or_default(),
@@ -295,6 +319,7 @@ async fn put(
     shared: web::Data<Shared>,
     path: web::Path<ScriptPath>,
     query: web::Query<PutQuery>,
+    caller: Identity,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let text = script_text(&request, &body)?;
@@ -314,13 +339,14 @@ async fn put(
         };
         return Ok(view(&shared, &path, wanted, StatusCode::OK));
     }
-    match scripts.put(category, name, &text) {
+    match scripts.put(category, name, &text, &caller.name) {
         Ok(report) => crate::scripts::report_problems(&report),
         Err(ScriptChangeError::Broken(problem)) => return Err(broken(&problem)),
         Err(error @ ScriptChangeError::Missing(_)) => {
             return Err(Problem::new(Kind::NotFound, error.to_string()));
         }
     }
+    keep(&shared).await?;
     let status = match before {
         Some(_) => StatusCode::OK,
         None => StatusCode::CREATED,
@@ -351,5 +377,6 @@ async fn remove(
         Ok(report) => crate::scripts::report_problems(&report),
         Err(_) => return Err(missing(&path)),
     }
+    keep(&shared).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -33,6 +33,7 @@ async fn show(shared: web::Data<Shared>) -> Result<web::Json<ServiceStatus>, Pro
         let configuration = shared.configuration.status();
         status.revision = configuration.revision;
         status.configuration = Some(configuration);
+        status.run_time = Some(shared.router.run_time().status());
         status
     });
     status

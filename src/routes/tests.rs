@@ -9,6 +9,7 @@ use crate::actors::status::{
     ActorCounts, DestinationStatus, ErrorStatus, InputStatus, PartitionStatus, ServiceStatus,
 };
 use crate::reconfiguration::{Beginning, ConfigurationStatus, Origin, Refused};
+use crate::run_time::{PausedTopic, RunTimeScriptStatus, RunTimeStatus};
 use crate::settings::{Sources, load};
 
 mod access;
@@ -214,6 +215,21 @@ fn full_status() -> ServiceStatus {
                 time: "2026-11-22T19:00:00Z".into(),
                 reason: "the configuration is not accepted: `group_id` is missing".into(),
             }),
+        }),
+        run_time: Some(RunTimeStatus {
+            scripts: vec![RunTimeScriptStatus {
+                category: "logging".into(),
+                name: "nginx.p".into(),
+                by: "night shift".into(),
+                time: "2026-11-22T18:10:00Z".into(),
+            }],
+            paused: vec![PausedTopic {
+                topic: "app-logs".into(),
+                by: "night shift".into(),
+                time: "2026-11-22T18:20:00Z".into(),
+            }],
+            next_start: "all are forgotten, since `server.state_dir` is not set",
+            problems: Vec::new(),
         }),
         revision: 1,
         stopping: false,

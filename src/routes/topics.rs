@@ -12,12 +12,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::Shared;
 use super::access::Identity;
 use super::operation::{Need, Operation};
 use super::parameters::within;
 use super::problem::{Kind, Problem};
 use super::records::RecordView;
+use super::{Shared, keep};
 use crate::actors::status::PartitionStatus;
 use crate::controls::{Tap, TapOptions};
 use crate::routing::RouteKind;
@@ -60,7 +60,8 @@ pub(super) fn operations() -> Vec<Operation> {
             "Stop reading a topic",
             "What is in flight is delivered and committed; the member stays in its group, and \
                  nothing is lost: records wait in Kafka. Holds for all inputs and through \
-                 rebalances, until the topic is resumed or the process ends.",
+                 rebalances until the topic is resumed; with `server.state_dir` through a restart, \
+                 too.",
         )
         .path_parameters::<TopicPath>()
         .answers::<TopicState>(200, "It is paused.")
@@ -154,7 +155,7 @@ struct TopicState {
 fn pause_view(shared: &Shared, topic: &str) -> Option<PauseView> {
     let pause = shared.router.controls().pause_of(topic)?;
     Some(PauseView {
-        seconds: pause.since.elapsed().as_secs_f64(),
+        seconds: pause.age_seconds(),
         by: pause.by,
     })
 }
@@ -231,6 +232,7 @@ async fn pause(
         .controls()
         .topic(&path.topic)
         .stop(&caller.name);
+    keep(&shared).await?;
     Ok(state(&shared, path.into_inner().topic))
 }
 
@@ -238,8 +240,13 @@ async fn resume(
     shared: web::Data<Shared>,
     path: web::Path<TopicPath>,
 ) -> Result<web::Json<TopicState>, Problem> {
-    known(&shared, &path.topic)?;
-    shared.router.controls().topic(&path.topic).resume();
+    let controls = shared.router.controls();
+    // One that left the configuration while it was paused can be resumed all the same.
+    if controls.pause_of(&path.topic).is_none() {
+        known(&shared, &path.topic)?;
+    }
+    controls.topic(&path.topic).resume();
+    keep(&shared).await?;
     Ok(state(&shared, path.into_inner().topic))
 }
 

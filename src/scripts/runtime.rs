@@ -1,8 +1,8 @@
 //! Scripts given at run time, and trials of scripts.
 //!
-//! A script that is given at run time stands above the one of the folder with the same name and is
-//! held in memory: it is gone after a restart. It runs in the same engine as all others, within the
-//! same budget and with the same services.
+//! A script that is given at run time stands above the one of the folder with the same name until that
+//! one changes: the last change wins. It runs in the same engine as all others, within the same budget
+//! and with the same services.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +11,15 @@ use std::time::{Duration, Instant};
 use kafkamq_pipeline::RunState;
 use kafkamq_pipeline::diagnostic::Diagnostic;
 use kafkamq_pipeline::manager::{
-    Change, LoadReport, LoadedScript, Namespace, ScriptChangeError, ScriptProblem,
+    Change, FolderContents, FolderProblem, LoadReport, LoadedScript, Namespace, ScriptChangeError,
+    ScriptProblem, read_folder,
 };
 use kafkamq_point::{Category, Point, Value};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
+use sha2::{Digest as _, Sha256};
 
-use super::Scripts;
+use super::{Scripts, State, Texts};
 
 /// Where scripts that are given at run time live.
 const RUNTIME: Namespace = Namespace::Remote;
@@ -31,6 +34,35 @@ pub enum Origin {
     /// It was given at run time.
     Runtime,
 }
+
+/// A script that was given at run time, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTimeScript {
+    /// Category of the points it runs on.
+    pub category: String,
+    /// Its name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// Who gave it.
+    pub by: String,
+    /// When, in RFC 3339.
+    pub time: String,
+    /// Digest of the file of that name at that time; `None` if there was no such file.
+    pub file: Option<String>,
+}
+
+/// What is remembered of a script given at run time, besides its text.
+#[derive(Debug)]
+pub(super) struct Given {
+    by: String,
+    time: String,
+    /// Digest of the file of that name at that time.
+    file: Option<String>,
+}
+
+/// Scripts given at run time.
+pub(super) type AllGiven = BTreeMap<(Category, String), Given>;
 
 /// A script as it was given last, whether it works or not.
 #[derive(Debug, Clone)]
@@ -123,8 +155,8 @@ impl Scripts {
         self.preview(trial).map(|_| ())
     }
 
-    /// Puts a script into force; if it does not compile nothing changes. The report names other
-    /// scripts that do not compile with it.
+    /// Puts a script into force in the name of `by`; if it does not compile nothing changes. The report
+    /// names other scripts that do not compile with it.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -133,8 +165,18 @@ impl Scripts {
         category: Category,
         name: &str,
         text: &str,
+        by: &str,
     ) -> Result<LoadReport, ScriptChangeError> {
+        let mut state = self.state.lock();
+        // As it is on disk and not as it was loaded: a change that nobody took up yet is older, too.
+        let file = file_digest(&read_folder(&state.settings.path).scripts, category, name);
         let report = self.store.put(RUNTIME, category, name, text)?;
+        let given = Given {
+            by: by.to_owned(),
+            time: jiff::Timestamp::now().to_string(),
+            file,
+        };
+        state.given.insert((category, name.to_owned()), given);
         self.publish();
         Ok(report)
     }
@@ -144,9 +186,115 @@ impl Scripts {
     /// # Errors
     /// If none was given.
     pub fn remove(&self, category: Category, name: &str) -> Result<LoadReport, ScriptChangeError> {
+        let mut state = self.state.lock();
         let report = self.store.remove(RUNTIME, category, name)?;
+        state.given.remove(&(category, name.to_owned()));
         self.publish();
         Ok(report)
+    }
+
+    /// The scripts given at run time, by category and name.
+    #[must_use]
+    pub fn of_run_time(&self) -> Vec<RunTimeScript> {
+        let state = self.state.lock();
+        let given = state.given.iter();
+        given
+            .filter_map(|((category, name), given)| {
+                Some(RunTimeScript {
+                    category: category.name().to_owned(),
+                    name: name.clone(),
+                    text: self.store.text(RUNTIME, *category, name)?,
+                    by: given.by.clone(),
+                    time: given.time.clone(),
+                    file: given.file.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// Who gave a script at run time, and when in RFC 3339.
+    #[must_use]
+    pub fn put_by(&self, category: Category, name: &str) -> Option<(String, String)> {
+        let state = self.state.lock();
+        let given = state.given.get(&(category, name.to_owned()))?;
+        Some((given.by.clone(), given.time.clone()))
+    }
+
+    /// Puts scripts into force that were given to an earlier process, but for those whose file in
+    /// the folder has changed since and those that do not compile any more. Says why each of these was
+    /// left out.
+    pub fn resume(&self, kept: Vec<RunTimeScript>) -> Vec<String> {
+        let mut state = self.state.lock();
+        let folder = read_folder(&state.settings.path);
+        let mut left_out = Vec::new();
+        let mut wanted = Texts::new();
+        for script in kept {
+            let shown = format!(
+                "the script {}/{} that {} put",
+                script.category, script.name, script.by
+            );
+            let Ok(category) = script.category.parse::<Category>() else {
+                left_out.push(format!("{shown}: there is no such category"));
+                continue;
+            };
+            if file_changed(&folder, category, &script.name, script.file.as_deref()) {
+                left_out.push(format!(
+                    "{shown} gives way to its file, which has changed since"
+                ));
+                continue;
+            }
+            let texts = wanted.entry(category).or_default();
+            texts.insert(script.name.clone(), script.text);
+            let given = Given {
+                by: script.by,
+                time: script.time,
+                file: script.file,
+            };
+            state.given.insert((category, script.name), given);
+        }
+        for (category, mut texts) in wanted {
+            // One that goes may take others with it that use it.
+            loop {
+                let change = Change::new().replace(category, texts.clone());
+                let (_, report) = self.store.preview(RUNTIME, &change);
+                let known = texts.len();
+                for problem in &report.problems {
+                    if texts.remove(&problem.name).is_some() {
+                        let given = state.given.remove(&(category, problem.name.clone()));
+                        let by = given.map(|given| given.by).unwrap_or_default();
+                        left_out.push(format!(
+                            "the script {category}/{} that {by} put does not compile any more: {problem}",
+                            problem.name
+                        ));
+                    }
+                }
+                if texts.len() == known {
+                    self.store.apply(RUNTIME, &change);
+                    break;
+                }
+            }
+        }
+        self.publish();
+        left_out
+    }
+
+    /// Takes back the scripts given at run time whose file, as `state` has it now, is not what it was
+    /// then.
+    pub(super) fn give_way(&self, state: &mut State, unreadable: &[FolderProblem]) {
+        let state_texts = &state.texts;
+        let gone = state.given.extract_if(.., |(category, name), given| {
+            is_readable(unreadable, *category, name)
+                && file_digest(state_texts, *category, name) != given.file
+        });
+        for ((category, name), given) in gone {
+            tracing::warn!(
+                %category, script = name, by = given.by,
+                "a script that was put at run time gives way to its file, which has changed since"
+            );
+            if let Ok(report) = self.store.remove(RUNTIME, category, &name) {
+                super::report_problems(&report);
+            }
+        }
     }
 
     /// Runs a script on points without a trace: it shares no caches, windows and buckets with those
@@ -218,6 +366,31 @@ impl Scripts {
     }
 }
 
+/// A digest of a script of the folder; `None` if there is no such file.
+fn file_digest(texts: &Texts, category: Category, name: &str) -> Option<String> {
+    let digest = Sha256::digest(texts.get(&category)?.get(name)?);
+    Some(base64_simd::URL_SAFE_NO_PAD.encode_to_string(digest))
+}
+
+fn is_readable(unreadable: &[FolderProblem], category: Category, name: &str) -> bool {
+    let concerns = |problem: &FolderProblem| {
+        let script = problem.script.as_deref();
+        problem.category == category && script.is_none_or(|script| script == name)
+    };
+    !unreadable.iter().any(concerns)
+}
+
+/// Whether the file of a script is another one than it was. One that cannot be read is no change.
+fn file_changed(
+    folder: &FolderContents,
+    category: Category,
+    name: &str,
+    before: Option<&str>,
+) -> bool {
+    is_readable(&folder.problems, category, name)
+        && file_digest(&folder.scripts, category, name).as_deref() != before
+}
+
 /// A point as JSON for people.
 #[must_use]
 pub fn shown(point: &Point) -> Json {
@@ -277,13 +450,13 @@ mod tests {
             loaded.unwrap().text().to_owned()
         };
         scripts
-            .put(Category::Logging, "a.p", "add_key(from, \"http\")")
+            .put(Category::Logging, "a.p", "add_key(from, \"http\")", "me")
             .unwrap();
         assert!(text(&scripts).contains("http"), "in force at once");
         let given = scripts.given(Category::Logging, "a.p").unwrap();
         assert_eq!(given.origin, Origin::Runtime);
 
-        assert!(scripts.put(Category::Logging, "a.p", "if {").is_err());
+        assert!(scripts.put(Category::Logging, "a.p", "if {", "me").is_err());
         assert!(text(&scripts).contains("http"), "nothing changed");
 
         scripts.remove(Category::Logging, "a.p").unwrap();

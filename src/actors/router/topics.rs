@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Router;
 use crate::controls::Controls;
 use crate::routing::RouteTable;
+use crate::run_time::RunTime;
 use crate::scripts::Scripts;
 
 impl Router {
@@ -18,6 +19,12 @@ impl Router {
     #[must_use]
     pub const fn scripts(&self) -> &Arc<Scripts> {
         &self.scripts
+    }
+
+    /// What operators set beside the configuration, and its keeper.
+    #[must_use]
+    pub const fn run_time(&self) -> &Arc<RunTime> {
+        &self.run_time
     }
 
     /// What operators do to single topics.

@@ -77,6 +77,53 @@ async fn a_script_is_put_read_and_taken_back() {
 }
 
 #[actix_web::test]
+async fn what_is_set_at_run_time_says_what_becomes_of_it() {
+    // Each process has a folder of its own for its dead letters.
+    let [folder, other, last] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let state = format!(
+        "[server]\nstate_dir = \"{}/state\"\n{INPUT}",
+        folder.path().display()
+    );
+    let first = shared(&state, folder.path());
+    let service = init_service(App::new().configure(configure(first, BODY_BYTES))).await;
+    let (kind, path) = (
+        ("content-type", "text/plain"),
+        "/v1/pipelines/logging/nginx",
+    );
+    let (_, put, _) = ask!(service, put path, kind.0 => kind.1; "add_key(a, 1)");
+    assert_eq!(put["put"]["by"], "anonymous");
+    assert_eq!(ask!(service, post "/v1/topics/spans/pause").0, 200);
+
+    let second = shared(&state, other.path());
+    assert!(second.router.controls().topic("spans").is_paused());
+    let service = init_service(App::new().configure(configure(second, BODY_BYTES))).await;
+    let (_, again, _) = ask!(service, get path);
+    assert_eq!(
+        (&again["origin"], &again["put"]),
+        (&json!("http"), &put["put"])
+    );
+    let (_, status, _) = ask!(service, get "/v1/status");
+    assert_eq!(status["run_time"]["scripts"][0]["name"], "nginx.p");
+    assert_eq!(status["run_time"]["paused"][0]["topic"], "spans");
+    assert_eq!(status["run_time"]["next_start"], again["put"]["next_start"]);
+    assert_eq!(ask!(service, delete path).0, 204);
+    assert_eq!(ask!(service, post "/v1/topics/spans/resume").0, 200);
+
+    let without = format!(
+        "[server]\nstate_dir = \"{}/state\"\n",
+        folder.path().display()
+    );
+    let third = shared(&without, last.path());
+    // A topic that is no longer read can be resumed, and only then.
+    assert!(third.router.controls().paused().is_empty());
+    third.router.controls().topic("spans").stop("me");
+    let service = init_service(App::new().configure(configure(third, BODY_BYTES))).await;
+    assert_eq!(ask!(service, get path).0, 404);
+    assert_eq!(ask!(service, post "/v1/topics/spans/resume").0, 200);
+    assert_eq!(ask!(service, post "/v1/topics/spans/resume").0, 404);
+}
+
+#[actix_web::test]
 async fn a_script_is_tried_without_a_trace() {
     let folder = tempfile::tempdir().unwrap();
     let shared = shared("", folder.path());

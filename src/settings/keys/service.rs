@@ -84,7 +84,7 @@ pub const SERVER: Table = Table {
             "state_dir",
             Kind::Text,
             "",
-            "Folder in which changes made over HTTP outlive the process; without it a restart goes back to the files.",
+            "Folder in which changes made over HTTP, scripts and pauses included, outlive the process; without it a restart goes back to the files.",
         )
         .example(r#""/var/lib/kafkamq""#),
         Key::new(
