@@ -69,7 +69,7 @@ struct ShowArgs {
 #[derive(Debug, Args)]
 struct ReplayArgs {
     /// Ids of the letters: numbers, or topic/partition/offset
-    #[arg(value_name = "ID", conflicts_with_all = ["all", "topic", "partition", "input", "stage", "reason", "from", "to"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["all", "topic", "partition", "offset", "input", "stage", "reason", "from", "to"])]
     ids: Vec<LetterId>,
     /// All letters
     #[arg(long)]
@@ -92,6 +92,9 @@ struct FilterArgs {
     /// Only letters of records of this partition
     #[arg(long)]
     partition: Option<i32>,
+    /// Only letters of the record with this offset
+    #[arg(long)]
+    offset: Option<i64>,
     /// Only letters of records that came by this input
     #[arg(long)]
     input: Option<String>,
@@ -114,6 +117,7 @@ impl FilterArgs {
         Filter {
             topic: self.topic.clone(),
             partition: self.partition,
+            offset: self.offset,
             input: self.input.clone(),
             stage: self.stage.clone(),
             reason: self.reason.clone(),

@@ -19,6 +19,8 @@ use crate::sinks::dead_letter::Filter;
 
 /// A replay that takes longer goes on without its caller.
 const REPLAY_PATIENCE: Duration = Duration::from_secs(20);
+/// The largest number that every JSON reader takes as it is.
+const OFFSET_MAX: i64 = 9_007_199_254_740_991;
 const PAGE: u32 = 100;
 const PAGE_MAX: u32 = 1000;
 
@@ -77,65 +79,99 @@ struct LetterPath {
     id: String,
 }
 
-/// Which letters, and how many of them.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    /// Only of this topic.
-    topic: Option<String>,
-    /// Only of this partition.
-    #[schemars(range(min = 0, max = 2_147_483_647))]
-    partition: Option<i32>,
-    /// Only of this input.
-    input: Option<String>,
-    /// Only from this stage.
-    stage: Option<String>,
-    /// Only with a reason that contains this.
-    reason: Option<String>,
-    /// Only given up at this time or later.
-    #[schemars(extend("format" = "date-time"))]
-    from: Option<String>,
-    /// Only given up before this time.
-    #[schemars(extend("format" = "date-time"))]
-    to: Option<String>,
-    /// Those that were replayed too.
-    replayed: Option<bool>,
-    /// Only after this one: the `next` of the page before.
-    #[schemars(regex(pattern = "^([0-9]{1,19}|[A-Za-z0-9._-]{1,249}/[0-9]{1,9}/[0-9]{1,18})$"))]
-    after: Option<String>,
-    /// Letters at most, 100 by default.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+/// Declares what a request says about letters: first those it is about, then its own fields. Flattening
+/// would be shorter, but queries know no numbers and refuse no unknown names then.
+macro_rules! about_letters {
+    (
+        $(#[$meta:meta])*
+        struct $name:ident {
+            #[partition($($partition:meta),*)]
+            $($own:tt)*
+        }
+    ) => {
+        $(#[$meta])*
+        struct $name {
+            /// Only of this topic.
+            topic: Option<String>,
+            /// Only of this partition.
+            $(#[$partition])*
+            #[schemars(range(min = 0, max = 2_147_483_647))]
+            partition: Option<i32>,
+            /// Only of the record with this offset.
+            $(#[$partition])*
+            #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+            offset: Option<i64>,
+            /// Only of this input.
+            input: Option<String>,
+            /// Only from this stage.
+            stage: Option<String>,
+            /// Only with a reason that contains this.
+            reason: Option<String>,
+            /// Only given up at this time or later.
+            #[schemars(extend("format" = "date-time"))]
+            from: Option<String>,
+            /// Only given up before this time.
+            #[schemars(extend("format" = "date-time"))]
+            to: Option<String>,
+            $($own)*
+        }
+
+        impl $name {
+            fn filter(&self, include_replayed: bool) -> Result<Filter, Problem> {
+                let not_negative = |name: &str, number: Option<i64>, most: i64| {
+                    number
+                        .map(|number| within(name, Some(number), 0, &(0..=most)))
+                        .transpose()
+                };
+                let partition = self.partition.map(i64::from);
+                let partition = not_negative("partition", partition, i64::from(i32::MAX))?;
+                Ok(Filter {
+                    topic: self.topic.clone(),
+                    partition: partition.and_then(|number| i32::try_from(number).ok()),
+                    offset: not_negative("offset", self.offset, OFFSET_MAX)?,
+                    input: self.input.clone(),
+                    stage: self.stage.clone(),
+                    reason: self.reason.clone(),
+                    from: time("from", self.from.as_deref())?,
+                    to: time("to", self.to.as_deref())?,
+                    after: None,
+                    include_replayed,
+                })
+            }
+        }
+    };
 }
 
-/// Which letters to replay: by id, or all that match.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct ReplayRequest {
-    /// These; whatever else is said about them is not looked at.
-    ids: Option<Vec<String>>,
-    /// Only of this topic.
-    topic: Option<String>,
-    /// Only of this partition.
-    #[serde(deserialize_with = "whole")]
-    #[schemars(range(min = 0, max = 2_147_483_647))]
-    partition: Option<i32>,
-    /// Only of this input.
-    input: Option<String>,
-    /// Only from this stage.
-    stage: Option<String>,
-    /// Only with a reason that contains this.
-    reason: Option<String>,
-    /// Only given up at this time or later.
-    #[schemars(extend("format" = "date-time"))]
-    from: Option<String>,
-    /// Only given up before this time.
-    #[schemars(extend("format" = "date-time"))]
-    to: Option<String>,
-    /// Those that were replayed before too.
-    again: bool,
-    /// Count only.
-    dry_run: bool,
+about_letters! {
+    /// Which letters, and how many of them.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct ListQuery {
+        #[partition()]
+        /// Those that were replayed too.
+        replayed: Option<bool>,
+        /// Only after this one: the `next` of the page before.
+        #[schemars(regex(pattern = "^([0-9]{1,19}|[A-Za-z0-9._-]{1,249}/[0-9]{1,9}/[0-9]{1,18})$"))]
+        after: Option<String>,
+        /// Letters at most, 100 by default.
+        #[schemars(range(min = 1, max = 1000))]
+        limit: Option<u32>,
+    }
+}
+
+about_letters! {
+    /// Which letters to replay: by id, or all that match.
+    #[derive(Debug, Default, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields, default)]
+    struct ReplayRequest {
+        #[partition(serde(deserialize_with = "whole"))]
+        /// These; whatever else is said about them is not looked at.
+        ids: Option<Vec<String>>,
+        /// Those that were replayed before too.
+        again: bool,
+        /// Count only.
+        dry_run: bool,
+    }
 }
 
 /// Some letters.
@@ -167,12 +203,6 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     text.map(parse).transpose()
 }
 
-fn partition(partition: Option<i32>) -> Result<Option<i32>, Problem> {
-    partition
-        .map(|partition| within("partition", Some(partition), 0, &(0..=i32::MAX)))
-        .transpose()
-}
-
 fn failed(error: DeadLettersError) -> Problem {
     let kind = match &error {
         DeadLettersError::NotKept | DeadLettersError::Busy(_) => Kind::Conflict,
@@ -193,25 +223,10 @@ async fn list(
     shared: web::Data<Shared>,
     query: web::Query<ListQuery>,
 ) -> Result<web::Json<LetterPage>, Problem> {
-    let query = query.into_inner();
     let limit = within("limit", query.limit, PAGE, &(1..=PAGE_MAX))?;
-    let after = query
-        .after
-        .as_deref()
-        .map(str::parse::<LetterId>)
-        .transpose();
-    let after = after.map_err(invalid)?;
-    let filter = Filter {
-        from: time("from", query.from.as_deref())?,
-        to: time("to", query.to.as_deref())?,
-        partition: partition(query.partition)?,
-        topic: query.topic,
-        input: query.input,
-        stage: query.stage,
-        reason: query.reason,
-        after: None,
-        include_replayed: query.replayed.unwrap_or(false),
-    };
+    let after = query.after.as_deref().map(str::parse::<LetterId>);
+    let after = after.transpose().map_err(invalid)?;
+    let filter = query.filter(query.replayed.unwrap_or(false))?;
     let letters = shared.dead_letters.load_full();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let page = web::block(move || letters.list(&filter, after.as_ref(), limit))
@@ -250,22 +265,12 @@ async fn replay(
     request: web::Json<Object<ReplayRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let request = request.into_inner().0;
-    let selection = match request.ids {
+    let selection = match &request.ids {
         Some(ids) => {
             let ids: Result<Vec<LetterId>, _> = ids.iter().map(|id| id.parse()).collect();
             Selection::Ids(ids.map_err(|error| Problem::new(Kind::NotFound, error.to_string()))?)
         }
-        None => Selection::Matching(Filter {
-            from: time("from", request.from.as_deref())?,
-            to: time("to", request.to.as_deref())?,
-            partition: partition(request.partition)?,
-            topic: request.topic,
-            input: request.input,
-            stage: request.stage,
-            reason: request.reason,
-            after: None,
-            include_replayed: request.again,
-        }),
+        None => Selection::Matching(request.filter(request.again)?),
     };
     let replay = Replay {
         selection,

@@ -283,6 +283,9 @@ async fn dead_letters_are_listed_and_shown() {
         ("/v1/dead-letters?from=yesterday", 400),
         ("/v1/dead-letters?from=2026-07-30T00:00:00Z", 200),
         ("/v1/dead-letters?limit=0", 400),
+        ("/v1/dead-letters?partition=-1", 400),
+        ("/v1/dead-letters?offset=-1", 400),
+        ("/v1/dead-letters?partition=0&offset=7", 200),
         ("/v1/dead-letters?nothing=1", 400),
     ] {
         assert_eq!(ask!(service, get path).0, expected, "{path}");

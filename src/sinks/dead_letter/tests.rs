@@ -222,6 +222,15 @@ fn filters_choose() {
         }),
         [2, 4, 6, 8, 10]
     );
+    let offset = store.view().letters(Filter::default()).nth(2);
+    let offset = offset.map(|third| third.unwrap().letter.offset);
+    assert_eq!(
+        of(Filter {
+            offset,
+            ..Default::default()
+        }),
+        [3]
+    );
     assert_eq!(
         of(Filter {
             reason: text("too large"),

@@ -15,6 +15,8 @@ pub struct Filter {
     pub topic: Option<String>,
     /// Only of this partition.
     pub partition: Option<i32>,
+    /// Only of the record with this offset.
+    pub offset: Option<i64>,
     /// Only of this input.
     pub input: Option<String>,
     /// Only from this stage.
@@ -47,6 +49,7 @@ impl Filter {
             && self
                 .partition
                 .is_none_or(|wanted| wanted == letter.partition)
+            && self.offset.is_none_or(|wanted| wanted == letter.offset)
             && self.from.is_none_or(|from| letter.time >= from)
             && self.to.is_none_or(|to| letter.time < to)
             && is(&self.topic, &letter.topic)
