@@ -35,6 +35,8 @@ fn schemathesis_finds_nothing() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let kafkamq = service(dir.path())?;
     schemathesis.run(&kafkamq, TOKEN)?;
+    // Whatever it changed, it has not opened the interface to callers without a token.
+    ensure!(kafkamq.get("/v1/config")?.status == 401);
     ensure!(kafkamq.get("/livez")?.status == 200);
     ensure!(!kafkamq.log()?.contains("panicked"), "{}", kafkamq.log()?);
     Ok(())

@@ -52,6 +52,11 @@ impl Finding {
             hint: None,
         }
     }
+
+    /// An error that neither the reader of the document nor the script language found.
+    pub(super) fn error(code: &str, message: String) -> Self {
+        Self::new(Severity::Error, code, message)
+    }
 }
 
 impl From<&Diagnostic> for Finding {

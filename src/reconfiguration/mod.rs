@@ -11,6 +11,7 @@
 //! replace what was asked for over HTTP, and the other way round.
 
 mod finding;
+mod guard;
 pub mod plan;
 pub mod revisions;
 mod state;
@@ -406,7 +407,7 @@ impl Reconfiguration {
         let inner = Arc::clone(&self.inner);
         let before = Arc::clone(&current);
         // Reads files, compiles scripts, makes clients: nothing for the threads of actors.
-        let dry_run = request.dry_run;
+        let (dry_run, origin) = (request.dry_run, request.origin);
         let prepared = tokio::task::spawn_blocking(move || {
             let files = inner.sources.files_digest();
             if matches!(wanted, Wanted::Files) && !dry_run {
@@ -414,6 +415,11 @@ impl Reconfiguration {
             }
             let loaded = inner.read(&wanted, &before)?;
             let prepared = inner.prepare(&loaded.settings, &before, number)?;
+            let (running, in_force) = (&before.settings.server, &prepared.settings().server);
+            if let Some(opened) = guard::opened(running, &loaded.settings.server, in_force, origin)
+            {
+                return Err(Refusal::Invalid(vec![opened]));
+            }
             Ok((loaded, prepared, files))
         });
         let (loaded, prepared, files) = prepared.await.map_err(|_| Refusal::Stopping)??;

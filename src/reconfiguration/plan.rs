@@ -509,6 +509,12 @@ pub fn deferred(running: &Settings, wanted: &Settings) -> Settings {
     let (s, t) = (&running.server, &mut effective.server);
     t.listen = s.listen;
     t.tls.clone_from(&s.tls);
+    // Certificates that nobody asks clients for identify nobody.
+    let verified = s
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca_file.is_some());
+    t.client_role = t.client_role.filter(|_| verified);
     t.max_body_bytes = s.max_body_bytes;
     t.workers = s.workers;
     t.state_dir.clone_from(&s.state_dir);

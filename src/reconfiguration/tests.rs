@@ -215,6 +215,58 @@ async fn what_cannot_change_now_is_named_until_the_next_start() {
     );
 }
 
+#[actix_web::test]
+async fn a_change_over_http_never_takes_the_last_token_away() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let service = start(folder.path());
+    let nothing = Wanted::Document(service.environment().json(json!({})));
+    let no_server = Wanted::Patch(json!({ "server": null }));
+    let certificates = Wanted::Patch(json!({ "server": { "tokens": [], "client_role": "read" } }));
+    for wanted in [nothing, no_server, certificates] {
+        let refused = service.change(wanted, by("me")).await;
+        let Err(Refusal::Invalid(found)) = refused else {
+            panic!("everybody may do everything now: {refused:?}");
+        };
+        assert_eq!(found[0].pointer.as_deref(), Some("/server/tokens"));
+    }
+    assert!(service.current().settings.server.is_restricted());
+    // Another token is as good, and so is who may write the files.
+    let other = Wanted::Patch(json!({ "server": { "tokens": ["another secret"] } }));
+    service.change(other, by("me")).await.unwrap();
+    fs::write(folder.path().join("kafkamq.toml"), "").unwrap();
+    let files = Request {
+        origin: Origin::Files,
+        ..by("files")
+    };
+    service.change(Wanted::Files, files).await.unwrap();
+    assert!(!service.current().settings.server.is_restricted());
+}
+
+#[actix_web::test]
+async fn not_even_files_open_an_address_that_others_reach() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kafkamq.toml");
+    let open = "[server]\nlisten = \"0.0.0.0:0\"\ntokens = [\"top secret\"]\n";
+    fs::write(&file, open).unwrap();
+    let service = start(folder.path());
+    // On loopback that would be fine, but the address changes with the next start only.
+    fs::write(&file, "").unwrap();
+    let files = Request {
+        origin: Origin::Files,
+        ..by("files")
+    };
+    let refused = service.change(Wanted::Files, files).await;
+    let Err(Refusal::Invalid(found)) = refused else {
+        panic!("anyone may do everything now: {refused:?}");
+    };
+    insta::assert_snapshot!(
+        found[0].message,
+        @"0.0.0.0:0 can be reached from other machines until the next start, and anyone could change the configuration there"
+    );
+    assert!(service.current().settings.server.is_restricted());
+}
+
 /// Waits until `done`, as files are looked at.
 async fn until(service: &Reconfiguration, done: impl Fn(&Reconfiguration) -> bool) {
     let deadline = Instant::now() + std::time::Duration::from_secs(30);

@@ -24,6 +24,8 @@ use crate::settings::{Role, ServerSettings, Token};
 pub struct Access {
     tokens: Vec<Token>,
     client_role: Option<Role>,
+    /// Whether callers have to say who they are.
+    pub(super) is_restricted: bool,
     hosts: Vec<String>,
     /// Whether configuration and scripts may be changed over HTTP.
     pub(super) allow_changes: bool,
@@ -35,6 +37,7 @@ impl From<&ServerSettings> for Access {
         Self {
             tokens: settings.tokens.clone(),
             client_role: settings.client_role,
+            is_restricted: settings.is_restricted(),
             hosts: settings.hosts.iter().map(|host| canonical(host)).collect(),
             allow_changes: settings.allow_changes,
             timeout: settings.request_timeout,
@@ -62,14 +65,9 @@ impl FromRequest for Identity {
 }
 
 impl Access {
-    /// Whether callers have to say who they are.
-    pub(super) const fn is_restricted(&self) -> bool {
-        !self.tokens.is_empty() || self.client_role.is_some()
-    }
-
     /// Who sent this request.
     pub(super) fn identify(&self, request: &ServiceRequest) -> Result<Identity, Problem> {
-        if !self.is_restricted() {
+        if !self.is_restricted {
             return Ok(Identity {
                 name: "anonymous".to_owned(),
                 role: Role::Configure,

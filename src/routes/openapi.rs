@@ -30,7 +30,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 async fn show(interface: web::Data<Interface>, shared: web::Data<Shared>) -> HttpResponse {
-    let restricted = shared.access.load().is_restricted();
+    let restricted = shared.access.load().is_restricted;
     HttpResponse::Ok().json(document(interface.operations(), restricted))
 }
 

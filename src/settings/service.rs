@@ -39,6 +39,15 @@ pub struct ServerSettings {
     pub watch: bool,
 }
 
+impl ServerSettings {
+    /// Whether callers have to say who they are. Where they do not, everybody who reaches the server
+    /// may do everything.
+    #[must_use]
+    pub const fn is_restricted(&self) -> bool {
+        !self.tokens.is_empty() || self.client_role.is_some()
+    }
+}
+
 /// What a caller of the HTTP interface may do. Each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {

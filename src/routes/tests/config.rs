@@ -95,6 +95,21 @@ async fn the_configuration_is_read_changed_and_brought_back() {
 }
 
 #[actix_web::test]
+async fn a_caller_cannot_open_the_interface_to_everyone() {
+    let folder = tempfile::tempdir().unwrap();
+    let shared = shared("[server]\ntokens = [\"secret\"]\n", folder.path());
+    let service = init_service(App::new().configure(configure(shared, BODY_BYTES))).await;
+    let auth = ("authorization", "Bearer secret");
+    let json = "application/json";
+    let (refused, _) = send!(service, PUT, "/v1/config", json, "{}", &[auth]);
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    let pointer = refused.json()["diagnostics"][0]["pointer"].clone();
+    assert_eq!(pointer, "/server/tokens");
+    let (stranger, _) = send!(service, GET, "/v1/config", json, "", &[]);
+    assert_eq!(stranger.status, 401);
+}
+
+#[actix_web::test]
 async fn a_wrong_configuration_is_answered_with_all_that_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let shared = shared("", folder.path());
