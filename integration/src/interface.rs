@@ -37,13 +37,16 @@ impl Schemathesis {
     /// It found something; the message holds what.
     pub fn run(&self, kafkamq: &Kafkamq, token: &str) -> Result<()> {
         let examples = crate::size::size("KAFKAMQ_EXAMPLES", 15, 200);
+        // A change is judged by what it does, not by luck: the same requests each time, unless another
+        // seed is given to look further.
+        let seed = std::env::var("KAFKAMQ_SEED").unwrap_or_else(|_| "1".to_owned());
         let output = Command::new(&self.0)
             .arg("--config-file")
             .arg(home().join("schemathesis/schemathesis.toml"))
             .args(["run", &kafkamq.url("/openapi.json")])
             .args(["--header", &format!("Authorization: Bearer {token}")])
             .args(["--checks", "all", "--no-color", "--request-timeout", "20"])
-            .args(["--max-examples", &examples.to_string()])
+            .args(["--max-examples", &examples.to_string(), "--seed", &seed])
             // Streams without end are for clients that leave.
             .args(["--exclude-path", "/v1/topics/{topic}/tap"])
             // It leaves a folder of its own behind.

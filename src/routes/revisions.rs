@@ -61,6 +61,7 @@ struct Revisions {
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Number {
     /// Number of the revision.
+    #[schemars(range(max = u64::MAX))]
     number: u64,
 }
 
