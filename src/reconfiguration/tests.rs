@@ -234,7 +234,11 @@ async fn a_change_over_http_never_takes_the_last_token_away() {
     // Another token is as good, and so is who may write the files.
     let other = Wanted::Patch(json!({ "server": { "tokens": ["another secret"] } }));
     service.change(other, by("me")).await.unwrap();
-    fs::write(folder.path().join("kafkamq.toml"), "").unwrap();
+    let open = format!(
+        "[dead_letter]\nkind = \"none\"\n[pipeline]\npath = \"{}\"\n",
+        folder.path().display()
+    );
+    fs::write(folder.path().join("kafkamq.toml"), open).unwrap();
     let files = Request {
         origin: Origin::Files,
         ..by("files")
@@ -247,11 +251,15 @@ async fn a_change_over_http_never_takes_the_last_token_away() {
 async fn not_even_files_open_an_address_that_others_reach() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kafkamq.toml");
+    let rest = format!(
+        "[dead_letter]\nkind = \"none\"\n[pipeline]\npath = \"{}\"\n",
+        folder.path().display()
+    );
     let open = "[server]\nlisten = \"0.0.0.0:0\"\ntokens = [\"top secret\"]\n";
-    fs::write(&file, open).unwrap();
+    fs::write(&file, format!("{open}{rest}")).unwrap();
     let service = start(folder.path());
     // On loopback that would be fine, but the address changes with the next start only.
-    fs::write(&file, "").unwrap();
+    fs::write(&file, rest).unwrap();
     let files = Request {
         origin: Origin::Files,
         ..by("files")
