@@ -7,6 +7,7 @@ mod bug_report;
 mod check;
 mod connect;
 mod dlq;
+mod explain;
 mod functions;
 mod pipeline;
 mod recording;
@@ -60,6 +61,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run a script on one input, or on cases, and show what becomes of it
     Pipeline(PipelineArgs),
+    /// Tell the life of one record: input, route, script, rules, requests, and how far it is
+    Explain(explain::ExplainArgs),
     /// List dead letters, show them, send them back to where they came from
     Dlq(dlq::DlqArgs),
     /// Send what the recorder wrote to an output
@@ -201,6 +204,7 @@ fn execute(
         },
         Command::Check(arguments) => finish(check::check(&arguments, terminal)),
         Command::Pipeline(arguments) => finish(pipeline::pipeline(&arguments, terminal)),
+        Command::Explain(arguments) => finish(explain::explain(&arguments, terminal)),
         Command::Dlq(arguments) => finish(dlq::dlq(&arguments, terminal)),
         Command::Recording(arguments) => finish(recording::recording(&arguments, terminal)),
         Command::Top(arguments) => finish(watch::top(&arguments, terminal)),

@@ -14,6 +14,7 @@
 //! * [`sinks`]: delivery over HTTP and the dead letters.
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
+//! * [`mod@explain`]: the life of one record, told and not lived.
 //! * [`recorder`]: copies of outgoing points in files.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod controls;
 pub mod dead_letters;
 pub mod demo;
+pub mod explain;
 pub mod kafka;
 pub mod metrics;
 pub mod offsets;

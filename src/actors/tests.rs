@@ -7,6 +7,7 @@
 
 mod contract;
 mod converting;
+mod explained;
 mod reloading;
 mod routes;
 

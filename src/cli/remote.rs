@@ -61,6 +61,11 @@ impl RemoteArgs {
 }
 
 impl Remote {
+    /// Its address, as it was given.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     async fn ask(&self, path: &str) -> Result<Response<Incoming>> {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_native_roots()?

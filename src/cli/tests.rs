@@ -72,6 +72,7 @@ fn help_explains_every_command() {
         "demo",
         "check",
         "pipeline",
+        "explain",
         "dlq",
         "recording",
         "functions",
@@ -316,4 +317,5 @@ fn sample_scripts_do_what_their_fixtures_say() {
 
 mod connect;
 mod dlq;
+mod explain;
 mod recording;

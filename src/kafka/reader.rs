@@ -125,6 +125,25 @@ impl TopicReader {
         Ok(low..high)
     }
 
+    /// The offset that the reader's group has committed for `partition`; `None` if it has none. The
+    /// group is asked and not joined.
+    ///
+    /// # Errors
+    /// When no broker answers in time, or the group may not be looked at.
+    pub fn committed(&self, partition: i32) -> Result<Option<i64>, KafkaError> {
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition(&self.topic, partition);
+        let committed = self
+            .consumer
+            .committed_offsets(wanted, self.timeout)
+            .map_err(KafkaError::from_client)?;
+        let element = committed.find_partition(&self.topic, partition);
+        Ok(element.and_then(|element| match element.offset() {
+            Offset::Offset(next) => Some(next),
+            _ => None,
+        }))
+    }
+
     /// The records of `partition` whose offsets lie in `offsets`, in order. Offsets that are gone, or
     /// that hold no records, are passed over; [`bounds`](Self::bounds) says what is there.
     ///

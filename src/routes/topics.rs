@@ -20,7 +20,6 @@ use super::records::RecordView;
 use super::{Shared, keep};
 use crate::actors::status::PartitionStatus;
 use crate::controls::{Tap, TapOptions};
-use crate::routing::RouteKind;
 use crate::settings::Role;
 
 /// Records a second that a tap shows unless more are asked for.
@@ -160,17 +159,6 @@ fn pause_view(shared: &Shared, topic: &str) -> Option<PauseView> {
     })
 }
 
-const fn route_name(kind: &RouteKind) -> &'static str {
-    match kind {
-        RouteKind::Acknowledge => "acknowledge",
-        RouteKind::Forward { .. } => "forward",
-        RouteKind::Transcode(_) => "transcode",
-        RouteKind::Points(_) => "points",
-        RouteKind::ConvertedPoints(..) => "converted_points",
-        RouteKind::Handle(_) => "remote_handle",
-    }
-}
-
 async fn list(shared: web::Data<Shared>) -> Result<web::Json<TopicList>, Problem> {
     let status = shared.router.status().await;
     let status = status.ok_or_else(|| Problem::no_answer("router"))?;
@@ -190,7 +178,7 @@ async fn list(shared: web::Data<Shared>) -> Result<web::Json<TopicList>, Problem
             TopicEntry {
                 topic: route.topic.to_string(),
                 input: route.input.to_string(),
-                route: route_name(&route.kind),
+                route: route.kind.name(),
                 paused: pause_view(&shared, &route.topic),
                 partitions: partitions.len(),
                 lag: partitions

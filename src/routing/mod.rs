@@ -137,6 +137,19 @@ pub enum RouteKind {
 }
 
 impl RouteKind {
+    /// Its name, for people and programs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledge",
+            Self::Forward { .. } => "forward",
+            Self::Transcode(_) => "transcode",
+            Self::Points(_) => "points",
+            Self::ConvertedPoints(..) => "converted_points",
+            Self::Handle(_) => "remote_handle",
+        }
+    }
+
     fn goes_same_way(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Acknowledge, Self::Acknowledge) => true,

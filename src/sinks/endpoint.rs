@@ -239,6 +239,15 @@ impl Endpoint {
         &self.headers
     }
 
+    /// The same headers as they may be shown.
+    #[must_use]
+    pub fn shown_headers(&self) -> Vec<(String, String)> {
+        let headers = self.headers.iter();
+        headers
+            .map(|(name, value)| (name.to_string(), shown_value(name, value).to_owned()))
+            .collect()
+    }
+
     /// How items make up a body.
     #[must_use]
     pub fn framing(&self) -> &Framing {
@@ -310,19 +319,18 @@ struct MaskedHeaders<'a>(&'a HeaderMap);
 
 impl fmt::Debug for MaskedHeaders<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| {
-            let secret = value.is_sensitive() || is_secret_name(name.as_str());
-            (
-                name,
-                if secret {
-                    MASK
-                } else {
-                    value.to_str().unwrap_or("(bytes)")
-                },
-            )
-        });
+        let shown = self.0.iter();
+        let shown = shown.map(|(name, value)| (name, shown_value(name, value)));
         f.debug_map().entries(shown).finish()
     }
+}
+
+/// The value of a header, or a mask if it is a secret.
+fn shown_value<'a>(name: &HeaderName, value: &'a HeaderValue) -> &'a str {
+    if value.is_sensitive() || is_secret_name(name.as_str()) {
+        return MASK;
+    }
+    value.to_str().unwrap_or("(bytes)")
 }
 
 /// Turns any bytes into one header value: control characters become spaces, blanks at the ends go,

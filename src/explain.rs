@@ -1,0 +1,302 @@
+//! The life of one record, told step by step: which input and route take it, what parsing and the
+//! script make of it, what rules correct, and which requests it would travel in.
+//!
+//! It goes through the same functions as the parsers, in the same order, and stops before anything is
+//! sent. What a parser decides by chance or together with other records (sampling by record, rates,
+//! the requests of a batch) is said and not guessed. Scripts do run, with everything they may do.
+
+mod request;
+mod text;
+mod work;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafkamq_pipeline::diagnostic::Diagnostic;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+pub use self::request::RequestView;
+use self::work::Work;
+use crate::dead_letters::{HeaderView, Payload};
+use crate::kafka::StoredRecord;
+use crate::record::{RecordBatch, RecordBatchBuilder, TopicPartition};
+use crate::routing::{InputId, RouteTable};
+use crate::scripts::Scripts;
+use crate::settings::{InputSettings, Settings, TopicPattern};
+
+/// What becomes of a record that one input reads.
+#[derive(Debug, Serialize)]
+pub struct Way {
+    /// The input.
+    pub input: String,
+    /// Its consumer group.
+    pub group_id: String,
+    /// Why it takes the topic.
+    pub taken: Taken,
+    /// The kind of route.
+    pub route: &'static str,
+    /// What happens in order, in words.
+    pub steps: Vec<String>,
+    /// The points that are made of it, each with what its script makes of it.
+    pub points: Vec<PointStory>,
+    /// The requests it would travel in, as if it were alone.
+    pub requests: Vec<RequestView>,
+    /// How it ends.
+    pub fate: Fate,
+}
+
+/// Why an input takes a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// A route names it.
+    Name(String),
+    /// A pattern takes it.
+    Pattern(String),
+}
+
+impl Taken {
+    /// How `input` takes `topic`; `None` if it does not.
+    #[must_use]
+    pub fn by(input: &InputSettings, topic: &str) -> Option<Self> {
+        let selection = input.selection();
+        if selection.names.iter().any(|name| name == topic) {
+            return Some(Self::Name(topic.to_owned()));
+        }
+        if selection.exclude.iter().any(|out| out.matches(topic)) {
+            return None;
+        }
+        let takes = |text: &&str| TopicPattern::new(text).is_ok_and(|found| found.takes(topic));
+        let topics = input.subscriptions().into_iter().map(|entry| entry.topic);
+        let mut patterns = topics.filter(|text| TopicPattern::is_one(text));
+        patterns
+            .find(takes)
+            .map(|text| Self::Pattern(text.to_owned()))
+    }
+}
+
+/// How a record ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fate {
+    /// `sent`, `settled` (a rule says that nothing has to be sent), `dropped` (by script or rule),
+    /// `dead_letter`, or `sent_and_dead_letter` where a part of it fails.
+    pub outcome: &'static str,
+    /// Why, unless it is sent.
+    pub reason: Option<String>,
+}
+
+/// A point and what becomes of it.
+#[derive(Debug, Serialize)]
+pub struct PointStory {
+    /// The point before its script.
+    pub built: Json,
+    /// Its script, if one runs.
+    pub script: Option<ScriptStory>,
+    /// The points that go on.
+    pub results: Vec<ResultStory>,
+}
+
+/// What a script did.
+#[derive(Debug, Serialize)]
+pub struct ScriptStory {
+    /// Its name.
+    pub name: String,
+    /// `kept`, `dropped`, or `failed`: the point goes on as it was when the script stopped.
+    pub status: &'static str,
+    /// Why it stopped early.
+    pub error: Option<ScriptError>,
+}
+
+/// Where and why a script stopped.
+#[derive(Debug, Serialize)]
+pub struct ScriptError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// Code of the error.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do, if that is known.
+    pub hint: Option<String>,
+}
+
+impl From<&Diagnostic> for ScriptError {
+    fn from(error: &Diagnostic) -> Self {
+        let position = error.source.position(error.span.start);
+        Self {
+            line: position.line,
+            column: position.column,
+            code: error.code.as_str().to_owned(),
+            message: error.message.to_string(),
+            hint: error.help.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// A point behind its script.
+#[derive(Debug, Serialize)]
+pub struct ResultStory {
+    /// The point as it is encoded; absent if a rule drops it.
+    pub point: Json,
+    /// What the rules changed in it: global tags, its time, limits.
+    pub corrections: Vec<String>,
+    /// The destinations that take it.
+    pub outputs: Vec<String>,
+    /// Why nobody can have it.
+    pub refused: Option<String>,
+}
+
+/// The record itself.
+#[derive(Debug, Serialize)]
+pub struct RecordView {
+    /// Its topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// When it was written, in RFC 3339, as far as it says.
+    pub time: Option<String>,
+    /// Its key; null is no key.
+    pub key: Option<Payload>,
+    /// Its headers in order.
+    pub headers: Vec<HeaderView>,
+    /// Its value; null is a tombstone.
+    pub value: Option<Payload>,
+    /// Bytes of its value.
+    pub value_bytes: Option<usize>,
+}
+
+impl RecordView {
+    /// Shows `record` of `source`.
+    #[must_use]
+    pub fn of(source: &TopicPartition, record: &StoredRecord) -> Self {
+        let payload = |bytes: &Option<Bytes>| bytes.as_deref().map(Payload::of);
+        let time = record.timestamp.map(|millis| {
+            jiff::Timestamp::from_millisecond(millis)
+                .map_or_else(|_| millis.to_string(), |time| time.to_string())
+        });
+        Self {
+            topic: source.topic.to_string(),
+            partition: source.partition,
+            offset: record.offset,
+            time,
+            key: payload(&record.key),
+            headers: record
+                .headers
+                .iter()
+                .map(|(name, value)| HeaderView {
+                    name: name.clone(),
+                    value: payload(value),
+                })
+                .collect(),
+            value: payload(&record.value),
+            value_bytes: record.value.as_ref().map(Bytes::len),
+        }
+    }
+}
+
+/// Explains records by one configuration.
+#[derive(Debug)]
+pub struct Explainer {
+    settings: Arc<Settings>,
+    routes: RouteTable,
+    scripts: Scripts,
+}
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// A route or output cannot be used.
+    #[error(transparent)]
+    Routing(#[from] crate::routing::RoutingError),
+    /// The script engine cannot be set up.
+    #[error(transparent)]
+    Scripts(#[from] crate::scripts::ScriptsError),
+    /// No input reads the topic.
+    #[error("input `{input}` does not read `{topic}`")]
+    NotRead {
+        /// The input.
+        input: String,
+        /// The topic.
+        topic: String,
+    },
+}
+
+impl Explainer {
+    /// Compiles routes and scripts of `settings`. Scripts that do not compile are reported and left
+    /// out, as in the service.
+    ///
+    /// # Errors
+    /// When the service could not start with them either.
+    pub fn try_new(settings: Settings) -> Result<Self, ExplainError> {
+        let (scripts, report) = Scripts::load(&settings.pipeline)?;
+        crate::scripts::report_problems(&report);
+        Ok(Self {
+            routes: RouteTable::compile(&settings, 1)?,
+            scripts,
+            settings: Arc::new(settings),
+        })
+    }
+
+    /// What becomes of `record` of `source` when `input` reads it. With `body` the bodies of requests
+    /// are shown, too.
+    ///
+    /// # Errors
+    /// When the input does not read the topic.
+    pub fn explain(
+        &self,
+        input: &InputSettings,
+        source: &TopicPartition,
+        record: &StoredRecord,
+        body: bool,
+    ) -> Result<Way, ExplainError> {
+        let not_read = || ExplainError::NotRead {
+            input: input.name.clone(),
+            topic: source.topic.to_string(),
+        };
+        let id = InputId(input.name.as_str().into());
+        let taken = Taken::by(input, &source.topic).ok_or_else(not_read)?;
+        let route = self.routes.route(&id, &source.topic).ok_or_else(not_read)?;
+        let batch = batch(source, record);
+        let record = batch.get(0).ok_or_else(not_read)?;
+        let mut work = Work::new(&self.settings, &self.scripts, &route, source);
+        work.record(&record);
+        let made = work.finish();
+        Ok(Way {
+            input: input.name.clone(),
+            group_id: input.group_id.clone(),
+            taken,
+            route: route.kind.name(),
+            steps: made.steps,
+            points: made.points,
+            requests: made
+                .outgoing
+                .iter()
+                .map(|outgoing| RequestView::of(outgoing, &self.routes, &record, source, body))
+                .collect(),
+            fate: made.fate,
+        })
+    }
+}
+
+fn batch(source: &TopicPartition, record: &StoredRecord) -> RecordBatch {
+    let bytes = record.value.as_ref().map_or(0, Bytes::len);
+    let mut batch = RecordBatchBuilder::with_capacity(source.clone(), 1, bytes);
+    batch.push(
+        record.offset,
+        record.timestamp.unwrap_or(-1),
+        record.key.as_deref(),
+        record.value.as_deref(),
+    );
+    for (name, value) in &record.headers {
+        batch.push_header(name.as_bytes(), value.as_deref());
+    }
+    batch.build()
+}
+
+#[cfg(test)]
+mod tests;

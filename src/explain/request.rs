@@ -1,0 +1,107 @@
+//! A request as it would be sent, for people: no secret in it.
+
+use http::header::CONTENT_ENCODING;
+use hyper::body::Body as _;
+use serde::Serialize;
+
+use super::work::Outgoing;
+use crate::dead_letters::Payload;
+use crate::record::{Record, TopicPartition};
+use crate::routing::{Means, RouteTable};
+use crate::sinks::endpoint::{OffsetRange, idempotency_key, package_headers};
+use crate::sinks::http::RequestBody;
+
+/// A request with the items of one record.
+#[derive(Debug, Serialize)]
+pub struct RequestView {
+    /// The destination.
+    pub destination: String,
+    /// `POST`, or what stands for it: `produce` to a topic, `append` to a file, `write` to standard
+    /// output.
+    pub method: &'static str,
+    /// Where to, secrets masked.
+    pub url: String,
+    /// Headers, secrets masked.
+    pub headers: Vec<(String, String)>,
+    /// Items in it: points, or payloads.
+    pub items: usize,
+    /// Bytes of its body before compression.
+    pub body_bytes: usize,
+    /// Bytes of its body as they are sent.
+    pub sent_bytes: u64,
+    /// Its body before compression, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Payload>,
+}
+
+impl RequestView {
+    pub(super) fn of(
+        outgoing: &Outgoing,
+        routes: &RouteTable,
+        record: &Record<'_>,
+        source: &TopicPartition,
+        body: bool,
+    ) -> Self {
+        let Outgoing {
+            destination,
+            endpoint,
+            items,
+        } = outgoing;
+        let means = routes.destination(destination).map(|found| &found.means);
+        let is_http = matches!(means, Some(Means::Http(_)));
+        let framing = endpoint.framing();
+        let mut plain = framing.prefix.to_vec();
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                plain.extend_from_slice(&framing.separator);
+            }
+            if at > 0 && !is_http {
+                // Each is a line of its own, or a record.
+                plain.push(b'\n');
+            }
+            plain.extend_from_slice(&item.body);
+        }
+        plain.extend_from_slice(&framing.suffix);
+        let packed = RequestBody::assemble(framing, items, endpoint.compression()).ok();
+        let mut headers = endpoint.shown_headers();
+        if let Some(coding) = packed.as_ref().and_then(RequestBody::content_encoding) {
+            headers.push((CONTENT_ENCODING.to_string(), coding.to_owned()));
+        }
+        let range = OffsetRange {
+            topic: &source.topic,
+            partition: source.partition,
+            first: record.offset(),
+            last: record.offset(),
+        };
+        let key = idempotency_key([range], items.iter().map(|item| &*item.body));
+        let mut own = Vec::new();
+        if endpoint.is_package() {
+            own = package_headers(items.len(), &key);
+        }
+        if let Some(name) = endpoint.idempotency_header() {
+            own.push((name.clone(), key));
+        }
+        headers.extend(own.iter().map(|(name, value)| {
+            let value = value.to_str().unwrap_or("(bytes)");
+            (name.to_string(), value.to_owned())
+        }));
+        let sent_bytes = packed
+            .and_then(|packed| packed.size_hint().exact())
+            .unwrap_or(plain.len() as u64);
+        Self {
+            destination: destination.to_string(),
+            method: match means {
+                Some(Means::Kafka(_)) => "produce",
+                Some(Means::Files(_)) => "append",
+                Some(Means::Stdout) => "write",
+                Some(Means::Http(_)) | None => "POST",
+            },
+            url: endpoint.to_string(),
+            headers: if is_http { headers } else { Vec::new() },
+            items: items.len(),
+            body_bytes: plain.len(),
+            sent_bytes,
+            body: body.then(|| Payload::of(&plain)),
+        }
+    }
+}
