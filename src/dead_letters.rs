@@ -31,7 +31,7 @@ mod topic;
 mod view;
 
 pub use headers::REPLAY_HEADER;
-pub use replay::{Replay, ReplayReport, Selection};
+pub use replay::{Replay, ReplayReport};
 use topic::LetterTopic;
 pub(crate) use topic::PLACEHOLDER;
 pub use view::{HeaderView, LetterDetail, LetterSummary, Payload};

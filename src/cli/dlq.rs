@@ -9,7 +9,7 @@ use super::time::moment;
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
 use crate::dead_letters::{
     DeadLetters, DeadLettersError, Entry, LetterDetail, LetterId, LetterSummary, Payload, Replay,
-    ReplayReport, Selection,
+    ReplayReport,
 };
 use crate::settings::load;
 use crate::sinks::dead_letter::Filter;
@@ -295,10 +295,8 @@ fn replay(letters: &DeadLetters, arguments: &ReplayArgs, terminal: &mut Terminal
         return Ok(Ok(INVALID));
     }
     let replay = Replay {
-        selection: match arguments.ids.is_empty() {
-            true => Selection::Matching(filter),
-            false => Selection::Ids(arguments.ids.clone()),
-        },
+        ids: (!arguments.ids.is_empty()).then(|| arguments.ids.clone()),
+        filter,
         again: arguments.again,
         dry_run: arguments.dry_run,
     };

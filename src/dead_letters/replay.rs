@@ -22,21 +22,13 @@ const TOLD: usize = 20;
 /// Whether a letter is too large is for the broker to decide, not for the client.
 const MAX_BYTES: &str = "1000000000";
 
-/// Which letters return.
-#[derive(Clone, Debug)]
-pub enum Selection {
-    /// These.
-    Ids(Vec<LetterId>),
-    /// All that match and are there when the replay begins; a default filter takes all that were
-    /// not replayed yet.
-    Matching(Filter),
-}
-
-/// What is to be replayed.
-#[derive(Clone, Debug)]
+/// What is to be replayed. The default is all that were not replayed yet.
+#[derive(Clone, Debug, Default)]
 pub struct Replay {
-    /// Which letters.
-    pub selection: Selection,
+    /// Only these; otherwise all that are there when the replay begins.
+    pub ids: Option<Vec<LetterId>>,
+    /// Only those that match, with ids too.
+    pub filter: Filter,
     /// Also those that were replayed before.
     pub again: bool,
     /// Count only: nothing is sent or marked.
@@ -48,7 +40,7 @@ pub struct Replay {
 pub struct ReplayReport {
     /// Letters that brokers confirmed, or that would be sent by a dry run.
     pub replayed: u64,
-    /// Letters that were asked for by id and left out, since they were replayed before.
+    /// Letters that were asked for by id and left out: replayed before, or no match.
     pub skipped: u64,
     /// Ids for which there is no letter.
     pub missing: Vec<String>,
@@ -93,15 +85,19 @@ impl DeadLetters {
             report: ReplayReport::default(),
             progress: &mut progress,
         };
-        match &replay.selection {
-            Selection::Ids(ids) => {
+        let filter = Filter {
+            include_replayed: replay.again,
+            ..replay.filter.clone()
+        };
+        match &replay.ids {
+            Some(ids) => {
                 for id in ids {
                     let flow = match self.get(id)? {
                         None => {
                             run.report.missing.push(id.to_string());
                             ControlFlow::Continue(())
                         }
-                        Some(entry) if entry.replayed && !replay.again => {
+                        Some(entry) if !filter.takes(&entry.letter, entry.replayed) => {
                             run.report.skipped += 1;
                             ControlFlow::Continue(())
                         }
@@ -112,13 +108,7 @@ impl DeadLetters {
                     }
                 }
             }
-            Selection::Matching(filter) => {
-                let filter = Filter {
-                    include_replayed: replay.again,
-                    ..filter.clone()
-                };
-                self.scan(&filter, None, &mut |entry| run.take(entry))?;
-            }
+            None => self.scan(&filter, None, &mut |entry| run.take(entry))?,
         }
         if run.report.stopped.is_none() {
             run.send()?;

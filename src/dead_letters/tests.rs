@@ -98,11 +98,7 @@ fn bare(offset: i64) -> DeadLetter {
 }
 
 fn all() -> Replay {
-    Replay {
-        selection: Selection::Matching(Filter::default()),
-        again: false,
-        dry_run: false,
-    }
+    Replay::default()
 }
 
 fn run(letters: &DeadLetters, replay: &Replay) -> ReplayReport {
@@ -130,7 +126,7 @@ fn is_sent_back_once_and_untouched(rig: &Rig, letters: &DeadLetters, first: &str
     assert!(rig.returned(1).is_empty());
 
     let one = Replay {
-        selection: Selection::Ids(vec![first.parse().unwrap()]),
+        ids: Some(vec![first.parse().unwrap()]),
         ..all()
     };
     assert_eq!(run(letters, &one).replayed, 1);
@@ -233,8 +229,20 @@ fn pages_follow_each_other_and_filters_hold() {
             ..Filter::default()
         };
         assert_eq!(ids(&letters, &late).len(), 2);
+        // A filter holds for ids, too.
+        let narrowed = Replay {
+            ids: Some(vec![
+                letters.list(&Filter::default(), None, 1).unwrap().entries[0]
+                    .id
+                    .clone(),
+            ]),
+            filter: late.clone(),
+            ..all()
+        };
+        let report = run(&letters, &narrowed);
+        assert_eq!((report.replayed, report.skipped), (0, 1));
         let selected = Replay {
-            selection: Selection::Matching(late.clone()),
+            filter: late.clone(),
             ..all()
         };
         assert_eq!(run(&letters, &selected).replayed, 2);
@@ -266,12 +274,12 @@ fn what_cannot_return_stays_and_is_named() {
     assert_eq!(report.failures[1].0, "2");
     assert_eq!(ids(&letters, &Filter::default()), ["1", "2"]);
     let missing = Replay {
-        selection: Selection::Ids(vec![LetterId::Number(99)]),
+        ids: Some(vec![LetterId::Number(99)]),
         ..all()
     };
     assert_eq!(run(&letters, &missing).missing, ["99"]);
     let wrong = Replay {
-        selection: Selection::Ids(vec!["a/0/1".parse().unwrap()]),
+        ids: Some(vec!["a/0/1".parse().unwrap()]),
         ..all()
     };
     let error = letters.replay(&wrong, |_| {}).unwrap_err();

@@ -12,7 +12,7 @@ use super::operation::{Need, Operation};
 use super::parameters::{Object, whole, within};
 use super::problem::{Kind, Problem};
 use crate::dead_letters::{
-    DeadLettersError, LetterDetail, LetterId, LetterSummary, Replay, ReplayReport, Selection,
+    DeadLettersError, LetterDetail, LetterId, LetterSummary, Replay, ReplayReport,
 };
 use crate::settings::Role;
 use crate::sinks::dead_letter::Filter;
@@ -165,7 +165,7 @@ about_letters! {
     #[serde(deny_unknown_fields, default)]
     struct ReplayRequest {
         #[partition(serde(deserialize_with = "whole"))]
-        /// These; whatever else is said about them is not looked at.
+        /// Only these; those that do not match the rest of the request are skipped.
         ids: Option<Vec<String>>,
         /// Those that were replayed before too.
         again: bool,
@@ -265,15 +265,13 @@ async fn replay(
     request: web::Json<Object<ReplayRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let request = request.into_inner().0;
-    let selection = match &request.ids {
-        Some(ids) => {
-            let ids: Result<Vec<LetterId>, _> = ids.iter().map(|id| id.parse()).collect();
-            Selection::Ids(ids.map_err(|error| Problem::new(Kind::NotFound, error.to_string()))?)
-        }
-        None => Selection::Matching(request.filter(request.again)?),
-    };
+    let ids = request.ids.as_ref().map(|ids| {
+        let ids: Result<Vec<LetterId>, _> = ids.iter().map(|id| id.parse()).collect();
+        ids.map_err(|error| Problem::new(Kind::NotFound, error.to_string()))
+    });
     let replay = Replay {
-        selection,
+        ids: ids.transpose()?,
+        filter: request.filter(request.again)?,
         again: request.again,
         dry_run: request.dry_run,
     };
