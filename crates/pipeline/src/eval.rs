@@ -161,10 +161,7 @@ impl Cx<'_> {
         ] = &*index.indexes
             && let Some(Value::Map(map)) = self.variable(&index.base)
         {
-            return map.with(|entries| match entries.get(key) {
-                Some(value) => Ok(value.clone()),
-                None => Ok(Value::Nil),
-            });
+            return Ok(map.get(key).unwrap_or_default());
         }
         let mut current = self.index_base(&index.base, index.base_span)?;
         for node in &index.indexes {
@@ -349,7 +346,10 @@ impl Cx<'_> {
                 self.charge(64 + list.len() * size_of::<Value>(), site.name_span)?;
             }
             Value::Map(map) => {
-                self.charge(64 + map.len() * 2 * size_of::<Value>(), site.name_span)?;
+                self.charge(
+                    64 + map.size_hint() * 2 * size_of::<Value>(),
+                    site.name_span,
+                )?;
             }
             _ => {}
         }

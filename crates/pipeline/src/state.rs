@@ -30,7 +30,7 @@ pub struct RunState {
     pub(crate) locals_used: bool,
     pub(crate) after: Vec<AfterRun>,
     /// The JSON text parsed last, for functions that pick several members of one text.
-    pub(crate) document: crate::json::Document,
+    pub(crate) document: crate::json::Reader,
     /// How many raw byte strings were stored into points during this run.
     pub(crate) raw_bytes: bool,
 }

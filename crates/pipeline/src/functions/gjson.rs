@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::ir::Prepared;
-use crate::json::Document;
+use crate::json::Reader;
 use crate::state::key_text;
 use crate::value::{Types, Value};
 
@@ -65,7 +65,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         let found = crate::gjson::get(&text, &path)?;
         Some(match found.bytes().next()? {
             b'{' | b'[' => Value::str(&found),
-            _ => Document::default().parse(&found)?.value(),
+            _ => Reader::default().parse(&found)?.value(),
         })
     });
     match value {

@@ -2,7 +2,8 @@
 
 use kafkamq_point::Text;
 
-use super::{Kind, MAX_DEPTH, Node};
+use super::number::float;
+use super::{Kind, MAX_DEPTH, Node, tag};
 
 /// What the scanner thinks of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,13 +17,20 @@ pub(super) enum Verdict {
     Good,
 }
 
-/// Fills `nodes` with the elements of a text.
-pub(super) fn scan(text: &str, nodes: &mut Vec<Node>, open: &mut Vec<u32>) -> Verdict {
-    if text.len() > u32::MAX as usize / 2 {
+/// What has to stand behind a text to be scanned, so that a whole word can be read at each of its bytes.
+pub(super) const PADDING: &str = "\0\0\0\0\0\0\0\0";
+
+/// Fills `nodes` with the elements of a text that ends in [`PADDING`].
+pub(super) fn scan(padded: &str, nodes: &mut Vec<Node>, open: &mut Vec<u32>) -> Verdict {
+    let Some(end) = padded.len().checked_sub(PADDING.len()) else {
+        return Verdict::Bad;
+    };
+    if end > u32::MAX as usize / 2 {
         return Verdict::Bad;
     }
     let mut scanner = Scanner {
-        bytes: text.as_bytes(),
+        bytes: padded.as_bytes(),
+        end,
         at: 0,
         nodes,
         open,
@@ -51,7 +59,10 @@ pub(super) fn has_raw_controls(text: &str) -> bool {
 }
 
 struct Scanner<'s> {
+    /// The text and its padding.
     bytes: &'s [u8],
+    /// Where the padding begins.
+    end: usize,
     at: usize,
     nodes: &'s mut Vec<Node>,
     /// Nodes of the arrays and objects that are not closed yet.
@@ -60,53 +71,77 @@ struct Scanner<'s> {
 }
 
 impl Scanner<'_> {
+    /// The next byte, zero at the end.
     #[inline]
     fn peek(&self) -> u8 {
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
+    /// The next byte that is no white space.
     #[inline]
-    fn blanks(&mut self) {
-        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
-            self.at += 1;
+    fn peek_token(&mut self) -> u8 {
+        loop {
+            match self.peek() {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                byte => return byte,
+            }
         }
     }
 
     fn document(&mut self) -> Option<()> {
-        self.blanks();
+        let mut in_object = false;
+        let mut byte = self.peek_token();
         loop {
-            // A value is expected here; inside an object its key comes first.
-            self.value()?;
+            // A value is expected here, and `byte` is its first.
+            match byte {
+                b'"' => {
+                    let (kind, start, end) = self.string()?;
+                    self.push(kind, start, end);
+                }
+                b'-' | b'0'..=b'9' => self.number()?,
+                b'{' | b'[' => {
+                    in_object = byte == b'{';
+                    byte = self.open(in_object)?;
+                    match byte {
+                        b'}' if in_object => {}
+                        b']' if !in_object => {}
+                        _ => {
+                            if in_object {
+                                byte = self.key()?;
+                            }
+                            continue;
+                        }
+                    }
+                }
+                b't' => self.word(b"true", Kind::True)?,
+                b'f' => self.word(b"false", Kind::False)?,
+                b'n' => self.word(b"null", Kind::Null)?,
+                _ => return None,
+            }
             // After a value: close what ends here, then a comma leads to the next value.
             loop {
-                self.blanks();
-                let Some(&container) = self.open.last() else {
-                    return (self.at == self.bytes.len()).then_some(());
-                };
-                let is_object = self.kind(container) == Kind::Object;
-                match self.peek() {
+                if self.open.is_empty() {
+                    self.peek_token();
+                    return (self.at == self.end).then_some(());
+                }
+                match self.peek_token() {
                     b',' => {
                         self.at += 1;
-                        self.blanks();
-                        if is_object {
-                            self.key()?;
+                        byte = self.peek_token();
+                        if in_object {
+                            byte = self.key()?;
                         }
                         break;
                     }
-                    b'}' if is_object => self.close(container),
-                    b']' if !is_object => self.close(container),
+                    b'}' if in_object => in_object = self.close(),
+                    b']' if !in_object => in_object = self.close(),
                     _ => return None,
                 }
             }
         }
     }
 
-    fn kind(&self, at: u32) -> Kind {
-        self.nodes
-            .get(at as usize)
-            .map_or(Kind::Null, |node| node.kind)
-    }
-
+    #[inline]
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
         let next = self.nodes.len() as u32 + 1;
         self.nodes.push(Node {
@@ -117,68 +152,51 @@ impl Scanner<'_> {
         });
     }
 
-    fn close(&mut self, container: u32) {
+    /// Goes into an object or array; gives the next token.
+    fn open(&mut self, object: bool) -> Option<u8> {
+        if self.open.len() >= MAX_DEPTH {
+            return None;
+        }
+        self.open.push(self.nodes.len() as u32);
+        let kind = if object { Kind::Object } else { Kind::Array };
+        self.push(kind, self.at, self.at);
         self.at += 1;
-        self.open.pop();
+        Some(self.peek_token())
+    }
+
+    /// Leaves the innermost object or array; tells whether the one around it is an object.
+    fn close(&mut self) -> bool {
+        self.at += 1;
         let next = self.nodes.len() as u32;
         let end = self.at as u32;
-        if let Some(node) = self.nodes.get_mut(container as usize) {
+        if let Some(container) = self.open.pop()
+            && let Some(node) = self.nodes.get_mut(container as usize)
+        {
             node.next = next;
             node.end = end;
         }
+        let around = self.open.last().and_then(|&at| self.nodes.get(at as usize));
+        around.is_some_and(|node| node.kind == Kind::Object)
     }
 
-    /// A key and its colon.
-    fn key(&mut self) -> Option<()> {
+    /// A key and its colon; gives the first byte of the value.
+    #[inline]
+    fn key(&mut self) -> Option<u8> {
         if self.peek() != b'"' {
             return None;
         }
-        self.string()?;
-        self.blanks();
-        if self.peek() != b':' {
+        let (kind, start, end) = self.string()?;
+        self.nodes.push(Node {
+            kind,
+            start: start as u32,
+            end: end as u32,
+            next: tag(self.bytes.get(start..end)?),
+        });
+        if self.peek_token() != b':' {
             return None;
         }
         self.at += 1;
-        self.blanks();
-        Some(())
-    }
-
-    /// A scalar, an empty container, or the way into a container up to its first scalar.
-    fn value(&mut self) -> Option<()> {
-        loop {
-            let start = self.at;
-            match self.peek() {
-                b'"' => return self.string(),
-                b'-' | b'0'..=b'9' => return self.number(),
-                b't' => return self.word(b"true", Kind::True),
-                b'f' => return self.word(b"false", Kind::False),
-                b'n' => return self.word(b"null", Kind::Null),
-                opening @ (b'{' | b'[') => {
-                    let kind = if opening == b'{' {
-                        Kind::Object
-                    } else {
-                        Kind::Array
-                    };
-                    if self.open.len() >= MAX_DEPTH {
-                        return None;
-                    }
-                    self.push(kind, start, start);
-                    let container = self.nodes.len() as u32 - 1;
-                    self.open.push(container);
-                    self.at += 1;
-                    self.blanks();
-                    match (kind, self.peek()) {
-                        (Kind::Object, b'}') | (Kind::Array, b']') => {
-                            self.close(container);
-                            return Some(());
-                        }
-                        (Kind::Object, _) => self.key()?,
-                        _ => {}
-                    }
-                }
-                _ => return None,
-            }
-        }
+        Some(self.peek_token())
     }
 
     fn word(&mut self, word: &[u8], kind: Kind) -> Option<()> {
@@ -191,35 +209,27 @@ impl Scanner<'_> {
         Some(())
     }
 
-    fn string(&mut self) -> Option<()> {
-        self.at += 1;
-        let start = self.at;
-        let mut kind = Kind::Plain;
-        loop {
-            // Keys and values are mostly short, where a plain loop beats a vector search.
-            let near = self.bytes.get(self.at..)?;
-            let head = near.get(..24).unwrap_or(near);
-            let mut offset = 0;
-            while let Some(&byte) = head.get(offset)
-                && byte != b'"'
-                && byte != b'\\'
-            {
-                offset += 1;
-            }
-            if offset == head.len() {
-                offset += memchr::memchr2(b'"', b'\\', near.get(offset..)?)?;
-            }
-            self.at += offset;
-            if self.peek() == b'"' {
-                self.push(kind, start, self.at);
-                self.at += 1;
-                return Some(());
-            }
-            kind = Kind::Escaped;
-            self.at += match self.bytes.get(self.at + 1)? {
+    /// A string at its opening quote: its kind and the bytes between the quotes.
+    #[inline]
+    fn string(&mut self) -> Option<(Kind, usize, usize)> {
+        let start = self.at + 1;
+        let end = self.quote_or_escape(start)?;
+        let (kind, end) = match self.bytes.get(end) {
+            Some(b'"') => (Kind::Plain, end),
+            _ => (Kind::Escaped, self.escaped(end)?),
+        };
+        self.at = end + 1;
+        Some((kind, start, end))
+    }
+
+    /// The end of a string whose first backslash is at `at`.
+    #[cold]
+    fn escaped(&self, mut at: usize) -> Option<usize> {
+        while self.bytes.get(at) == Some(&b'\\') {
+            at += match self.bytes.get(at + 1)? {
                 b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
                 b'u' => {
-                    let digits = self.bytes.get(self.at + 2..self.at + 6)?;
+                    let digits = self.bytes.get(at + 2..at + 6)?;
                     if !digits.iter().all(u8::is_ascii_hexdigit) {
                         return None;
                     }
@@ -227,9 +237,28 @@ impl Scanner<'_> {
                 }
                 _ => return None,
             };
+            at = self.quote_or_escape(at)?;
         }
+        Some(at)
     }
 
+    /// The first quote or backslash at or behind `at`.
+    #[inline]
+    fn quote_or_escape(&self, at: usize) -> Option<usize> {
+        // Keys and values are mostly short, where words beat a vector search.
+        const WORDS: usize = 4;
+        let (words, _) = self.bytes.get(at..)?.as_chunks::<8>();
+        for (at_word, word) in words.iter().take(WORDS).enumerate() {
+            let hits = quotes_and_escapes(u64::from_le_bytes(*word));
+            if hits != 0 {
+                return Some(at + at_word * 8 + hits.trailing_zeros() as usize / 8);
+            }
+        }
+        let at = at + WORDS * 8;
+        Some(at + memchr::memchr2(b'"', b'\\', self.bytes.get(at..)?)?)
+    }
+
+    #[inline]
     fn digits(&mut self) -> usize {
         let start = self.at;
         while self.peek().is_ascii_digit() {
@@ -268,28 +297,22 @@ impl Scanner<'_> {
         // Only these can overflow a float.
         if long {
             let text = std::str::from_utf8(self.bytes.get(start..self.at)?).ok()?;
-            self.overflow |= number(text).is_none();
+            self.overflow |= float(text).is_none();
         }
         self.push(Kind::Number, start, self.at);
         Some(())
     }
 }
 
-/// The float of a number's text; `None` beyond the range of floats.
-pub(super) fn number(text: &str) -> Option<f64> {
-    // Short integers need no general float parser; 15 digits are exact.
-    let (digits, negative) = match text.strip_prefix('-') {
-        Some(digits) => (digits, true),
-        None => (text, false),
-    };
-    if digits.len() <= 15 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        let whole = digits
-            .bytes()
-            .fold(0u64, |sum, byte| sum * 10 + u64::from(byte - b'0'));
-        let value = whole as f64;
-        return Some(if negative { -value } else { value });
-    }
-    text.parse().ok().filter(|value: &f64| value.is_finite())
+/// Marks the quotes and backslashes among the bytes of a word; the lowest mark is exact.
+const fn quotes_and_escapes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let quote = word ^ (ONES * b'"' as u64);
+    let escape = word ^ (ONES * b'\\' as u64);
+    let quote = quote.wrapping_sub(ONES) & !quote;
+    let escape = escape.wrapping_sub(ONES) & !escape;
+    (quote | escape) & HIGH
 }
 
 /// Decodes the escapes of a valid string; lone surrogates become U+FFFD.

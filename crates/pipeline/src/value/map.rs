@@ -1,6 +1,6 @@
 //! The shared map. Entries keep insertion order; small maps are scanned, large ones indexed.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, Ref, RefCell};
 use std::hash::BuildHasher;
 use std::rc::Rc;
 
@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 use kafkamq_point::Text;
 
 use super::Value;
+use crate::json::{Member, Object};
 
 /// Up to this many entries a scan beats hashing the key.
 const SCAN_LIMIT: usize = 16;
@@ -18,7 +19,11 @@ const SCAN_LIMIT: usize = 16;
 pub struct Map(Rc<Body>);
 
 #[derive(Debug, Default)]
-struct Body(RefCell<Entries>);
+struct Body {
+    /// The JSON object this map is, which stands for the entries until these are needed.
+    object: Option<Object>,
+    entries: OnceCell<RefCell<Entries>>,
+}
 
 /// The entries of a map, in insertion order.
 #[derive(Debug, Default)]
@@ -140,6 +145,29 @@ impl Entries {
     }
 }
 
+impl Body {
+    fn entries(&self) -> &RefCell<Entries> {
+        self.entries.get_or_init(|| {
+            let mut entries = Entries::default();
+            if let Some(object) = &self.object {
+                entries.pairs.reserve(object.size().min(32));
+                for (key, value) in object.members() {
+                    entries.insert(key, value);
+                }
+            }
+            RefCell::new(entries)
+        })
+    }
+
+    /// The member of the object, as long as that stands for the entries.
+    fn member(&self, key: &str) -> Option<Member> {
+        match (&self.object, self.entries.get()) {
+            (Some(object), None) => object.member(key),
+            _ => None,
+        }
+    }
+}
+
 impl Map {
     /// An empty map.
     #[must_use]
@@ -150,44 +178,75 @@ impl Map {
     /// An empty map with room for this many entries.
     #[must_use]
     pub fn with_capacity(entries: usize) -> Self {
-        Self(Rc::new(Body(RefCell::new(Entries {
+        let entries = Entries {
             pairs: Vec::with_capacity(entries),
             ..Entries::default()
-        }))))
+        };
+        Self(Rc::new(Body {
+            object: None,
+            entries: OnceCell::from(RefCell::new(entries)),
+        }))
+    }
+
+    /// The map that a JSON object is.
+    pub(crate) fn of(object: Object) -> Self {
+        Self(Rc::new(Body {
+            object: Some(object),
+            entries: OnceCell::new(),
+        }))
+    }
+
+    fn entries(&self) -> Ref<'_, Entries> {
+        self.0.entries().borrow()
     }
 
     /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.0.borrow().pairs.len()
+        self.entries().pairs.len()
+    }
+
+    /// About the number of entries, for what need not be exact: nothing is taken apart for it.
+    pub(crate) fn size_hint(&self) -> usize {
+        match (self.0.entries.get(), &self.0.object) {
+            (None, Some(object)) => object.size(),
+            _ => self.len(),
+        }
     }
 
     /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.0.borrow().pairs.is_empty()
+        self.entries().pairs.is_empty()
     }
 
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value> {
-        self.0.0.borrow().get(key).cloned()
+        match self.0.member(key) {
+            Some(Member::Missing) => None,
+            Some(Member::Scalar(value)) => Some(value),
+            Some(Member::Container) | None => self.entries().get(key).cloned(),
+        }
     }
 
     /// Whether the key exists.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.0.0.borrow().position(key).is_some()
+        match self.0.member(key) {
+            Some(member) => !matches!(member, Member::Missing),
+            None => self.entries().position(key).is_some(),
+        }
     }
 
     /// Sets a key; an existing one keeps its place.
     pub fn insert(&self, key: impl Into<Text>, value: Value) {
-        self.0.0.borrow_mut().insert(key.into(), value);
+        self.0.entries().borrow_mut().insert(key.into(), value);
     }
 
     /// Removes a key and returns its value.
     pub fn remove(&self, key: &str) -> Option<Value> {
-        let mut entries = self.0.0.borrow_mut();
+        let mut entries = self.0.entries().borrow_mut();
         let at = entries.position(key)?;
         let (_, value) = entries.pairs.remove(at);
         entries.rebuild();
@@ -202,7 +261,7 @@ impl Map {
 
     /// Looks at the entries in place; the map must not be changed meanwhile.
     pub fn with<R>(&self, look: impl FnOnce(&Entries) -> R) -> R {
-        look(&self.0.0.borrow())
+        look(&self.entries())
     }
 
     /// Whether both are the same map.
@@ -213,7 +272,8 @@ impl Map {
 
     /// Removes all entries.
     pub fn clear(&self) {
-        let entries = std::mem::take(&mut *self.0.0.borrow_mut());
+        let entries = self.0.entries.get_or_init(RefCell::default);
+        let entries = std::mem::take(&mut *entries.borrow_mut());
         drop(entries);
     }
 
@@ -226,7 +286,10 @@ impl Map {
     }
 
     pub(super) fn drain_into(&self, out: &mut Vec<Value>) {
-        let mut entries = self.0.0.borrow_mut();
+        let Some(entries) = self.0.entries.get() else {
+            return;
+        };
+        let mut entries = entries.borrow_mut();
         entries.index = None;
         out.extend(entries.pairs.drain(..).map(|(_, value)| value));
     }
@@ -245,7 +308,9 @@ impl FromIterator<(Text, Value)> for Map {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let entries = self.0.get_mut();
+        let Some(entries) = self.entries.get_mut().map(RefCell::get_mut) else {
+            return;
+        };
         if entries.pairs.iter().any(|(_, value)| value.is_container()) {
             let mut values = entries.pairs.drain(..).map(|(_, value)| value).collect();
             super::list::unravel(&mut values);
