@@ -29,10 +29,9 @@ pub struct Origin<'a> {
 #[must_use]
 pub fn build_point(message: &str, category: Category, origin: Origin<'_>, time_ns: i64) -> Point {
     let mut point = Point::new(origin.topic, category, time_ns);
-    let entries = point.entries_mut();
-    entries.reserve(ENTRIES);
+    point.reserve(ENTRIES);
     let mut add = |key: &'static str, value: Value, tag: bool| {
-        entries.push(kafkamq_point::Entry {
+        point.push(kafkamq_point::Entry {
             key: Text::const_new(key),
             value,
             tag,

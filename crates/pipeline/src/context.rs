@@ -160,9 +160,9 @@ impl Cx<'_> {
     /// becomes a field of the value's type (lists and maps as JSON text).
     pub fn set(&mut self, name: &str, value: Value) {
         self.weigh(&value);
-        match self.point.get_mut(name) {
-            Some(entry) => overwrite(entry, value),
-            None => self.point.entries_mut().push(Entry {
+        match self.point.value_mut(name) {
+            Some((place, tag)) => overwrite(place, tag, value),
+            None => self.point.push(Entry {
                 key: Text::from(name),
                 value: value.into_field(),
                 tag: false,
@@ -173,9 +173,9 @@ impl Cx<'_> {
     /// [`Cx::set`] with the name of a key argument.
     pub fn set_key(&mut self, key: &Key, value: Value) {
         self.weigh(&value);
-        match self.point.get_mut(&key.name) {
-            Some(entry) => overwrite(entry, value),
-            None => self.point.entries_mut().push(Entry {
+        match self.point.value_mut(&key.name) {
+            Some((place, tag)) => overwrite(place, tag, value),
+            None => self.point.push(Entry {
                 key: key.name.clone(),
                 value: value.into_field(),
                 tag: false,
@@ -324,8 +324,8 @@ impl Cx<'_> {
 }
 
 /// Replaces the value of an existing key by the write rule: a tag stays a tag.
-fn overwrite(entry: &mut Entry, value: Value) {
-    entry.value = if entry.tag {
+fn overwrite(place: &mut Field, tag: bool, value: Value) {
+    *place = if tag {
         Field::Str(tag_text(value))
     } else {
         value.into_field()

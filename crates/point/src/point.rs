@@ -18,13 +18,41 @@ pub struct Entry {
 /// A measurement with tags, fields, a time and a category.
 ///
 /// Entries keep the order in which they were added. Points are small (a handful to some dozens of
-/// keys), so look-ups are linear scans over one contiguous allocation.
-#[derive(Debug, Clone, PartialEq)]
+/// keys), so look-ups are linear scans over one contiguous allocation. Most look-ups are for keys
+/// that are not there yet, which a filter of bits answers without a scan.
+#[derive(Debug, Clone)]
 pub struct Point {
     name: Text,
     category: Category,
     time_ns: i64,
     entries: Vec<Entry>,
+    /// The bits of all keys, and perhaps more.
+    filter: u128,
+}
+
+impl PartialEq for Point {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.category == other.category
+            && self.time_ns == other.time_ns
+            && self.entries == other.entries
+    }
+}
+
+/// The bit of a key in the filter of a point.
+#[inline]
+fn bit(key: &str) -> u128 {
+    let key = key.as_bytes();
+    let ends = match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => key
+            .iter()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    let mixed = (ends ^ key.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    1 << (mixed >> (u64::BITS - u128::BITS.ilog2()))
 }
 
 impl Point {
@@ -36,6 +64,7 @@ impl Point {
             category,
             time_ns,
             entries: Vec::with_capacity(16),
+            filter: 0,
         }
     }
 
@@ -48,7 +77,9 @@ impl Point {
         mut entries: Vec<Entry>,
     ) -> Self {
         keep_last(&mut entries);
+        let bits = entries.iter().map(|entry| bit(&entry.key));
         Self {
+            filter: bits.fold(0, |filter, bit| filter | bit),
             name: name.into(),
             category,
             time_ns,
@@ -97,6 +128,7 @@ impl Point {
 
     /// The entries for bulk changes; the caller keeps keys unique.
     pub const fn entries_mut(&mut self) -> &mut Vec<Entry> {
+        self.filter = u128::MAX;
         &mut self.entries
     }
 
@@ -119,11 +151,22 @@ impl Point {
     /// The entry of a key, tag or field.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Entry> {
+        if self.filter & bit(key) == 0 {
+            return None;
+        }
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    /// The entry of a key for changes in place.
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+    /// The value of a key for changes in place, and whether the key is a tag, which holds text only.
+    pub fn value_mut(&mut self, key: &str) -> Option<(&mut Value, bool)> {
+        let entry = self.entry_mut(key)?;
+        Some((&mut entry.value, entry.tag))
+    }
+
+    fn entry_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        if self.filter & bit(key) == 0 {
+            return None;
+        }
         self.entries.iter_mut().find(|entry| entry.key == key)
     }
 
@@ -137,19 +180,48 @@ impl Point {
         self.put(key, value.into(), false);
     }
 
+    /// Gives a key another name and leaves it in its place; a key that has the name already goes.
+    /// Returns whether there was the key.
+    pub fn rename(&mut self, key: &str, name: Text) -> bool {
+        if key == name || self.get(key).is_none() {
+            return self.get(key).is_some();
+        }
+        self.remove(&name);
+        self.filter |= bit(&name);
+        if let Some(entry) = self.entry_mut(key) {
+            entry.key = name;
+        }
+        true
+    }
+
+    /// Makes room for this many further keys.
+    pub fn reserve(&mut self, keys: usize) {
+        self.entries.reserve(keys);
+    }
+
+    /// Adds a key that is known not to be there; [`Point::set_tag`] and [`Point::set_field`] look.
+    pub fn push(&mut self, entry: Entry) {
+        debug_assert!(self.get(&entry.key).is_none(), "{} is there", entry.key);
+        self.filter |= bit(&entry.key);
+        self.entries.push(entry);
+    }
+
     /// Removes a key and returns its entry; the order of the others stays.
     pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        if self.filter & bit(key) == 0 {
+            return None;
+        }
         let at = self.entries.iter().position(|entry| entry.key == key)?;
         Some(self.entries.remove(at))
     }
 
     fn put(&mut self, key: impl Into<Text> + AsRef<str>, value: Value, tag: bool) {
-        match self.get_mut(key.as_ref()) {
+        match self.entry_mut(key.as_ref()) {
             Some(entry) => {
                 entry.value = value;
                 entry.tag = tag;
             }
-            None => self.entries.push(Entry {
+            None => self.push(Entry {
                 key: key.into(),
                 value,
                 tag,
@@ -227,6 +299,50 @@ mod tests {
             assert_eq!(point.get("k0").unwrap().value, Value::Int(0));
             assert_eq!(point.get("k1").unwrap().value, Value::Int(count));
         }
+    }
+
+    #[test]
+    fn keys_are_found_whichever_way_they_came() {
+        let keys = [
+            "",
+            "a",
+            "abc",
+            "abcd",
+            "time",
+            "a_rather_long_key",
+            "\u{e9}t\u{e9}",
+        ];
+        let entry = |key: &str| Entry {
+            key: key.into(),
+            value: Value::Int(1),
+            tag: false,
+        };
+        let entries: Vec<_> = keys.into_iter().map(entry).collect();
+        let mut pushed = Point::new("m", Category::Metric, 1);
+        let mut changed = pushed.clone();
+        entries.iter().for_each(|entry| pushed.push(entry.clone()));
+        changed.entries_mut().extend(entries.clone());
+        let whole = Point::from_entries("m", Category::Metric, 1, entries);
+        for mut point in [pushed, changed, whole] {
+            for key in keys {
+                assert!(point.get(key).is_some() && point.value_mut(key).is_some());
+                assert!(point.remove(key).is_some() && point.get(key).is_none());
+            }
+            assert_eq!(point.get("other"), None);
+        }
+    }
+
+    #[test]
+    fn a_renamed_key_keeps_its_place_and_replaces_another() {
+        let mut point = Point::new("cpu", Category::Metric, 1);
+        for (at, key) in (0i64..).zip(["a", "b", "c"]) {
+            point.set_field(key, at);
+        }
+        assert!(point.rename("b", "d".into()) && point.rename("a", "c".into()));
+        assert!(point.rename("c", "c".into()) && !point.rename("a", "x".into()));
+        let fields: Vec<_> = point.fields().collect();
+        assert_eq!(fields, [("c", &Value::Int(0)), ("d", &Value::Int(1))]);
+        assert!(point.get("d").is_some() && point.get("b").is_none());
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn normalise_status(text: &str) -> Cow<'_, str> {
 
 /// Applies [`normalise_status`] to the key `status` of a point, tag or field, where it holds text.
 pub fn normalise_point_status(point: &mut Point) {
-    if let Some(Value::Str(text)) = point.get_mut("status").map(|entry| &mut entry.value) {
+    if let Some((Value::Str(text), _)) = point.value_mut("status") {
         let level = normalise_status(text);
         if level != text.as_str() {
             *text = level.into();

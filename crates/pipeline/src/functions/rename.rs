@@ -33,12 +33,6 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (Some(new), Some(old)) = (args.key(0), args.key(1)) else {
         return Ok(Value::Nil);
     };
-    if new.name() == old.name() || cx.point().get(old.name()).is_none() {
-        return Ok(Value::Nil);
-    }
-    cx.remove(new.name());
-    if let Some(entry) = cx.point_mut().get_mut(old.name()) {
-        entry.key = new.name().into();
-    }
+    cx.point_mut().rename(old.name(), new.name().into());
     Ok(Value::Nil)
 }
