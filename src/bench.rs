@@ -12,6 +12,7 @@
 pub mod allocations;
 mod case;
 mod histogram;
+mod members;
 mod part;
 mod plot;
 mod process;
@@ -27,6 +28,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use case::{CASES, Case};
+use part::BareFigures;
 pub use part::{PartArguments, run as run_part};
 use process::Part;
 pub use receiver::Latency;
@@ -60,6 +62,10 @@ pub struct BenchOptions {
     /// Parser threads of the router; 0 is one for each of its cores
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
+    /// Routers that share the load as members of one group, all on the cores of the router; the
+    /// load is written while they read it, and there is no run at half load
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub members: u32,
     /// How records are packed: none, gzip, snappy, lz4, zstd
     #[arg(long, value_name = "CODEC", default_value = "none")]
     pub compression: String,
@@ -128,8 +134,11 @@ pub fn run(options: &BenchOptions, progress: &mut dyn FnMut(&str)) -> anyhow::Re
         let wanted = options.cases.is_empty() || options.cases.iter().any(|name| name == case.name);
         if wanted {
             progress(case.about);
-            let row = measure(&mut stage, options, &case)
-                .with_context(|| format!("case {}", case.name))?;
+            let row = match options.members {
+                0 | 1 => measure(&mut stage, options, &case),
+                members => measure_group(&mut stage, options, &case, members as usize),
+            };
+            let row = row.with_context(|| format!("case {}", case.name))?;
             report.rows.push(row);
         }
     }
@@ -167,14 +176,7 @@ fn measure(stage: &mut Stage, options: &BenchOptions, case: &Case) -> anyhow::Re
 
     let (mut bare, mut best, mut other) = (None, None, None);
     for _ in 0..options.repeat.max(1) {
-        let figures = stage.bare(&load)?;
-        bare = Some(bare.map_or(figures, |known: part::BareFigures| {
-            if known.cpu <= figures.cpu {
-                known
-            } else {
-                figures
-            }
-        }));
+        bare = Some(cheaper(bare, stage.bare(&load)?));
         let binary = stage.binary.clone();
         best = Some(better(best, stage.speed(&binary, case, &load, false)?));
         if let Some(binary) = &options.against {
@@ -210,6 +212,52 @@ fn measure(stage: &mut Stage, options: &BenchOptions, case: &Case) -> anyhow::Re
         counted.allocations,
         delay,
     ))
+}
+
+fn measure_group(
+    stage: &mut Stage,
+    options: &BenchOptions,
+    case: &Case,
+    members: usize,
+) -> anyhow::Result<Row> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let topics = Topics::at(&stage.bootstrap)?;
+    let (mut bare, mut best, mut other) = (None, None, None);
+    let process = std::process::id();
+    let load = |run: u32| {
+        let prefix = format!("kafkamq-bench-{process}-{}-{run}", case.name);
+        Load::new(case, &prefix, options.records)
+    };
+    let binaries = [Some(stage.binary.clone()), options.against.clone()];
+    for run in 0..options.repeat.max(1) * 2 {
+        let which = (run % 2) as usize;
+        let Some(binary) = &binaries[which] else {
+            continue;
+        };
+        let load = load(run);
+        let names = load.topics();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        runtime.block_on(topics.create(&names, stage.partitions))?;
+        let kept = if which == 0 { &mut best } else { &mut other };
+        *kept = Some(better(*kept, stage.group(binary, case, &load, members)?));
+        bare = Some(cheaper(bare, stage.bare(&load)?));
+        runtime.block_on(topics.delete(&names))?;
+    }
+    Ok(Row::new(
+        case,
+        &load(0),
+        best.unwrap_or_default(),
+        other,
+        bare.unwrap_or_default(),
+        0,
+        None,
+    ))
+}
+
+fn cheaper(known: Option<BareFigures>, new: BareFigures) -> BareFigures {
+    known.filter(|known| known.cpu <= new.cpu).unwrap_or(new)
 }
 
 fn better(known: Option<Speed>, new: Speed) -> Speed {

@@ -53,3 +53,21 @@ fn every_case_delivers_everything_and_has_figures() -> Result<()> {
     ensure!(picture.starts_with("<svg") && picture.contains("nginx"));
     Ok(())
 }
+
+#[test]
+fn members_of_one_group_share_the_records() -> Result<()> {
+    let output = Command::new(binary("kafkamq")?)
+        .args(["bench", "--case", "json", "--case", "settle"])
+        .args(["--members", "2", "--records", "20000"])
+        .output()?;
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    ensure!(output.status.success(), "{out}\n{err}");
+    ensure!(
+        out.contains("members: 2") && out.contains("settle"),
+        "{out}"
+    );
+    Ok(())
+}

@@ -137,13 +137,31 @@ pub(super) struct Counters {
     pub(super) joined: bool,
 }
 
-/// Reads the metrics of the service at `address`, `host:port`; `None` while it does not answer.
-pub(super) fn counters(address: &str) -> Option<Counters> {
+/// Partitions that the service at `address` reads; `None` while it does not answer or join.
+pub(super) fn assigned(address: &str) -> Option<usize> {
+    let status = get(address, "/v1/status")?;
+    let body = status.split_once("\r\n\r\n")?.1;
+    let status: serde_json::Value = serde_json::from_str(body).ok()?;
+    let inputs = status["inputs"].as_array()?;
+    let partitions = inputs
+        .iter()
+        .map(|input| Some(input["partitions"].as_array()?.len()));
+    let joined = inputs.iter().all(|input| input["joined"] == true);
+    joined.then(|| partitions.sum()).flatten()
+}
+
+fn get(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(HTTP_TIMEOUT)).ok()?;
-    write!(stream, "GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// Reads the metrics of the service at `address`, `host:port`; `None` while it does not answer.
+pub(super) fn counters(address: &str) -> Option<Counters> {
+    let text = get(address, "/metrics")?;
     let mut counters = Counters::default();
     for line in text.lines() {
         let Some((series, value)) = line.rsplit_once(' ') else {

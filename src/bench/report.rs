@@ -30,6 +30,10 @@ pub struct Report {
     pub partitions: i32,
     /// How records were packed.
     pub compression: String,
+    /// Routers in the group.
+    pub members: u32,
+    /// Parser threads of each; 0 is one for each of its cores.
+    pub threads: usize,
     /// Repetitions of each run, of which the best counts.
     pub repeat: u32,
     /// Case by case.
@@ -100,6 +104,8 @@ impl Report {
                 .unwrap_or_else(|| "embedded".to_owned()),
             partitions: stage.partitions,
             compression: stage.compression.clone(),
+            members: options.members,
+            threads: options.threads,
             repeat: options.repeat.max(1),
             rows: Vec::new(),
         }
@@ -182,7 +188,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "kafkamq {} on {}; router on {:?}, the rest on {:?}; brokers {}, {} partitions, compression {}",
+            "kafkamq {} on {}; router on {:?}, the rest on {:?}; brokers {}, {} partitions, compression {}, members: {}",
             self.version,
             self.machine,
             self.router_cores,
@@ -190,6 +196,7 @@ impl fmt::Display for Report {
             self.brokers,
             self.partitions,
             self.compression,
+            self.members,
         )?;
         writeln!(
             f,

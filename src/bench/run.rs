@@ -184,15 +184,15 @@ impl Stage {
         Ok(())
     }
 
-    fn router(
-        &mut self,
+    /// Starts a router in the group of this run.
+    pub(super) fn router(
+        &self,
         binary: &Path,
         case: &Case,
         load: &Load,
         hasty: bool,
         count: bool,
     ) -> anyhow::Result<Router> {
-        self.runs += 1;
         let folder = tempfile::tempdir()?;
         // Free now, and nobody else here looks for one.
         let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
@@ -238,6 +238,7 @@ impl Stage {
         count: bool,
     ) -> anyhow::Result<Speed> {
         self.receiver.tell(&format!("expect {}", load.elements()))?;
+        self.runs += 1;
         let mut router = self.router(binary, case, load, false, count)?;
         let (mut before, mut start) = (router.part.ask::<Usage>("usage")?, Instant::now());
         let records = load.records();
@@ -256,22 +257,8 @@ impl Stage {
             }
             watch.pause(seen, records)?;
         };
-        let account: Account = self.receiver.ask("account")?;
         let seen = counters(&router.listen).context("the service is gone")?;
-        anyhow::ensure!(
-            seen.odd == 0 && seen.settled == records,
-            "{} of {} records were settled, {} of them otherwise than delivered",
-            seen.settled,
-            records,
-            seen.odd
-        );
-        anyhow::ensure!(
-            account.arrived == load.arriving() && account.unknown == 0,
-            "{} of {} elements arrived, {} that nobody sent",
-            account.arrived,
-            load.arriving(),
-            account.unknown
-        );
+        let account = self.account_of(load, seen)?;
         let peak_memory = router.part.memory("VmHWM")?;
         router.part.end()?;
         Ok(Speed {
@@ -287,9 +274,31 @@ impl Stage {
         })
     }
 
+    /// What arrived, once it is sure that it is all of `load`, each record settled once.
+    pub(super) fn account_of(&mut self, load: &Load, seen: Counters) -> anyhow::Result<Account> {
+        let account: Account = self.receiver.ask("account")?;
+        let records = load.records();
+        anyhow::ensure!(
+            seen.odd == 0 && seen.settled == records,
+            "{} of {} records were settled, {} of them otherwise than delivered",
+            seen.settled,
+            records,
+            seen.odd
+        );
+        anyhow::ensure!(
+            account.arrived == load.arriving() && account.unknown == 0,
+            "{} of {} elements arrived, {} that nobody sent",
+            account.arrived,
+            load.arriving(),
+            account.unknown
+        );
+        Ok(account)
+    }
+
     /// Runs the router while records come in at `rate` a second, for `seconds`.
     pub(super) fn delay(&mut self, case: &Case, load: &Load, rate: f64) -> anyhow::Result<Delay> {
         self.receiver.tell(&format!("expect {}", load.elements()))?;
+        self.runs += 1;
         let binary = self.binary.clone();
         let router = self.router(&binary, case, load, true, false)?;
         let mut watch = Watch::new();
@@ -352,22 +361,23 @@ impl Stage {
 }
 
 /// The service in its process.
-struct Router {
-    part: Part,
-    listen: String,
+pub(super) struct Router {
+    pub(super) part: Part,
+    /// Where it is asked, `host:port`.
+    pub(super) listen: String,
     began: Instant,
     _folder: tempfile::TempDir,
 }
 
 /// Looks often at the beginning and the end of a run and seldom in between, since looking costs.
-struct Watch {
+pub(super) struct Watch {
     began: Instant,
     moved: Instant,
     settled: u64,
 }
 
 impl Watch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
             began: now,
@@ -376,7 +386,8 @@ impl Watch {
         }
     }
 
-    fn pause(&mut self, seen: Counters, records: u64) -> anyhow::Result<()> {
+    /// Waits for the next look; fails if nothing has moved for long.
+    pub(super) fn pause(&mut self, seen: Counters, records: u64) -> anyhow::Result<()> {
         let now = Instant::now();
         if seen.settled > self.settled {
             (self.settled, self.moved) = (seen.settled, now);
