@@ -12,6 +12,7 @@ mod functions;
 mod pipeline;
 mod recording;
 mod remote;
+mod replay;
 mod time;
 mod watch;
 
@@ -65,6 +66,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// List dead letters, show them, send them back to where they came from
     Dlq(dlq::DlqArgs),
+    /// Deliver a time range of a topic once more, outside its group, and say what became of it
+    Replay(replay::ReplayArgs),
     /// Send what the recorder wrote to an output
     Recording(recording::RecordingArgs),
     /// Watch a running service: lag, rates, destinations
@@ -206,6 +209,7 @@ fn execute(
         Command::Pipeline(arguments) => finish(pipeline::pipeline(&arguments, terminal)),
         Command::Explain(arguments) => finish(explain::explain(&arguments, terminal)),
         Command::Dlq(arguments) => finish(dlq::dlq(&arguments, terminal)),
+        Command::Replay(arguments) => finish(replay::replay(&arguments, terminal)),
         Command::Recording(arguments) => finish(recording::recording(&arguments, terminal)),
         Command::Top(arguments) => finish(watch::top(&arguments, terminal)),
         Command::Tap(arguments) => finish(watch::tap(&arguments, terminal)),

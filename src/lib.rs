@@ -15,6 +15,7 @@
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
 //! * [`mod@explain`]: the life of one record, told and not lived.
+//! * [`mod@replay`]: a time range of a topic delivered once more, outside its group.
 //! * [`recorder`]: copies of outgoing points in files.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
@@ -38,6 +39,7 @@ pub mod parse;
 pub mod reconfiguration;
 pub mod record;
 pub mod recorder;
+pub mod replay;
 pub mod routes;
 pub mod routing;
 pub mod run_time;

@@ -32,7 +32,7 @@ use super::status::{LastError, ServiceStatus};
 use super::topic::{Credits, TopicActor, TopicOptions};
 use crate::controls::Controls;
 use crate::kafka::{
-    ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics,
+    ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics, Stretch,
 };
 use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
 use crate::record::TopicPartition;
@@ -257,6 +257,26 @@ impl Router {
     /// # Errors
     /// When something in the settings cannot be used. Brokers and destinations need not be there.
     pub fn start(settings: Arc<Settings>, metrics: Metrics) -> Result<Self, StartError> {
+        Self::start_reading(settings, metrics, None)
+    }
+
+    /// The same with inputs that join no group and commit nothing: each reads `stretches`, once.
+    ///
+    /// # Errors
+    /// As for [`Router::start`].
+    pub fn start_outside(
+        settings: Arc<Settings>,
+        metrics: Metrics,
+        stretches: &Arc<[Arc<Stretch>]>,
+    ) -> Result<Self, StartError> {
+        Self::start_reading(settings, metrics, Some(stretches))
+    }
+
+    fn start_reading(
+        settings: Arc<Settings>,
+        metrics: Metrics,
+        stretches: Option<&Arc<[Arc<Stretch>]>>,
+    ) -> Result<Self, StartError> {
         let recorder = Recorder::start(&settings.recorder, &metrics.recorder_points)
             .map_err(StartError::Recorder)?;
         let routes = Arc::new(RouteTable::compile(&settings, 1)?);
@@ -288,7 +308,7 @@ impl Router {
             recorder,
             &address,
         );
-        if let Err(error) = actor.start_inputs(&address) {
+        if let Err(error) = actor.start_inputs(&address, stretches) {
             actor.stop_inputs();
             return Err(error);
         }

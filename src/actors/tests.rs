@@ -9,6 +9,7 @@ mod contract;
 mod converting;
 mod explained;
 mod reloading;
+mod replayed;
 mod routes;
 
 use std::collections::BTreeSet;

@@ -74,6 +74,7 @@ fn help_explains_every_command() {
         "pipeline",
         "explain",
         "dlq",
+        "replay",
         "recording",
         "functions",
         "completions",
@@ -319,3 +320,4 @@ mod connect;
 mod dlq;
 mod explain;
 mod recording;
+mod replay;

@@ -4,11 +4,15 @@ use std::time::SystemTime;
 
 use crate::settings::parse_time;
 
-/// Reads a moment: RFC 3339, or how long ago it was, as `2h` or `1day 6h`. In milliseconds since 1970.
+/// Reads a moment: RFC 3339, milliseconds since 1970, or how long ago it was, as `2h`, `-2h` or
+/// `1day 6h`. In milliseconds since 1970.
 pub(super) fn moment(text: &str) -> Result<i64, String> {
+    if let Ok(millis) = text.parse::<u64>() {
+        return i64::try_from(millis).map_err(|_| format!("`{text}` is no time"));
+    }
     let time = match parse_time(text) {
         Some(time) => Some(time),
-        None => humantime::parse_duration(text)
+        None => humantime::parse_duration(text.strip_prefix('-').unwrap_or(text))
             .ok()
             .and_then(|ago| SystemTime::now().checked_sub(ago)),
     };
@@ -19,4 +23,28 @@ pub(super) fn moment(text: &str) -> Result<i64, String> {
         .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
         .ok_or_else(wrong)?;
     i64::try_from(since.as_millis()).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_date_a_number_or_a_span() {
+        assert_eq!(moment("1970-01-01T00:00:01Z"), Ok(1000));
+        assert_eq!(moment("1700000000000"), Ok(1_700_000_000_000));
+        let near = |text: &str, ago: i64| {
+            let now = i64::try_from(
+                SystemTime::now()
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap()
+                    .as_millis(),
+            );
+            (now.unwrap() - ago - moment(text).unwrap()).abs() < 60_000
+        };
+        assert!(near("2h", 7_200_000) && near("-2h", 7_200_000));
+        for wrong in ["", "-", "soon", "--2h", "99999999999999999999"] {
+            assert!(moment(wrong).is_err(), "{wrong}");
+        }
+    }
 }

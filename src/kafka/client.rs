@@ -80,6 +80,20 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
     config
 }
 
+/// The configuration of a consumer that reads what `input` reads, and is no member of its group: it
+/// commits nothing, and hears where a partition ends.
+#[must_use]
+pub fn outside_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {
+    let mut config = consumer_config(input, limits);
+    config
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        // Records that were removed meanwhile are counted as skipped.
+        .set("auto.offset.reset", "earliest")
+        .remove("group.instance.id");
+    config
+}
+
 fn reset_policy(input: &InputSettings) -> &'static str {
     use crate::settings::{Offset, OutOfRange};
     match input.out_of_range {

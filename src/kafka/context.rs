@@ -19,6 +19,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::partition::{PartitionReader, store};
+use super::stretch::Stretch;
 use super::{AssignmentListener, Generation, KafkaError, Statistics};
 use crate::offsets::NextOffset;
 use crate::record::TopicPartition;
@@ -76,6 +77,8 @@ pub(super) struct PollContext {
     pub(super) out_of_range: Option<InitialOffset>,
     pub(super) rebuild: AtomicBool,
     pub(super) drain_timeout: Duration,
+    /// What is read outside the group; `None` is a member of it.
+    pub(super) stretches: Option<Arc<[Arc<Stretch>]>>,
 }
 
 impl fmt::Debug for PollContext {
@@ -119,6 +122,35 @@ impl PollContext {
         self.listener.assigned(generation, readers);
     }
 
+    /// Assigns what is read outside the group; a member's partitions come by the group.
+    pub(super) fn assign_stretches(&self, consumer: &BaseConsumer<Self>) {
+        let Some(stretches) = &self.stretches else {
+            return;
+        };
+        let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);
+        let mut partitions = TopicPartitionList::new();
+        let mut readers = Vec::with_capacity(stretches.len());
+        let owner = self.consumer.get().and_then(Weak::upgrade);
+        for stretch in stretches.iter().filter(|stretch| !stretch.is_done()) {
+            let (source, start) = (stretch.source().clone(), stretch.begin());
+            self.ask(&mut partitions, &source, Offset::Offset(start.0));
+            let reader = owner
+                .as_ref()
+                .map(|owner| PartitionReader::split(owner, source, Some(start)));
+            match reader {
+                Some(Ok(reader)) => readers.push(reader.within(Arc::clone(stretch))),
+                Some(Err(error)) => self.listener.error(&error),
+                None => {}
+            }
+        }
+        if let Err(error) = consumer.assign(&partitions) {
+            self.listener.error(&KafkaError::from_client(error));
+            return;
+        }
+        self.listener.joined(true);
+        self.listener.assigned(generation, readers);
+    }
+
     /// Gives all partitions up without leaving the group: what is in flight is drained and
     /// committed, and the group keeps this member's place until its session ends.
     pub(super) fn release(&self, consumer: &BaseConsumer<Self>) {
@@ -136,6 +168,9 @@ impl PollContext {
         let lost = consumer.assignment_lost();
         self.listener
             .revoked(going, lost, Instant::now() + self.drain_timeout);
+        if self.stretches.is_some() {
+            return;
+        }
         match consumer.commit_consumer_state(CommitMode::Sync) {
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
             Err(error) => self.listener.error(&KafkaError::from_client(error)),

@@ -8,6 +8,7 @@
 //! * `partition` reads batches from one assigned partition.
 //! * `producer` writes records and says when brokers have them.
 //! * `reader` reads a stretch of a topic once, outside any group.
+//! * `stretch` bounds what a consumer outside its group reads and delivers.
 //! * `bare` is the loop that the benchmark compares with, `topics` makes the topics for it.
 //! * [`dial`] finds out which layer keeps a cluster from being used.
 //!
@@ -22,6 +23,7 @@ mod poll_loop;
 mod producer;
 mod reader;
 mod statistics;
+mod stretch;
 mod topics;
 
 use std::time::Instant;
@@ -34,6 +36,7 @@ pub use producer::{Outbound, Producer};
 use rdkafka::error::RDKafkaErrorCode;
 pub use reader::{Records, StoredRecord, TopicReader};
 pub use statistics::{PartitionStatistics, Statistics};
+pub use stretch::Stretch;
 pub use topics::Topics;
 
 use crate::offsets::NextOffset;

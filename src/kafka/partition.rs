@@ -27,6 +27,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaError;
 use super::context::PollContext;
+use super::stretch::Stretch;
 use crate::offsets::NextOffset;
 use crate::record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 
@@ -50,6 +51,8 @@ pub struct PartitionReader {
     messages: Vec<*mut native::rd_kafka_message_t>,
     wake: Option<*mut Wake>,
     start: Option<NextOffset>,
+    /// What is read outside the group, if that is so.
+    stretch: Option<Arc<Stretch>>,
     consumer: Arc<BaseConsumer<PollContext>>,
 }
 
@@ -86,8 +89,15 @@ impl PartitionReader {
             messages: Vec::new(),
             wake: None,
             start,
+            stretch: None,
             consumer: Arc::clone(consumer),
         })
+    }
+
+    /// Reads no more than `stretch`, outside the group.
+    pub(super) fn within(mut self, stretch: Arc<Stretch>) -> Self {
+        self.stretch = Some(stretch);
+        self
     }
 
     /// The partition being read.
@@ -120,6 +130,12 @@ impl PartitionReader {
 
     /// Takes up to `max_records` records that are there already; never waits.
     pub fn read(&mut self, max_records: usize) -> ReadResult {
+        if self.stretch.as_ref().is_some_and(|own| own.is_reached()) {
+            return ReadResult {
+                batch: RecordBatchBuilder::with_capacity(self.source.clone(), 0, 0).build(),
+                errors: Vec::new(),
+            };
+        }
         self.messages.resize(max_records, ptr::null_mut());
         // SAFETY: the buffer has room for `max_records` message pointers.
         let taken = unsafe {
@@ -158,10 +174,12 @@ impl PartitionReader {
             }
         }
         errors.retain(|error| !self.resumed(error));
-        ReadResult {
-            batch: builder.build(),
-            errors,
+        let mut batch = builder.build();
+        if let Some(stretch) = &self.stretch {
+            batch = stretch.clip(batch);
+            errors.retain(|error| !stretch.ends_with(error));
         }
+        ReadResult { batch, errors }
     }
 
     /// Whether `error` said that the offset no longer exists and reading goes on elsewhere now.
@@ -182,6 +200,13 @@ impl PartitionReader {
     /// # Errors
     /// When the client refuses the offset for another reason than a lost assignment.
     pub fn store(&self, next: NextOffset) -> Result<(), KafkaError> {
+        if let Some(stretch) = &self.stretch {
+            // What a stretch remembers needs no broker: it is confirmed at once.
+            stretch.settle(next);
+            let confirmed = vec![(self.source.clone(), next)];
+            self.consumer.context().listener.committed(confirmed);
+            return Ok(());
+        }
         store(&self.consumer, &self.source, next)
     }
 
@@ -191,6 +216,9 @@ impl PartitionReader {
     /// # Errors
     /// When the client has no group.
     pub fn commit(&self) -> Result<(), KafkaError> {
+        if self.stretch.is_some() {
+            return Ok(());
+        }
         let client = self.consumer.client().native_ptr();
         // SAFETY: the client handle is alive, and the library counts the uses of the queue. The
         // answer goes to the queue that the poll thread serves: the plain call for a commit would

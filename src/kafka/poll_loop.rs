@@ -13,6 +13,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::context::PollContext;
+use super::stretch::Stretch;
 use super::{AssignmentListener, InitialOffset, KafkaError};
 use crate::settings::TopicSelection;
 
@@ -45,6 +46,8 @@ pub struct PollOptions {
     pub is_static: bool,
     /// How long a revocation waits for records in flight.
     pub drain_timeout: Duration,
+    /// What is read instead, outside the group, which is then neither joined nor told anything.
+    pub stretches: Option<Arc<[Arc<Stretch>]>>,
 }
 
 impl std::fmt::Debug for PollOptions {
@@ -211,6 +214,7 @@ impl PollLoop {
             out_of_range: self.options.out_of_range,
             rebuild: AtomicBool::new(false),
             drain_timeout: self.options.drain_timeout,
+            stretches: self.options.stretches.clone(),
         };
         let consumer: BaseConsumer<PollContext> = self
             .options
@@ -261,8 +265,11 @@ impl PollLoop {
 
     fn serve(&mut self, consumer: &BaseConsumer<PollContext>) -> Exit {
         let mut subscribed = Subscribed::default();
+        consumer.context().assign_stretches(consumer);
         loop {
-            self.subscribe(consumer, &mut subscribed);
+            if self.options.stretches.is_none() {
+                self.subscribe(consumer, &mut subscribed);
+            }
             match consumer.poll(POLL_INTERVAL) {
                 None => {}
                 Some(Err(error)) => {
@@ -342,12 +349,14 @@ impl PollLoop {
     /// time gets its partitions back, and no other member notices.
     fn leave(&self, consumer: Arc<BaseConsumer<PollContext>>) {
         let deadline = Instant::now() + self.options.drain_timeout + LEAVE_GRACE;
-        if self.options.is_static {
+        // Outside a group there is nothing to leave either.
+        let stays = self.options.is_static || self.options.stretches.is_some();
+        if stays {
             consumer.context().release(&consumer);
         } else {
             consumer.unsubscribe();
         }
-        while !self.options.is_static
+        while !stays
             && Instant::now() < deadline
             && consumer
                 .assignment()

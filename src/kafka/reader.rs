@@ -125,6 +125,30 @@ impl TopicReader {
         Ok(low..high)
     }
 
+    /// The offset of the first record of `partition` that was written at this time or later, in
+    /// milliseconds since 1970; `None` if there is none yet.
+    ///
+    /// # Errors
+    /// When no broker answers in time, or there is no such partition.
+    pub fn offset_at(&self, partition: i32, millis: i64) -> Result<Option<i64>, KafkaError> {
+        let mut wanted = TopicPartitionList::new();
+        wanted
+            .add_partition_offset(&self.topic, partition, Offset::Offset(millis))
+            .map_err(KafkaError::from_client)?;
+        let found = self
+            .consumer
+            .offsets_for_times(wanted, self.timeout)
+            .map_err(KafkaError::from_client)?;
+        let Some(element) = found.find_partition(&self.topic, partition) else {
+            return Ok(None);
+        };
+        element.error().map_err(KafkaError::from_client)?;
+        Ok(match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        })
+    }
+
     /// The offset that the reader's group has committed for `partition`; `None` if it has none. The
     /// group is asked and not joined.
     ///

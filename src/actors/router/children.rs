@@ -15,8 +15,8 @@ use crate::actors::forwarder::ForwarderActor;
 use crate::actors::listener::RouterListener;
 use crate::actors::messages::{Child, ChildStopped};
 use crate::actors::parser::{ParserActor, ParserOptions};
-use crate::kafka::client::consumer_config;
-use crate::kafka::{AssignmentListener, PollOptions, PreparedConsumer};
+use crate::kafka::client::{consumer_config, outside_config};
+use crate::kafka::{AssignmentListener, PollOptions, PreparedConsumer, Stretch};
 use crate::metrics::Metrics;
 use crate::routing::{Destination, InputId};
 use crate::settings::{InputSettings, LimitSettings, Offset, OutOfRange, Sasl};
@@ -49,6 +49,7 @@ pub(super) fn prepare_input(
     limits: &LimitSettings,
     router: &Addr<RouterActor>,
     metrics: &Metrics,
+    stretches: Option<&Arc<[Arc<Stretch>]>>,
 ) -> Result<PreparedConsumer, StartError> {
     unsupported(input)?;
     let listener: Arc<dyn AssignmentListener> = Arc::new(RouterListener {
@@ -59,14 +60,19 @@ pub(super) fn prepare_input(
     let options = PollOptions {
         input: input.name.clone(),
         topics: input.selection(),
-        client: consumer_config(input, limits),
+        client: match stretches {
+            None => consumer_config(input, limits),
+            Some(_) => outside_config(input, limits),
+        },
         initial: input.offsets.into(),
         out_of_range: match input.out_of_range {
+            _ if stretches.is_some() => None,
             OutOfRange::Resume(at @ (Offset::At(_) | Offset::Ago(_))) => Some(at.into()),
             OutOfRange::Resume(_) | OutOfRange::Stop => None,
         },
         is_static: input.group_instance_id.is_some(),
         drain_timeout: input.drain_timeout,
+        stretches: stretches.cloned(),
     };
     PreparedConsumer::try_new(options, listener).map_err(|source| StartError::Kafka {
         input: input.name.clone(),
@@ -113,10 +119,15 @@ impl RouterActor {
         });
     }
 
-    pub(super) fn start_inputs(&mut self, address: &Addr<Self>) -> Result<(), StartError> {
+    pub(super) fn start_inputs(
+        &mut self,
+        address: &Addr<Self>,
+        stretches: Option<&Arc<[Arc<Stretch>]>>,
+    ) -> Result<(), StartError> {
         let settings = Arc::clone(&self.settings);
         for input in &settings.inputs {
-            let prepared = prepare_input(input, &settings.limits, address, &self.metrics)?;
+            let limits = &settings.limits;
+            let prepared = prepare_input(input, limits, address, &self.metrics, stretches)?;
             self.start_input(input.clone(), prepared)?;
         }
         Ok(())

@@ -149,7 +149,8 @@ impl Router {
             if let Some(input) = input
                 && matches!(change.action, InputAction::Start | InputAction::Recreate)
             {
-                match prepare_input(input, &settings.limits, &self.address, &self.metrics) {
+                let limits = &settings.limits;
+                match prepare_input(input, limits, &self.address, &self.metrics, None) {
                     Ok(consumer) => {
                         consumers.insert(InputId(input.name.as_str().into()), consumer);
                     }
