@@ -178,9 +178,15 @@ fn measure(stage: &mut Stage, options: &BenchOptions, case: &Case) -> anyhow::Re
     for _ in 0..options.repeat.max(1) {
         bare = Some(cheaper(bare, stage.bare(&load)?));
         let binary = stage.binary.clone();
-        best = Some(better(best, stage.speed(&binary, case, &load, false)?));
+        best = Some(better(
+            best.take(),
+            stage.speed(&binary, case, &load, false)?,
+        ));
         if let Some(binary) = &options.against {
-            other = Some(better(other, stage.speed(binary, case, &load, false)?));
+            other = Some(better(
+                other.take(),
+                stage.speed(binary, case, &load, false)?,
+            ));
         }
     }
     // On its own, since counting costs.
@@ -241,7 +247,10 @@ fn measure_group(
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         runtime.block_on(topics.create(&names, stage.partitions))?;
         let kept = if which == 0 { &mut best } else { &mut other };
-        *kept = Some(better(*kept, stage.group(binary, case, &load, members)?));
+        *kept = Some(better(
+            kept.take(),
+            stage.group(binary, case, &load, members)?,
+        ));
         bare = Some(cheaper(bare, stage.bare(&load)?));
         runtime.block_on(topics.delete(&names))?;
     }

@@ -13,6 +13,7 @@ mod shutdown;
 mod topics;
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -189,17 +190,23 @@ struct Threads {
 impl Threads {
     fn start(parsers: usize) -> Self {
         let mut owned = Vec::new();
-        let mut start = || {
+        let mut start = |name: String| {
             let arbiter = Arbiter::new();
+            arbiter.spawn_fn(move || {
+                // For `top -H` and profilers; without a name it works as well.
+                let _named = rustix::thread::set_name(&CString::new(name).unwrap_or_default());
+            });
             let handle = arbiter.handle();
             owned.push(arbiter);
             handle
         };
         Self {
-            stream: start(),
-            parse: (0..parsers.max(1)).map(|_| start()).collect(),
-            forward: start(),
-            dead_letter: start(),
+            stream: start("stream".to_owned()),
+            parse: (0..parsers.max(1))
+                .map(|number| start(format!("parse-{number}")))
+                .collect(),
+            forward: start("forward".to_owned()),
+            dead_letter: start("dead-letter".to_owned()),
             owned,
         }
     }

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::case::Case;
 use super::part::Usage;
 use super::process::{Counters, assigned, counters};
-use super::run::{Load, Speed, Stage, Watch};
+use super::run::{Load, Speed, Stage, Watch, busiest};
 
 impl Stage {
     /// Runs `members` routers of `binary` in one group over `load`, which is written once each of
@@ -41,9 +41,9 @@ impl Stage {
                 format!("the members have {shares:?} of {partitions} partitions")
             })?;
         }
-        let mut before = Usage::default();
+        let mut before = Vec::new();
         for router in &mut routers {
-            before.cpu += router.part.ask::<Usage>("usage")?.cpu;
+            before.push(router.part.ask::<Usage>("usage")?);
         }
         let start = Instant::now();
         self.fill(load, None, &AtomicBool::new(false), &AtomicU64::new(0))?;
@@ -64,9 +64,14 @@ impl Stage {
             watch.pause(seen, records)?;
         };
         let seconds = start.elapsed().as_secs_f64();
-        let (mut cpu, mut peak_memory) = (-before.cpu, 0);
-        for router in &mut routers {
-            cpu += router.part.ask::<Usage>("usage")?.cpu;
+        let (mut cpu, mut peak_memory, mut most) = (0.0, 0, (String::new(), 0.0));
+        for (router, before) in routers.iter_mut().zip(&before) {
+            let after: Usage = router.part.ask("usage")?;
+            cpu += after.cpu - before.cpu;
+            let one = busiest(before, &after);
+            if one.1 > most.1 {
+                most = one;
+            }
             peak_memory = peak_memory.max(router.part.memory("VmHWM")?);
         }
         let account = self.account_of(load, seen)?;
@@ -81,6 +86,7 @@ impl Stage {
             requests: account.requests,
             peak_memory,
             repeated: account.repeated,
+            busiest: most,
             ..Speed::default()
         })
     }

@@ -4,6 +4,7 @@
 //! of its standard input with one line, and ends when that is closed: no part outlives the
 //! benchmark.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,11 +69,14 @@ pub(super) struct Ready {
 }
 
 /// What a process has used.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Usage {
     /// Processor time of all threads, in seconds.
     pub(super) cpu: f64,
     pub(super) allocations: u64,
+    /// Processor time of each living thread by name, in seconds; threads of one name add up.
+    #[serde(default)]
+    pub(super) threads: BTreeMap<String, f64>,
 }
 
 /// What the bare loop measured.
@@ -209,7 +213,27 @@ fn usage() -> Usage {
     Usage {
         cpu: (Duration::from_secs(seconds) + Duration::from_nanos(nanos)).as_secs_f64(),
         allocations: allocations::counted(),
+        threads: threads(),
     }
+}
+
+/// Processor time of the threads of this process; a thread that ends meanwhile is left out.
+fn threads() -> BTreeMap<String, f64> {
+    let mut threads = BTreeMap::new();
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return threads;
+    };
+    for task in tasks.flatten() {
+        let read = |file: &str| std::fs::read_to_string(task.path().join(file)).ok();
+        let (Some(name), Some(times)) = (read("comm"), read("schedstat")) else {
+            continue;
+        };
+        // The first number is nanoseconds on a processor (Documentation/scheduler/sched-stats.rst).
+        let nanos = times.split(' ').next().and_then(|first| first.parse().ok());
+        let seconds = Duration::from_nanos(nanos.unwrap_or(0)).as_secs_f64();
+        *threads.entry(name.trim().to_owned()).or_default() += seconds;
+    }
+    threads
 }
 
 fn serve(

@@ -71,6 +71,10 @@ pub struct Row {
     pub goal: Option<f64>,
     /// Whether the goal is reached.
     pub reached: Option<bool>,
+    /// Name of the thread that worked most; a process cannot be faster than it.
+    pub busiest_thread: String,
+    /// Processor time of that thread per million elements, in seconds.
+    pub busiest_cpu_per_million: f64,
     /// Requests that the receiver answered.
     pub requests: u64,
     /// Elements that arrived more than once.
@@ -145,6 +149,8 @@ impl Row {
             of_bare,
             goal,
             reached,
+            busiest_thread: speed.busiest.0,
+            busiest_cpu_per_million: speed.busiest.1 / elements * MILLION,
             requests: speed.requests,
             repeated: speed.repeated,
             allocations: allocations as f64 / elements,
@@ -238,6 +244,22 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
+            "\n{:8} {:>12} {:>8} {:>12} {:>10}",
+            "case", "busiest", "CPU s/M", "a process", "repeated",
+        )?;
+        for row in &self.rows {
+            writeln!(
+                f,
+                "{:8} {:>12} {:>8.3} {:>12} {:>10}",
+                row.case,
+                row.busiest_thread,
+                row.busiest_cpu_per_million,
+                format!("{}/s", thousands(MILLION / row.busiest_cpu_per_million)),
+                row.repeated,
+            )?;
+        }
+        writeln!(
+            f,
             "\n{:8} {:>10} {:>8} {:>8} {:>8} {:>9} {:>12}",
             "case", "half load", "p50 ms", "p99 ms", "p99.9 ms", "idle MiB", "first rec ms",
         )?;
@@ -276,7 +298,8 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "\nPer core is what one core of the router carries: elements for each second of its processor time. CPU s/M is\n\
-             that time per million elements, bare the same of a loop that only reads. Everything sent has arrived."
+             that time per million elements, bare the same of a loop that only reads. Busiest is the thread that works most:\n\
+             with cores enough, a process can do what that thread can. Everything sent has arrived."
         )
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct Load {
 }
 
 /// What a run at full speed showed.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Speed {
     pub(super) records: u64,
     pub(super) bytes: u64,
@@ -63,6 +63,8 @@ pub(super) struct Speed {
     pub(super) first_record: Duration,
     /// Elements that arrived more than once.
     pub(super) repeated: u64,
+    /// Name and processor time of the thread that worked most, in seconds.
+    pub(super) busiest: (String, f64),
 }
 
 /// What a run at half load showed.
@@ -271,6 +273,7 @@ impl Stage {
             peak_memory,
             first_record: first_record.unwrap_or_default(),
             repeated: account.repeated,
+            busiest: busiest(&before, &end),
         })
     }
 
@@ -358,6 +361,17 @@ impl Stage {
         );
         Ok(figures)
     }
+}
+
+/// The thread that worked most between two looks.
+pub(super) fn busiest(before: &Usage, after: &Usage) -> (String, f64) {
+    let worked = after.threads.iter().map(|(name, time)| {
+        let earlier = before.threads.get(name).copied().unwrap_or_default();
+        (name.clone(), time - earlier)
+    });
+    worked
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap_or_default()
 }
 
 /// The service in its process.

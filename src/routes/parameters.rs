@@ -116,6 +116,10 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
+/// Whole numbers below this are what they were written as, as floating point numbers too
+/// (RFC 8259, section 6).
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Reads a whole number as JSON Schema understands it: `5.0` is one.
 pub(super) fn whole<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -125,10 +129,9 @@ where
     let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else {
         return Ok(None);
     };
-    // A number of seconds or a partition is far below where the conversion is inexact.
     let from_float = || {
         let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
-        (float.abs() < 1e15).then_some(float as i64)
+        (float.abs() < EXACT).then_some(float as i64)
     };
     let whole = number.as_i64().or_else(from_float);
     whole
@@ -153,4 +156,24 @@ pub(super) fn within<T: PartialOrd + std::fmt::Display + Copy>(
         Kind::InvalidRequest,
         format!("`{name}` must be between {least} and {most}"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_may_be_written_with_a_fraction_of_nothing() {
+        let read = |text: &str| whole::<_, i64>(&mut serde_json::Deserializer::from_str(text)).ok();
+        assert_eq!(read("5.0"), Some(Some(5)));
+        assert_eq!(
+            read("9007199254740990.0"),
+            Some(Some(9_007_199_254_740_990))
+        );
+        assert_eq!(read("-7"), Some(Some(-7)));
+        assert_eq!(read("null"), Some(None));
+        for wrong in ["5.5", "9007199254740993.0", "1e300", "\"5\""] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
 }
