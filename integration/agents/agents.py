@@ -13,11 +13,10 @@ import collections
 import http.server
 import json
 import logging
-import os
-import sys
 import threading
 import time
-import traceback
+
+from ending import run
 
 SERVICE = "shop"
 INSTANCE = "shop-1"
@@ -299,16 +298,4 @@ def main():
 
 
 if __name__ == "__main__":
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        print(end.code, file=sys.stderr)
-        code = 1
-    except Exception:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The agent's threads have nothing more to say, but would say it.
-    os._exit(code)
+    run(main)

@@ -12,11 +12,10 @@ import argparse
 import collections
 import http.server
 import json
-import os
-import sys
 import threading
 import time
-import traceback
+
+from ending import run
 
 SERVICE = "shop"
 SPANS = 10
@@ -297,15 +296,4 @@ def main():
 
 
 if __name__ == "__main__":
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        print(end.code, file=sys.stderr)
-        code = 1
-    except Exception:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    run(main)
