@@ -12,6 +12,13 @@ const PREFETCH_SHARE: u64 = 2;
 /// less than the lower one starves the reader.
 const PREFETCH_KIB: std::ops::RangeInclusive<u64> = 256..=2048;
 
+/// Room for prefetched records of one partition, in KiB, which a client keeps for its life.
+#[must_use]
+pub fn prefetch_kib(limits: &LimitSettings) -> u64 {
+    let per_partition = limits.memory_bytes / PREFETCH_SHARE / limits.partitions.max(1) as u64;
+    (per_partition / 1024).clamp(*PREFETCH_KIB.start(), *PREFETCH_KIB.end())
+}
+
 /// The configuration of a consumer for `input`.
 #[must_use]
 pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {
@@ -22,8 +29,7 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
     }
     set_cluster(&mut config, &input.cluster);
 
-    let per_partition = limits.memory_bytes / PREFETCH_SHARE / limits.partitions.max(1) as u64;
-    let prefetch_kib = (per_partition / 1024).clamp(*PREFETCH_KIB.start(), *PREFETCH_KIB.end());
+    let prefetch_kib = prefetch_kib(limits);
     let fetch_bytes = (prefetch_kib * 1024 / 8).max(64 * 1024);
     for (key, value) in [
         // Both limits hold per partition once queues are split.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::kafka::client::prefetch_kib;
 use crate::routing::RouteTable;
 use crate::settings::{Assignor, GroupProtocol, InputSettings, Settings};
 
@@ -27,7 +28,8 @@ pub struct Plan {
     pub scripts: ScriptsPlan,
     /// Keys that take effect at once without touching anything else.
     pub in_place: Vec<String>,
-    /// Keys that take effect when the process starts next.
+    /// Keys that take effect when the process starts next, or as far as they say so with the next
+    /// client of an input.
     pub at_next_start: Vec<String>,
 }
 
@@ -417,7 +419,10 @@ fn in_place(running: &Settings, wanted: &Settings) -> Vec<String> {
     let (p, q) = (&running.pipeline, &wanted.pipeline);
     let (s, t) = (&running.server, &wanted.server);
     let mut keys = different(&[
-        ("limits.memory", a.memory_bytes == b.memory_bytes),
+        (
+            "limits.memory: credits of records in flight",
+            a.memory_bytes == b.memory_bytes,
+        ),
         ("limits.batch_records", a.batch_records == b.batch_records),
         ("limits.batch_bytes", a.batch_bytes == b.batch_bytes),
         ("limits.record_bytes", a.record_bytes == b.record_bytes),
@@ -492,7 +497,12 @@ fn at_next_start(running: &Settings, wanted: &Settings) -> Vec<String> {
         if !client_keys(old, new).is_empty() {
             continue;
         }
+        // The number of partitions waits, too, so only the memory makes a difference.
+        let mut limits = wanted.limits;
+        limits.partitions = running.limits.partitions;
+        let prefetch = prefetch_kib(&running.limits) == prefetch_kib(&limits);
         let own = different(&[
+            ("limits.memory: prefetch, with the next client", prefetch),
             ("offsets", old.offsets == new.offsets),
             ("drain_timeout", old.drain_timeout == new.drain_timeout),
         ]);

@@ -111,6 +111,28 @@ fn each_kind_of_change_touches_what_it_must() {
 }
 
 #[test]
+fn memory_is_credits_now_and_prefetch_with_the_next_client() {
+    let with = |memory: &str, group: &str| {
+        let text = BASE.replacen("group_id = \"shop\"", &format!("group_id = \"{group}\""), 1);
+        format!("{text}[limits]\nmemory = \"{memory}\"\npartitions = 100\n")
+    };
+    let plan = between(&with("64MiB", "shop"), &with("128MiB", "shop"));
+    assert_eq!(
+        plan.in_place,
+        ["limits.memory: credits of records in flight"]
+    );
+    assert_eq!(
+        plan.at_next_start,
+        ["shop: limits.memory: prefetch, with the next client"]
+    );
+    // A client that is made anew takes it up, and beyond its bounds the prefetch stays what it is.
+    let plan = between(&with("64MiB", "shop"), &with("128MiB", "other"));
+    assert_eq!(plan.at_next_start, [""; 0]);
+    let plan = between(&with("1GiB", "shop"), &with("2GiB", "shop"));
+    assert_eq!((plan.in_place.len(), plan.at_next_start.len()), (1, 0));
+}
+
+#[test]
 fn what_waits_for_the_next_start_keeps_its_running_value() {
     let running = settings(BASE);
     let text = format!(
