@@ -4,6 +4,8 @@ use kafkamq_point::Category;
 
 use super::*;
 
+mod derived;
+
 /// The shape of an old agent's file: every block, every old key, comments as they come.
 const OLD_FILE: &str = include_str!("tests/kafkamq.conf");
 

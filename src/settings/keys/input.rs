@@ -110,7 +110,7 @@ const TIMING: &[Key] = &[
         "heartbeat_interval",
         Kind::Duration,
         r#""3s""#,
-        "Time between heartbeats; less than a third of `session_timeout`.",
+        "Time between heartbeats; at most a third of `session_timeout`, and a third of it by default where that is less.",
     ),
     Key::new(
         "max_poll_interval",
@@ -122,7 +122,7 @@ const TIMING: &[Key] = &[
         "drain_timeout",
         Kind::Duration,
         r#""10s""#,
-        "How long revoke and shutdown wait for records in flight; what is late is delivered again later.",
+        "How long revoke and shutdown wait for records in flight; what is late is delivered again later. Shorter than `session_timeout`, and half of it by default where that is less.",
     ),
     Key::new(
         "commit_interval",

@@ -104,7 +104,13 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
         topic_flow.insert(topic, Flow::read(&own).finish(&own, Some(&flow)));
     }
     let session_timeout = section.some_duration("session_timeout");
+    // What is not written follows a session that is shorter than usual.
+    let within = |name: &str, part: u32, written: Duration| match section.is_set(name) {
+        true => written,
+        false => written.min(session_timeout / part),
+    };
     let heartbeat_interval = section.some_duration("heartbeat_interval");
+    let heartbeat_interval = within("heartbeat_interval", 3, heartbeat_interval);
     if heartbeat_interval * 3 > session_timeout {
         section.error(
             "heartbeat_interval",
@@ -118,7 +124,7 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
             "`max_poll_interval` must not be shorter than `session_timeout`",
         );
     }
-    let drain_timeout = section.duration("drain_timeout");
+    let drain_timeout = within("drain_timeout", 2, section.duration("drain_timeout"));
     if drain_timeout >= session_timeout {
         section.error("drain_timeout", "`drain_timeout` must be shorter than `session_timeout`, or the group gives the partitions away while they drain");
     }

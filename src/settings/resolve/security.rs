@@ -286,6 +286,17 @@ pub(super) enum Pem {
     Any,
 }
 
+/// Only the Kafka client takes encrypted keys; the TLS library of the HTTP side does not.
+const ENCRYPTED_KEY: &str = "holds an encrypted key, which only connections to Kafka can use: write it \
+    without its password into a file that the service alone may read \
+    (`openssl pkey -in KEY -out PLAIN`, mode 0600)";
+
+/// Whether a PEM file holds a private key under a password, in either of the two forms there are.
+fn is_encrypted(text: &[u8]) -> bool {
+    let has = |mark: &str| memchr::memmem::find(text, mark.as_bytes()).is_some();
+    has("-----BEGIN ENCRYPTED PRIVATE KEY-----") || has("Proc-Type: 4,ENCRYPTED")
+}
+
 /// Notes an error unless the file of a key holds what it should.
 pub(super) fn check_pem(section: &Section<'_>, name: &str, path: &Path, kind: Pem) {
     let text = match std::fs::read(path) {
@@ -309,7 +320,11 @@ pub(super) fn check_pem(section: &Section<'_>, name: &str, path: &Path, kind: Pe
         }
         Pem::Key => match PrivateKeyDer::from_pem_slice(&text) {
             Ok(_) => None,
-            Err(_) => Some("holds no readable PEM private key"),
+            Err(_) if !is_encrypted(&text) => Some("holds no readable PEM private key"),
+            Err(_) if name == "tls_client_key" => {
+                Some("holds an encrypted key: `tls_client_key_password` is missing")
+            }
+            Err(_) => Some(ENCRYPTED_KEY),
         },
     };
     if let Some(problem) = problem {
