@@ -10,17 +10,18 @@ mod children;
 mod reconfigure;
 mod report;
 mod shutdown;
+mod threads;
 mod topics;
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::CString;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use self::reconfigure::Retiring;
 pub use self::reconfigure::{Prepared, Stopping};
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler};
+use self::threads::Threads;
+use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
 use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
@@ -174,40 +175,6 @@ impl Input {
                 self.limits.insert(key, (rates, Arc::clone(&limit)));
                 Some(limit)
             }
-        }
-    }
-}
-
-/// The threads that actors run on.
-struct Threads {
-    stream: ArbiterHandle,
-    parse: Vec<ArbiterHandle>,
-    forward: ArbiterHandle,
-    dead_letter: ArbiterHandle,
-    owned: Vec<Arbiter>,
-}
-
-impl Threads {
-    fn start(parsers: usize) -> Self {
-        let mut owned = Vec::new();
-        let mut start = |name: String| {
-            let arbiter = Arbiter::new();
-            arbiter.spawn_fn(move || {
-                // For `top -H` and profilers; without a name it works as well.
-                let _named = rustix::thread::set_name(&CString::new(name).unwrap_or_default());
-            });
-            let handle = arbiter.handle();
-            owned.push(arbiter);
-            handle
-        };
-        Self {
-            stream: start("stream".to_owned()),
-            parse: (0..parsers.max(1))
-                .map(|number| start(format!("parse-{number}")))
-                .collect(),
-            forward: start("forward".to_owned()),
-            dead_letter: start("dead-letter".to_owned()),
-            owned,
         }
     }
 }

@@ -110,7 +110,9 @@ impl RouterActor {
         let id = destination.id.clone();
         let (directory, metrics) = (Arc::clone(&self.directory), self.metrics.clone());
         let stopped = address.clone().recipient();
-        let arbiter = &self.threads.forward;
+        let Some(arbiter) = self.threads.next_forward() else {
+            return;
+        };
         let forwarder = ForwarderActor::start_in_arbiter(arbiter, move |_| {
             ForwarderActor::new(destination, carrier, directory, &metrics, stopped)
         });
