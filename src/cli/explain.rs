@@ -89,6 +89,8 @@ struct ServiceView {
     state: &'static str,
     /// The same in words, or why it is not known.
     says: String,
+    /// What it works with that these files do not say, so that it may treat the record differently.
+    differs: Vec<String>,
     /// Dead letters of the record, replayed ones included.
     dead_letters: Vec<Value>,
 }
@@ -197,7 +199,7 @@ fn of_input(
     let progress = Progress {
         committed,
         group,
-        service: service(&arguments.remote, input, source, *offset),
+        service: service(&arguments.remote, input, source, *offset, &way),
     };
     Ok((RecordView::of(source, &record), way, progress))
 }
@@ -238,11 +240,13 @@ fn service(
     input: &InputSettings,
     source: &TopicPartition,
     offset: i64,
+    way: &Way,
 ) -> ServiceView {
     let unknown = |url: &str, error: &anyhow::Error| ServiceView {
         url: url.to_owned(),
         state: "unknown",
         says: format!("{error:#}"),
+        differs: Vec::new(),
         dead_letters: Vec::new(),
     };
     let remote = match remote.open() {
@@ -266,8 +270,40 @@ fn service(
         url,
         state,
         says,
+        differs: differences(&status, way),
         dead_letters,
     }
+}
+
+/// What was changed in the service at run time and matters to the record.
+fn differences(status: &Value, way: &Way) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut found = Vec::new();
+    let configuration = &status["configuration"];
+    if configuration["source"] == "run_time" {
+        found.push(format!(
+            "its configuration was changed at run time: revision {} by {}",
+            configuration["revision"],
+            text(&configuration["author"])
+        ));
+    }
+    let scripts = status["run_time"]["scripts"].as_array();
+    for put in scripts.into_iter().flatten() {
+        let runs = way.points.iter().any(|point| {
+            let script = point.script.as_ref();
+            put["category"] == point.built["category"]
+                && script.is_some_and(|script| put["name"] == *script.name)
+        });
+        if runs {
+            found.push(format!(
+                "its script {} was put at run time by {}, at {}",
+                text(&put["name"]),
+                text(&put["by"]),
+                text(&put["time"])
+            ));
+        }
+    }
+    found
 }
 
 /// Where a record stands by a status page.
@@ -346,10 +382,14 @@ fn write_progress(progress: &Progress, terminal: &mut Terminal<'_>) -> io::Resul
     let ServiceView {
         url,
         says,
+        differs,
         dead_letters,
         ..
     } = &progress.service;
     writeln!(terminal.out, "service {url}\n  {says}")?;
+    for difference in differs {
+        writeln!(terminal.out, "  {difference}")?;
+    }
     for letter in dead_letters {
         let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
         let replayed = match letter["replayed"] == true {
@@ -371,6 +411,7 @@ fn write_progress(progress: &Progress, terminal: &mut Terminal<'_>) -> io::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::{Fate, PointStory, ScriptStory};
     use crate::settings::{Sources, load};
 
     #[test]
@@ -383,6 +424,47 @@ mod tests {
         for wrong in ["", "a", "a/0", "a/x/1", "a/0/x", "/0/1", "a/-1/1", "a/0/-1"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_the_service_has_and_the_files_do_not_is_named() {
+        let way = Way {
+            input: "i".to_owned(),
+            group_id: "g".to_owned(),
+            taken: Taken::Name("t".to_owned()),
+            route: "points",
+            steps: Vec::new(),
+            points: vec![PointStory {
+                built: json!({ "category": "logging" }),
+                script: Some(ScriptStory {
+                    name: "app.p".to_owned(),
+                    status: "kept",
+                    error: None,
+                }),
+                results: Vec::new(),
+            }],
+            requests: Vec::new(),
+            fate: Fate {
+                outcome: "sent",
+                reason: None,
+            },
+        };
+        let put = |category: &str, name: &str| json!({ "category": category, "name": name, "by": "night shift", "time": "18:00" });
+        let status = json!({
+            "configuration": { "source": "run_time", "revision": 7, "author": "me" },
+            "run_time": { "scripts": [
+                put("logging", "app.p"), put("metric", "app.p"), put("logging", "other.p"),
+            ]},
+        });
+        assert_eq!(
+            differences(&status, &way),
+            [
+                "its configuration was changed at run time: revision 7 by me",
+                "its script app.p was put at run time by night shift, at 18:00",
+            ]
+        );
+        let files = json!({ "configuration": { "source": "files" } });
+        assert_eq!(differences(&files, &way), [""; 0]);
     }
 
     #[test]

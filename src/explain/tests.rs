@@ -55,6 +55,16 @@ fn a_point_is_told_from_record_to_request() {
 }
 
 #[test]
+fn what_rules_correct_is_named() {
+    let key = "k".repeat(300);
+    let way = way(LOGS, &format!("add_key({key}, 1)"), "app", Some("x"));
+    let result = &way.points[0].results[0];
+    let about = |part: &str| result.corrections.iter().any(|found| found.contains(part));
+    assert!(about("300 bytes") && about("site=here"), "{result:?}");
+    assert!(result.point["fields"].get(&key).is_none(), "{result:?}");
+}
+
+#[test]
 fn a_script_error_has_its_place_and_the_setting_decides() {
     let script = "z = 0\nx = 1 / z\n";
     let kept = way(LOGS, script, "app", Some("x"));
