@@ -143,6 +143,9 @@ impl<'s> Args<'s> {
     /// # Errors
     /// As [`Args::value`], or a value that is no `bool`.
     pub fn bool(self, cx: &mut Cx<'_>, at: usize) -> Result<bool, RunError> {
+        if let Some(truth) = self.constant(at).as_bool() {
+            return Ok(truth);
+        }
         match self.value(cx, at)? {
             Value::Bool(truth) => Ok(truth),
             other => Err(self.wrong_type(at, Types::BOOL, &other)),
@@ -180,6 +183,25 @@ impl<'s> Args<'s> {
                 kind: NodeKind::Load(key),
                 ..
             }) if cx.reads_str(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The name and the key of an argument of the form `name["key"]`.
+    pub(crate) fn member(self, at: usize) -> Option<(&'s Key, &'s str)> {
+        match &self.arg(at)?.kind {
+            ArgKind::Value(Node {
+                kind: NodeKind::Index(index),
+                ..
+            }) => match &*index.indexes {
+                [
+                    Node {
+                        kind: NodeKind::Constant(Constant::Str(key)),
+                        ..
+                    },
+                ] => Some((&index.base, key)),
+                _ => None,
+            },
             _ => None,
         }
     }

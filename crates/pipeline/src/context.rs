@@ -11,7 +11,7 @@ use crate::diagnostic::Code;
 use crate::engine::Engine;
 use crate::error::RunError;
 use crate::ir::Key;
-use crate::json::Element;
+use crate::json::{Element, Member};
 use crate::script::Set;
 use crate::span::Span;
 use crate::state::{AfterRun, Created, Instance, RunState};
@@ -181,6 +181,32 @@ impl Cx<'_> {
                 tag: false,
             }),
         }
+    }
+
+    /// [`Cx::set_key`] with a member of the map `name` means, where that is a scalar of an untouched
+    /// JSON object: the field is made where it stays, without values in between, each of which would
+    /// have to be taken apart and put together again. False where it is anything else; then nothing
+    /// has happened.
+    pub(crate) fn set_member(&mut self, key: &Key, name: &Key, member: &str) -> bool {
+        let Some(Value::Map(map)) = self.variable(name) else {
+            return false;
+        };
+        let Some(Member::Scalar(element)) = map.json_member(member) else {
+            return false;
+        };
+        let field = element.field();
+        let bytes = 32 + field.as_str().map_or(0, str::len) as u64;
+        match self.point.value_mut(&key.name) {
+            Some((_, true)) => return false,
+            Some((place, false)) => *place = field,
+            None => self.point.push(Entry {
+                key: key.name.clone(),
+                value: field,
+                tag: false,
+            }),
+        }
+        self.state.memory_left = self.state.memory_left.saturating_sub(bytes);
+        true
     }
 
     /// Writes a key with text that may not be UTF-8. Until the run ends [`Cx::read_bytes`] gives

@@ -37,6 +37,11 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };
+    if let Some((name, member)) = args.member(1)
+        && cx.set_member(key, name, member)
+    {
+        return Ok(Value::Nil);
+    }
     if args.given(1) {
         let value = args.value(cx, 1)?;
         cx.set_key(key, value);

@@ -10,7 +10,7 @@ mod scan;
 
 use std::rc::Rc;
 
-use kafkamq_point::Text;
+use kafkamq_point::{Text, Value as Field};
 
 use crate::value::{List, Map, Value};
 pub(crate) use object::{Member, Object};
@@ -237,6 +237,21 @@ impl<'d> Element<'d> {
     /// Whether this is an array or an object.
     fn is_container(self) -> bool {
         matches!(self.node().kind, Kind::Array | Kind::Object)
+    }
+
+    /// A scalar as a field of a point, without a script value in between; `nil` for containers.
+    pub(crate) fn field(self) -> Field {
+        let node = self.node();
+        match node.kind {
+            Kind::Null | Kind::Array | Kind::Object => Field::Nil,
+            Kind::True => Field::Bool(true),
+            Kind::False => Field::Bool(false),
+            Kind::Number => {
+                let number = number::float(self.document.raw(node));
+                Field::Float(number.unwrap_or(f64::NAN))
+            }
+            Kind::Plain | Kind::Escaped => Field::Str(self.document.string(node)),
+        }
     }
 
     /// The script value. Objects are taken apart when a script looks at them.

@@ -33,12 +33,12 @@ struct Index {
 const MEMBERS: usize = u32::BITS as usize;
 
 /// What an object has under a name.
-#[derive(Debug)]
-pub(crate) enum Member {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Member<'o> {
     /// Nothing.
     Missing,
     /// A value of its own.
-    Scalar(Value),
+    Scalar(Element<'o>),
     /// A list or a map, which has to be the same one each time.
     Container,
 }
@@ -61,17 +61,15 @@ impl Object {
 
     /// The member of this name, the last one if there are several. `None` if there are so many members
     /// that looking for one by one is not worth it.
-    pub(crate) fn member(&self, key: &str) -> Option<Member> {
-        let index = self
-            .index
-            .get_or_init(|| Index::of(&self.document, self.at));
+    pub(crate) fn member(&self, key: &str) -> Option<Member<'_>> {
+        let index = self.index();
         let Some(at) = index.as_ref()?.find(&self.document, key) else {
             return Some(Member::Missing);
         };
         let value = self.element(at + 1);
         Some(match value.is_container() {
             true => Member::Container,
-            false => Member::Scalar(value.value()),
+            false => Member::Scalar(value),
         })
     }
 
@@ -79,6 +77,25 @@ impl Object {
     pub(crate) fn members(&self) -> impl Iterator<Item = (Text, Value)> {
         let members = self.document.members(self.at);
         members.map(|(key, value)| (self.document.string(key), self.element(value).value()))
+    }
+
+    /// The keys in the order of the text. `None` if there are many members or perhaps two of one name.
+    pub(crate) fn keys(&self) -> Option<Vec<Text>> {
+        let index = self.index().as_ref()?;
+        let count = index.used.count_ones() as usize;
+        let tags = index.tags.get(..count)?;
+        let again = |(at, tag)| tags.iter().skip(at + 1).any(|other| other == tag);
+        if tags.iter().enumerate().any(again) {
+            return None;
+        }
+        let places = index.places.iter().take(count);
+        let key = |at: &u32| self.document.string(self.document.node(*at));
+        Some(places.map(key).collect())
+    }
+
+    fn index(&self) -> &Option<Index> {
+        self.index
+            .get_or_init(|| Index::of(&self.document, self.at))
     }
 
     /// At least as many as there are members.
@@ -114,9 +131,15 @@ impl Index {
     /// The place of the last key of this name.
     fn find(&self, document: &Document, key: &str) -> Option<u32> {
         let tag = tag(key.as_bytes());
+        let (blocks, _) = self.tags.as_chunks::<8>();
         let mut hits = 0;
-        for (at, known) in self.tags.iter().enumerate() {
-            hits |= u32::from(*known == tag) << at;
+        for (at, block) in blocks.iter().enumerate() {
+            let first = 8 * at;
+            if self.used >> first == 0 {
+                break;
+            }
+            let same = |lane: usize| u32::from(block[lane] == tag) << lane;
+            hits |= (0..8).map(same).fold(0, |all, one| all | one) << first;
         }
         hits &= self.used;
         while hits != 0 {
@@ -184,6 +207,13 @@ mod tests {
             let keys = ["a", "b", "key", "a_longer_key", "a_longer_kez", "no", ""];
             keys.map(|key| (get(key), whole.contains(key)))
         };
+        let untouched = map(&mut Reader::default(), text);
+        assert_eq!(
+            untouched.keys(),
+            ["a", "b", "key", "a_longer_key", "a_longer_kez"]
+        );
+        let once = map(&mut Reader::default(), r#"{"b":1,"\u0061":{}}"#);
+        assert_eq!(once.keys(), ["b", "a"]);
         let before = look();
         assert_eq!(before[0], (Some("2".to_owned()), true));
         assert_eq!(before[1], (Some(String::new()), true));

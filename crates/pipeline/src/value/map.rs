@@ -160,7 +160,7 @@ impl Body {
     }
 
     /// The member of the object, as long as that stands for the entries.
-    fn member(&self, key: &str) -> Option<Member> {
+    fn member(&self, key: &str) -> Option<Member<'_>> {
         match (&self.object, self.entries.get()) {
             (Some(object), None) => object.member(key),
             _ => None,
@@ -225,9 +225,15 @@ impl Map {
     pub fn get(&self, key: &str) -> Option<Value> {
         match self.0.member(key) {
             Some(Member::Missing) => None,
-            Some(Member::Scalar(value)) => Some(value),
+            Some(Member::Scalar(value)) => Some(value.value()),
             Some(Member::Container) | None => self.entries().get(key).cloned(),
         }
+    }
+
+    /// The member of a JSON object that nobody has looked at as a whole or changed; `None` for every
+    /// other map.
+    pub(crate) fn json_member(&self, key: &str) -> Option<Member<'_>> {
+        self.0.member(key)
     }
 
     /// Whether the key exists.
@@ -256,7 +262,13 @@ impl Map {
     /// The keys in insertion order.
     #[must_use]
     pub fn keys(&self) -> Vec<Text> {
-        self.with(|entries| entries.iter().map(|(key, _)| key.clone()).collect())
+        let keys = match (&self.0.object, self.0.entries.get()) {
+            (Some(object), None) => object.keys(),
+            _ => None,
+        };
+        keys.unwrap_or_else(|| {
+            self.with(|entries| entries.iter().map(|(key, _)| key.clone()).collect())
+        })
     }
 
     /// Looks at the entries in place; the map must not be changed meanwhile.
