@@ -13,6 +13,7 @@ mod rules;
 mod status;
 mod value;
 mod warning;
+mod words;
 
 pub use category::{Category, UnknownCategory};
 pub use point::{Entry, Point};

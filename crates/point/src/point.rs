@@ -27,7 +27,7 @@ pub struct Point {
     time_ns: i64,
     entries: Vec<Entry>,
     /// The bits of all keys, and perhaps more.
-    filter: u128,
+    filter: u64,
 }
 
 impl PartialEq for Point {
@@ -41,7 +41,7 @@ impl PartialEq for Point {
 
 /// The bit of a key in the filter of a point.
 #[inline]
-fn bit(key: &str) -> u128 {
+fn bit(key: &str) -> u64 {
     let key = key.as_bytes();
     let ends = match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
         (Some(first), Some(last)) => {
@@ -52,7 +52,7 @@ fn bit(key: &str) -> u128 {
             .fold(0, |word, &byte| word << 8 | u64::from(byte)),
     };
     let mixed = (ends ^ key.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    1 << (mixed >> (u64::BITS - u128::BITS.ilog2()))
+    1 << (mixed >> (u64::BITS - u64::BITS.ilog2()))
 }
 
 impl Point {
@@ -128,7 +128,7 @@ impl Point {
 
     /// The entries for bulk changes; the caller keeps keys unique.
     pub const fn entries_mut(&mut self) -> &mut Vec<Entry> {
-        self.filter = u128::MAX;
+        self.filter = u64::MAX;
         &mut self.entries
     }
 
@@ -149,6 +149,7 @@ impl Point {
     }
 
     /// The entry of a key, tag or field.
+    #[inline]
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Entry> {
         if self.filter & bit(key) == 0 {
@@ -158,11 +159,13 @@ impl Point {
     }
 
     /// The value of a key for changes in place, and whether the key is a tag, which holds text only.
+    #[inline]
     pub fn value_mut(&mut self, key: &str) -> Option<(&mut Value, bool)> {
         let entry = self.entry_mut(key)?;
         Some((&mut entry.value, entry.tag))
     }
 
+    #[inline]
     fn entry_mut(&mut self, key: &str) -> Option<&mut Entry> {
         if self.filter & bit(key) == 0 {
             return None;
@@ -200,6 +203,7 @@ impl Point {
     }
 
     /// Adds a key that is known not to be there; [`Point::set_tag`] and [`Point::set_field`] look.
+    #[inline]
     pub fn push(&mut self, entry: Entry) {
         debug_assert!(self.get(&entry.key).is_none(), "{} is there", entry.key);
         self.filter |= bit(&entry.key);

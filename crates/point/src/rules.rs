@@ -9,6 +9,7 @@
 
 use crate::point::Entry;
 use crate::warning::{Warning, WarningKind, cut};
+use crate::words::{self, matching};
 use crate::{Category, Point, Text, Value};
 
 /// The measurement of points that come without one.
@@ -156,9 +157,8 @@ impl Rules {
             && key.len() <= self.max_key
             && !key.ends_with('\\')
             && !self.reserved.contains(&key)
-            && !key
-                .bytes()
-                .any(|byte| byte == b'\n' || (byte == b'.' && !self.dots_in_keys))
+            && !words::any(key.as_bytes(), |word| matching(word, b'\n'))
+            && (self.dots_in_keys || !key.contains('.'))
     }
 
     fn accepts_value(&self, entry: &Entry) -> bool {

@@ -1,5 +1,7 @@
 //! Which bytes the line protocol escapes where, and the fast ways past those that need nothing.
 
+use crate::words::{self, HIGH, ONES, matching};
+
 /// Where a name stands: it decides which bytes separate and so need a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -73,20 +75,10 @@ fn push_escaped(out: &mut Vec<u8>, name: &[u8], place: Place) -> Result<(), NotO
 /// All escaped bytes and the line feed are at most `,`, but for `=`: a comparison and an equality test
 /// stand in for six.
 fn is_plain(name: &[u8]) -> bool {
-    let (words, rest) = name.as_chunks::<8>();
-    let mut special = 0;
-    for word in words {
-        special |= specials(u64::from_le_bytes(*word));
-    }
-    for &byte in rest {
-        special |= u64::from(byte <= b',' || byte == b'=');
-    }
-    special == 0
-}
-
-const fn specials(word: u64) -> u64 {
-    let at_most_comma = word.wrapping_sub(ONES * (b',' as u64 + 1)) & !word;
-    (at_most_comma | matching(word, b'=')) & HIGH
+    !words::any(name, |word| {
+        let at_most_comma = word.wrapping_sub(ONES * (b',' as u64 + 1)) & !word;
+        at_most_comma | matching(word, b'=')
+    })
 }
 
 /// Appends the inside of a quoted text value.
@@ -101,33 +93,38 @@ pub(super) fn push_text(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Where one escape is, more follow (JSON in a text value has one every few bytes), and searching for
 /// each costs more than copying word by word. Room for the worst case is made first, so that the loop
-/// has nothing to grow.
+/// has nothing to grow. A word with marks is spread out byte by byte without a branch, and where the
+/// next word lies depends on nothing but its number, so that the processor works on several at once.
 fn push_quoted_rest(out: &mut Vec<u8>, rest: &[u8]) {
     let start = out.len();
-    out.resize(start + 2 * rest.len() + 8, 0);
+    out.resize(start + 2 * rest.len() + 16, 0);
     let room = out.get_mut(start..).unwrap_or_default();
-    let (mut from, mut to) = (0, 0);
-    while let Some(word) = rest.get(from..).and_then(<[u8]>::first_chunk::<8>)
-        && let Some(target) = room.get_mut(to..).and_then(<[u8]>::first_chunk_mut::<9>)
-    {
-        let hits = quotes(u64::from_le_bytes(*word));
-        if let Some(target) = target.first_chunk_mut::<8>() {
-            *target = *word;
-        }
-        if hits == 0 {
-            from += 8;
+    let (words, tail) = rest.as_chunks::<8>();
+    let mut to = 0;
+    for word in words {
+        // Always there: a word becomes 16 bytes at most.
+        let Some(target) = room.get_mut(to..).and_then(<[u8]>::first_chunk_mut::<16>) else {
+            break;
+        };
+        let marks = quotes(u64::from_le_bytes(*word)) >> 7;
+        if marks == 0 {
+            if let Some(target) = target.first_chunk_mut::<8>() {
+                *target = *word;
+            }
             to += 8;
             continue;
         }
-        let at = hits.trailing_zeros() as usize / 8;
-        if let (Some(pair), Some(&byte)) = (target.get_mut(at..at + 2), word.get(at)) {
-            pair.copy_from_slice(&[b'\\', byte]);
+        let mut length = 0;
+        for (at, &byte) in word.iter().enumerate() {
+            target[length & 15] = b'\\';
+            length += (marks >> (8 * at)) as usize & 1;
+            target[length & 15] = byte;
+            length += 1;
         }
-        from += at + 1;
-        to += at + 2;
+        to += length;
     }
     out.truncate(start + to);
-    for &byte in rest.get(from..).unwrap_or_default() {
+    for &byte in tail {
         if matches!(byte, b'"' | b'\\') {
             out.push(b'\\');
         }
@@ -135,18 +132,15 @@ fn push_quoted_rest(out: &mut Vec<u8>, rest: &[u8]) {
     }
 }
 
-/// Marks the quotes and backslashes of a word; the lowest mark is exact.
+/// Marks the quotes and backslashes of a word, and nothing else.
 const fn quotes(word: u64) -> u64 {
-    (matching(word, b'"') | matching(word, b'\\')) & HIGH
+    !(differing(word, b'"') & differing(word, b'\\')) & HIGH
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Sets the high bit of the lowest byte that equals `byte`; bits above it mean nothing.
-const fn matching(word: u64, byte: u8) -> u64 {
+/// Sets the high bit of the bytes other than `byte`.
+const fn differing(word: u64, byte: u8) -> u64 {
     let difference = word ^ (ONES * byte as u64);
-    difference.wrapping_sub(ONES) & !difference
+    (difference & !HIGH).wrapping_add(!HIGH) | difference
 }
 
 #[cfg(test)]
