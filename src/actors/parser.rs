@@ -215,7 +215,7 @@ impl ParserActor {
             if let Some((script, error)) = &scripted.error {
                 count_script_error(&self.metrics, script.name(), error);
             }
-            for point in scripted.points {
+            for point in scripted.point.into_iter().chain(scripted.further) {
                 let pushed = finish.push(&mut bodies, outputs, point, 0, 0);
                 if let Some(reason) = pushed.refused {
                     tracing::warn!(

@@ -320,7 +320,7 @@ impl<'a> Work<'a> {
             self.bury = true;
             self.fault = Some(error.to_string());
         } else {
-            for point in scripted.points {
+            for point in scripted.point.into_iter().chain(scripted.further) {
                 let result = self.finished(point, route);
                 story.results.push(result);
             }

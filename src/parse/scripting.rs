@@ -18,8 +18,10 @@ pub struct ScriptStep<'a> {
 /// What a script made of a point.
 #[derive(Debug, Default)]
 pub struct Scripted {
-    /// The points that go on, the original first unless it was dropped.
-    pub points: Vec<Point>,
+    /// The original, unless it was dropped.
+    pub point: Option<Point>,
+    /// The points made besides it, in order.
+    pub further: Vec<Point>,
     /// Whether the script dropped the original.
     pub dropped: bool,
     /// Why the script stopped early, with its name. The original goes on as it was left.
@@ -48,7 +50,7 @@ impl<'a> ScriptStep<'a> {
         let category = point.category();
         let Some(script) = self.snapshot.select(category, &point, routes) else {
             return Scripted {
-                points: vec![point],
+                point: Some(point),
                 ..Scripted::default()
             };
         };
@@ -67,15 +69,15 @@ impl<'a> ScriptStep<'a> {
         let error = outcome.error.map(|error| (Arc::clone(script), error));
         // A run that failed has decided nothing: its point goes on.
         let dropped = outcome.dropped && error.is_none();
-        let mut points = Vec::with_capacity(1 + outcome.created.len() + outcome.recovered.len());
-        points.extend((!dropped).then_some(point));
+        let mut further = Vec::new();
         if error.is_none() {
             let created = outcome.created.into_iter();
-            points.extend(created.filter(|new| !new.dropped).map(|new| new.point));
+            further.extend(created.filter(|new| !new.dropped).map(|new| new.point));
         }
-        points.extend(outcome.recovered);
+        further.extend(outcome.recovered);
         Scripted {
-            points,
+            point: (!dropped).then_some(point),
+            further,
             dropped,
             error,
         }

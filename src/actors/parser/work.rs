@@ -342,7 +342,7 @@ impl<'a> Work<'a> {
                 return;
             }
         }
-        for point in scripted.points {
+        for point in scripted.point.into_iter().chain(scripted.further) {
             self.point(index, point, route, lane, made);
         }
     }
