@@ -6,7 +6,9 @@ use kafkamq::bench::allocations::Counted;
 use kafkamq::cli::{self, Entries};
 use kafkamq::{app, demo, telemetry};
 
-/// Points are built on one thread and freed on another; this allocator does that best.
+/// Points are built on one thread and freed on another; this allocator does that best. The client
+/// library, which does the same with every message, uses it too: a feature of the crate gives it the
+/// names of the C library.
 #[global_allocator]
 static ALLOCATOR: Counted<tikv_jemallocator::Jemalloc> = Counted(tikv_jemallocator::Jemalloc);
 
