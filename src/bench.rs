@@ -11,6 +11,7 @@
 
 pub mod allocations;
 mod case;
+mod drain;
 mod histogram;
 mod members;
 mod part;
@@ -28,6 +29,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use case::{CASES, Case};
+use drain::DRAIN;
+pub use drain::Drain;
 use part::BareFigures;
 pub use part::{PartArguments, run as run_part};
 use process::Part;
@@ -41,7 +44,7 @@ use crate::kafka::Topics;
 #[derive(Debug, Clone, Args)]
 pub struct BenchOptions {
     /// Only these cases; repeatable. One of settle, forward, json, metric, nginx, arrays, handle,
-    /// mixed
+    /// mixed; and drain, which is run only when it is asked for: the end with 10,000 in flight
     #[arg(long = "case", value_name = "NAME", value_parser = known_case)]
     pub cases: Vec<String>,
     /// Records in each case; arrays count as their 100 elements, mixed has them in all
@@ -90,9 +93,12 @@ pub struct BenchOptions {
 }
 
 fn known_case(name: &str) -> Result<String, String> {
-    match CASES.iter().any(|case| case.name == name) {
+    match name == DRAIN || CASES.iter().any(|case| case.name == name) {
         true => Ok(name.to_owned()),
-        false => Err(format!("one of {}", CASES.map(|case| case.name).join(", "))),
+        false => Err(format!(
+            "one of {}, {DRAIN}",
+            CASES.map(|case| case.name).join(", ")
+        )),
     }
 }
 
@@ -141,6 +147,10 @@ pub fn run(options: &BenchOptions, progress: &mut dyn FnMut(&str)) -> anyhow::Re
             let row = row.with_context(|| format!("case {}", case.name))?;
             report.rows.push(row);
         }
+    }
+    if options.cases.iter().any(|name| name == DRAIN) {
+        report.drains =
+            drain::measure(&mut stage, options.repeat, progress).context("case drain")?;
     }
     drop(broker);
     Ok(report)

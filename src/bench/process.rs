@@ -84,6 +84,11 @@ impl Part {
         writeln!(commands, "{line}").context("a part ended before its time")
     }
 
+    /// Has the part end, without waiting for that.
+    pub(super) fn close(&mut self) {
+        self.commands = None;
+    }
+
     /// Ends the part and returns how long that took.
     #[expect(
         clippy::disallowed_methods,
@@ -91,7 +96,7 @@ impl Part {
     )]
     pub(super) fn end(mut self) -> anyhow::Result<Duration> {
         let began = Instant::now();
-        self.commands = None;
+        self.close();
         while began.elapsed() < END {
             if let Some(status) = self.child.try_wait()? {
                 anyhow::ensure!(status.success(), "a part ended with {status}");

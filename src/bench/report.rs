@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::BenchOptions;
 use super::case::{Case, Goal};
+use super::drain::Drain;
 use super::part::BareFigures;
 use super::receiver::Latency;
 use super::run::{Delay, Load, Speed, Stage};
@@ -38,6 +39,8 @@ pub struct Report {
     pub repeat: u32,
     /// Case by case.
     pub rows: Vec<Row>,
+    /// Ends with work in flight, of each case the slowest.
+    pub drains: Vec<Drain>,
 }
 
 /// The figures of one case.
@@ -112,6 +115,7 @@ impl Report {
             threads: options.threads,
             repeat: options.repeat.max(1),
             rows: Vec::new(),
+            drains: Vec::new(),
         }
     }
 }
@@ -204,6 +208,15 @@ impl fmt::Display for Report {
             self.compression,
             self.members,
         )?;
+        if !self.rows.is_empty() {
+            self.cases(f)?;
+        }
+        self.ends(f)
+    }
+}
+
+impl Report {
+    fn cases(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "\n{:8} {:>7} {:>9} {:>8} {:>9} {:>8} {:>6} {:>9} {:>14} {:>6} {:>8} {:>8}",
@@ -300,6 +313,34 @@ impl fmt::Display for Report {
             "\nPer core is what one core of the router carries: elements for each second of its processor time. CPU s/M is\n\
              that time per million elements, bare the same of a loop that only reads. Busiest is the thread that works most:\n\
              with cores enough, a process can do what that thread can. Everything sent has arrived."
+        )
+    }
+
+    fn ends(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.drains.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "\n{:8} {:>9} {:>9} {:>9} {:>11}",
+            "drain", "in flight", "end ms", "repeated", "read again"
+        )?;
+        for drain in &self.drains {
+            writeln!(
+                f,
+                "{:8} {:>9} {:>9.0} {:>9} {:>11}",
+                drain.case,
+                drain.records,
+                drain.seconds * 1e3,
+                drain.repeated,
+                drain.read_again
+            )?;
+        }
+        writeln!(
+            f,
+            "\nThe end is from SIGTERM, with as many records in flight, to the end of the process; destinations answer\n\
+             again from then on. Everything has arrived; read again are records that a second start read although\n\
+             they had been delivered."
         )
     }
 }

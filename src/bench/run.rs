@@ -104,7 +104,7 @@ impl Load {
     }
 
     /// Elements that reach the receiver.
-    fn arriving(&self) -> u64 {
+    pub(super) fn arriving(&self) -> u64 {
         let elements = self
             .feeds
             .iter()
