@@ -97,6 +97,43 @@ pub struct Post {
     pub idempotency_key: Option<HeaderValue>,
 }
 
+impl Post {
+    /// The request as it goes to the client: body framed and compressed, headers complete.
+    /// `user_agent` is sent unless the endpoint sets its own.
+    ///
+    /// # Errors
+    /// If the compressor fails, which means that there is no memory for it.
+    pub fn into_request(
+        self,
+        user_agent: &HeaderValue,
+    ) -> Result<Request<RequestBody>, TransportError> {
+        let Self {
+            endpoint,
+            items,
+            headers,
+            idempotency_key,
+        } = self;
+        let body = RequestBody::assemble(endpoint.framing(), &items, endpoint.compression())?;
+        let mut all: HeaderMap = endpoint.headers().clone();
+        if let Some(encoding) = body.content_encoding() {
+            all.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        if endpoint.policy().needs_body() {
+            all.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if let (Some(name), Some(key)) = (endpoint.idempotency_header(), idempotency_key) {
+            all.insert(name.clone(), key);
+        }
+        all.extend(headers);
+        all.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
+        let mut request = Request::new(body);
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = Uri::clone(endpoint.uri());
+        *request.headers_mut() = all;
+        Ok(request)
+    }
+}
+
 /// Why a destination cannot be reached, and what to do about it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{endpoint}: {error}; {}", error.layer.remedy())]
@@ -152,7 +189,7 @@ impl Transport {
     pub async fn send(&self, post: Post) -> Result<Answer, TransportError> {
         let deadline = Instant::now() + self.total_timeout;
         let needs_body = post.endpoint.policy().needs_body();
-        let request = self.request(post)?;
+        let request = post.into_request(&self.user_agent)?;
         let response = match timeout_at(deadline, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(failed(&error)),
@@ -207,34 +244,6 @@ impl Transport {
                 error,
             }),
         }
-    }
-
-    fn request(&self, post: Post) -> Result<Request<RequestBody>, TransportError> {
-        let Post {
-            endpoint,
-            items,
-            headers,
-            idempotency_key,
-        } = post;
-        let body = RequestBody::assemble(endpoint.framing(), &items, endpoint.compression())?;
-        let mut all: HeaderMap = endpoint.headers().clone();
-        if let Some(encoding) = body.content_encoding() {
-            all.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-        }
-        if endpoint.policy().needs_body() {
-            all.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        if let (Some(name), Some(key)) = (endpoint.idempotency_header(), idempotency_key) {
-            all.insert(name.clone(), key);
-        }
-        all.extend(headers);
-        all.entry(USER_AGENT)
-            .or_insert_with(|| self.user_agent.clone());
-        let mut request = Request::new(body);
-        *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = Uri::clone(endpoint.uri());
-        *request.headers_mut() = all;
-        Ok(request)
     }
 
     fn timed_out(&self, what: &str) -> TransportError {
