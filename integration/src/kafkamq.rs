@@ -1,11 +1,13 @@
 //! The `kafkamq` binary at work.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::agents::said;
 use crate::await_until::until;
 use crate::config::Config;
 use crate::guarded::{Ending, Guarded};
@@ -94,11 +96,33 @@ impl Kafkamq {
         kafkamq.started()
     }
 
+    fn program() -> Result<PathBuf> {
+        match std::env::var_os("KAFKAMQ_BINARY") {
+            Some(path) => Ok(PathBuf::from(path)),
+            None => binary("kafkamq"),
+        }
+    }
+
+    /// Runs another command of the binary, with the configuration of this service, to its end;
+    /// returns its standard output.
+    ///
+    /// # Errors
+    /// It fails; the message holds what it said.
+    pub fn command(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(Self::program()?);
+        command.args(arguments).stdin(Stdio::null());
+        for config in &self.configs {
+            command.arg("--config").arg(config);
+        }
+        let output = command.output()?;
+        if !output.status.success() {
+            bail!("kafkamq {arguments:?}: {}", said(&output));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     fn spawn(configs: &[PathBuf], log: &Path) -> Result<Guarded> {
-        let path = match std::env::var_os("KAFKAMQ_BINARY") {
-            Some(path) => PathBuf::from(path),
-            None => binary("kafkamq")?,
-        };
+        let path = Self::program()?;
         let mut arguments = vec!["run".to_owned()];
         for config in configs {
             arguments.push("--config".to_owned());
