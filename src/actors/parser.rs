@@ -67,6 +67,32 @@ struct TopicState {
     /// Counts records without a key, which may go to any lane.
     spread: u64,
     topic_json: String,
+    growth: Growth,
+}
+
+/// How much longer encoded points are than the records they come from. Scripts and escapes make them
+/// grow, and a buffer that has to grow with them is copied each time.
+#[derive(Debug, Clone, Copy)]
+struct Growth {
+    /// Sixteenths.
+    ratio: usize,
+}
+
+impl Growth {
+    const NONE: Self = Self { ratio: 16 };
+
+    /// Bytes to expect of records of this many bytes.
+    const fn expect(self, record_bytes: usize) -> usize {
+        record_bytes / 16 * self.ratio
+    }
+
+    /// What the last batch shows: `bytes` in the largest buffer, out of records of `record_bytes`.
+    fn of(bytes: usize, record_bytes: usize) -> Self {
+        let ratio = (bytes.saturating_mul(16) / record_bytes.max(1)).saturating_add(2);
+        Self {
+            ratio: ratio.clamp(16, 64),
+        }
+    }
 }
 
 impl TopicState {
@@ -79,6 +105,7 @@ impl TopicState {
             route: Arc::clone(route),
             spread: 0,
             topic_json: serde_json::Value::from(&*route.topic).to_string(),
+            growth: Growth::NONE,
         }
     }
 }
@@ -135,6 +162,7 @@ impl ParserActor {
             RouteKind::Handle(_) => batch.bytes() / 3 * 4 + batch.len() * (state.topic_json.len()),
             _ => 0,
         };
+        let bodies = Bodies::with_capacity(state.growth.expect(batch.bytes()));
         let mut work = Work {
             finish: Finish::by(&terms, now_ns, feed.as_ref()),
             route: &route,
@@ -148,7 +176,7 @@ impl ParserActor {
             consignment: &consignment,
             scripts: ScriptStep::new(terms.scripts.snapshot(), &mut self.run),
             outgoing: Vec::new(),
-            bodies: Bodies::with_capacity(batch.bytes()),
+            bodies,
             converted_bytes: 0,
             letters: Vec::new(),
             buried: Vec::new(),
@@ -161,6 +189,10 @@ impl ParserActor {
         };
         for (index, record) in (0u32..).zip(batch.iter()) {
             work.record(index, &record);
+        }
+        let largest = work.bodies.largest();
+        if largest > 0 {
+            work.state.growth = Growth::of(largest, batch.bytes());
         }
         work.dispatch();
     }
@@ -382,5 +414,19 @@ impl Handler<ParseAnswer> for ParserActor {
 
     fn handle(&mut self, answer: ParseAnswer, _: &mut Self::Context) {
         self.answer(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Growth;
+
+    #[test]
+    fn room_is_made_for_what_the_batch_before_became() {
+        assert_eq!(Growth::NONE.expect(3200), 3200);
+        let twice = Growth::of(6400, 3200).expect(3200);
+        assert!((6400..7200).contains(&twice), "{twice}");
+        assert_eq!(Growth::of(10, 3200).expect(3200), 3200);
+        assert_eq!(Growth::of(usize::MAX, 0).expect(160), 640);
     }
 }

@@ -92,6 +92,13 @@ impl<'a> Bodies<'a> {
         self.bodies.iter().map(|body| body.ends.len()).sum()
     }
 
+    /// Bytes of encoded points in the largest buffer.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        let lengths = self.bodies.iter().map(|body| body.buffer.len());
+        lengths.max().unwrap_or(0)
+    }
+
     /// Bytes of memory that the encoded points take.
     #[must_use]
     pub fn bytes(&self) -> usize {
