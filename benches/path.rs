@@ -107,14 +107,12 @@ fn endpoint(options: EndpointOptions) -> Arc<Endpoint> {
     Arc::new(endpoint.unwrap())
 }
 
-fn key_of(items: &[Item]) -> HeaderValue {
-    let range = OffsetRange {
-        topic: "logs",
-        partition: 3,
+fn ranges(items: &[Item]) -> Vec<OffsetRange> {
+    vec![OffsetRange {
+        source: TopicPartition::new("logs", 3),
         first: 0,
         last: items.len() as i64,
-    };
-    idempotency_key([range], items.iter().map(|item| &*item.body))
+    }]
 }
 
 fn requests(criterion: &mut Criterion) {
@@ -128,11 +126,16 @@ fn requests(criterion: &mut Criterion) {
     });
     let items: Arc<[Item]> = handle_items(&batch).into();
     group.bench_function("handle: idempotency key of 100 items", |bencher| {
-        bencher.iter(|| key_of(black_box(&items)));
+        let (ranges, body) = (
+            ranges(&items),
+            RequestBody::frame(&Framing::json_array(), &items),
+        );
+        bencher.iter(|| idempotency_key(&ranges, black_box(&body).pieces()));
     });
     group.bench_function("handle: body of 100 items", |bencher| {
         let framing = Framing::json_array();
-        bencher.iter(|| RequestBody::assemble(&framing, black_box(&items), Compression::None));
+        bencher
+            .iter(|| RequestBody::frame(&framing, black_box(&items)).compressed(Compression::None));
     });
 
     group.throughput(Throughput::Elements(1));
@@ -154,8 +157,7 @@ fn requests(criterion: &mut Criterion) {
             let post = Post {
                 endpoint: Arc::clone(&forward),
                 items: Arc::clone(&one),
-                headers: Vec::new(),
-                idempotency_key: Some(key_of(&one)),
+                ranges: ranges(&one),
             };
             post.into_request(&agent).unwrap()
         });
@@ -181,7 +183,8 @@ fn requests(criterion: &mut Criterion) {
     ] {
         group.bench_function(format!("output: body of 1000 points, {name}"), |bencher| {
             let framing = Framing::lines();
-            bencher.iter(|| RequestBody::assemble(&framing, black_box(&points), compression));
+            bencher
+                .iter(|| RequestBody::frame(&framing, black_box(&points)).compressed(compression));
         });
     }
 }

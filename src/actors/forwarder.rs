@@ -31,7 +31,7 @@ use crate::routing::{Destination, HandleRoute, InputId, RouteKind};
 use crate::settings::OriginParts;
 use crate::sinks::answer::{Answer, TransportError};
 use crate::sinks::concurrency::{Concurrency, Ticket};
-use crate::sinks::endpoint::{OffsetRange, idempotency_key, package_headers};
+use crate::sinks::endpoint::OffsetRange;
 use crate::sinks::health::{Failure, Gate, Health, Permit, State};
 use crate::sinks::http::Post;
 use crate::sinks::lanes::{Cancelled, LaneId, Lanes, Parcel, Request, RequestId};
@@ -130,16 +130,13 @@ impl ForwarderActor {
 
     fn send(&mut self, request: Request, permit: Permit, ctx: &mut Context<Self>) {
         let endpoint = &request.endpoint;
-        let idempotent = endpoint.idempotency_header().is_some();
-        let key = (idempotent || endpoint.is_package()).then(|| self.key(&request));
         let post = Post {
             endpoint: Arc::clone(endpoint),
             items: Arc::clone(&request.items),
-            headers: match &key {
-                Some(key) if endpoint.is_package() => package_headers(request.items.len(), key),
-                _ => Vec::new(),
+            ranges: match endpoint.is_identified() {
+                true => self.ranges(&request),
+                false => Vec::new(),
             },
-            idempotency_key: key.filter(|_| idempotent),
         };
         let carrier = self.carrier.clone();
         let parts = carrier.wants();
@@ -163,7 +160,7 @@ impl ForwarderActor {
         self.in_flight.insert(id, (handle, permit));
     }
 
-    /// The same for the same bytes of the same offsets, whoever sends them.
+    /// What the carrier wants to know of the record of each item.
     fn origins(&self, request: &Request, wanted: OriginParts) -> Vec<Origin> {
         let mut origins = Vec::with_capacity(request.items.len());
         for part in self.lanes.parts(request.id) {
@@ -175,31 +172,26 @@ impl ForwarderActor {
         origins
     }
 
-    fn key(&self, request: &Request) -> http::HeaderValue {
-        let mut ranges: Vec<(&str, i32, i64, i64)> = Vec::new();
+    /// The offsets of what a request carries, one after the other.
+    fn ranges(&self, request: &Request) -> Vec<OffsetRange> {
+        let mut ranges: Vec<OffsetRange> = Vec::new();
         for part in self.lanes.parts(request.id) {
             for item in part.items {
                 let Some((batch, record)) = part.payload.record(item.record) else {
                     continue;
                 };
-                let (topic, partition) = (&*batch.source().topic, batch.source().partition);
+                let offset = record.offset();
                 match ranges.last_mut() {
-                    Some((t, p, _, last)) if *t == topic && *p == partition => {
-                        *last = record.offset();
-                    }
-                    _ => ranges.push((topic, partition, record.offset(), record.offset())),
+                    Some(range) if range.source == *batch.source() => range.last = offset,
+                    _ => ranges.push(OffsetRange {
+                        source: batch.source().clone(),
+                        first: offset,
+                        last: offset,
+                    }),
                 }
             }
         }
-        let ranges = ranges
-            .into_iter()
-            .map(|(topic, partition, first, last)| OffsetRange {
-                topic,
-                partition,
-                first,
-                last,
-            });
-        idempotency_key(ranges, request.items.iter().map(|item| &*item.body))
+        ranges
     }
 
     fn finished(

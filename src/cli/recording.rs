@@ -15,7 +15,7 @@ use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
 use crate::actors::Carrier;
 use crate::routing::{OutputRoute, RouteTable};
 use crate::settings::{OutputSettings, Settings, load};
-use crate::sinks::endpoint::{Endpoint, idempotency_key, package_headers};
+use crate::sinks::endpoint::Endpoint;
 use crate::sinks::http::Post;
 use crate::sinks::lanes::Item;
 use crate::sinks::status::{Verdict, classify};
@@ -252,18 +252,12 @@ async fn post(
     sent: &mut Sent,
 ) -> anyhow::Result<()> {
     let items: Arc<[Item]> = items.into();
-    let key = idempotency_key([], items.iter().map(|item| &*item.body));
     let mut last = String::new();
     for _ in 0..TRIES {
-        let headers = match endpoint.is_package() {
-            true => package_headers(items.len(), &key),
-            false => Vec::new(),
-        };
         let request = Post {
             endpoint: Arc::clone(endpoint),
             items: Arc::clone(&items),
-            headers,
-            idempotency_key: Some(key.clone()),
+            ranges: Vec::new(),
         };
         let outcome = carrier.send(request, Vec::new()).await;
         match classify(endpoint.policy(), &outcome, u32::MAX - 1, items.len()) {

@@ -62,18 +62,18 @@ impl RequestView {
             plain.extend_from_slice(&item.body);
         }
         plain.extend_from_slice(&framing.suffix);
-        let packed = RequestBody::assemble(framing, items, endpoint.compression()).ok();
+        let framed = RequestBody::frame(framing, items);
+        let range = OffsetRange {
+            source: source.clone(),
+            first: record.offset(),
+            last: record.offset(),
+        };
+        let key = idempotency_key(&[range], framed.pieces());
+        let packed = framed.compressed(endpoint.compression()).ok();
         let mut headers = endpoint.shown_headers();
         if let Some(coding) = packed.as_ref().and_then(RequestBody::content_encoding) {
             headers.push((CONTENT_ENCODING.to_string(), coding.to_owned()));
         }
-        let range = OffsetRange {
-            topic: &source.topic,
-            partition: source.partition,
-            first: record.offset(),
-            last: record.offset(),
-        };
-        let key = idempotency_key([range], items.iter().map(|item| &*item.body));
         let mut own = Vec::new();
         if endpoint.is_package() {
             own = package_headers(items.len(), &key);

@@ -15,6 +15,7 @@ use twox_hash::XxHash3_128;
 use url::Url;
 
 use super::status::Policy;
+use crate::record::TopicPartition;
 
 mod mask;
 mod package;
@@ -272,6 +273,12 @@ impl Endpoint {
         self.idempotency_header.as_ref()
     }
 
+    /// Whether requests carry what an [`idempotency_key`] is needed for.
+    #[must_use]
+    pub fn is_identified(&self) -> bool {
+        self.package || self.idempotency_header.is_some()
+    }
+
     /// Whether each request carries [`package_headers`].
     #[must_use]
     pub fn is_package(&self) -> bool {
@@ -351,13 +358,11 @@ pub fn header_value(bytes: &[u8]) -> HeaderValue {
     HeaderValue::from_bytes(clean.trim_ascii()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// A stretch of one partition, for [`idempotency_key`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct OffsetRange<'a> {
-    /// Topic name.
-    pub topic: &'a str,
-    /// Partition number.
-    pub partition: i32,
+/// A range of offsets of one partition, for [`idempotency_key`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OffsetRange {
+    /// Topic and partition.
+    pub source: TopicPartition,
     /// First offset in the request.
     pub first: i64,
     /// Last offset in the request, included.
@@ -365,40 +370,34 @@ pub struct OffsetRange<'a> {
 }
 
 /// A key that is the same whenever the same bytes of the same offsets are sent again, also by
-/// another process after a restart, and different otherwise.
+/// another process after a restart, and different otherwise. `body` is the framed body in pieces,
+/// before compression; how it is cut does not count.
 ///
 /// The content counts, since one record can be cut into items that travel in several requests. The
 /// digest is XXH3, which costs next to nothing; it guards against accidents, not against forgers.
 /// A key of one range is readable: `topic/partition/first-last/digest`.
 pub fn idempotency_key<'a>(
-    ranges: impl IntoIterator<Item = OffsetRange<'a>>,
-    bodies: impl IntoIterator<Item = &'a [u8]>,
+    ranges: &[OffsetRange],
+    body: impl IntoIterator<Item = &'a [u8]>,
 ) -> HeaderValue {
     let mut digest = XxHash3_128::new();
-    let mut only = None;
-    let mut count = 0_usize;
     for range in ranges {
-        digest.write(&(range.topic.len() as u64).to_be_bytes());
-        digest.write(range.topic.as_bytes());
-        digest.write(&range.partition.to_be_bytes());
+        let topic = &range.source.topic;
+        digest.write(&(topic.len() as u64).to_be_bytes());
+        digest.write(topic.as_bytes());
+        digest.write(&range.source.partition.to_be_bytes());
         digest.write(&range.first.to_be_bytes());
         digest.write(&range.last.to_be_bytes());
-        only = Some(range);
-        count += 1;
     }
-    digest.write(&(count as u64).to_be_bytes());
-    for body in bodies {
-        digest.write(&(body.len() as u64).to_be_bytes());
-        digest.write(body);
+    digest.write(&(ranges.len() as u64).to_be_bytes());
+    for piece in body {
+        digest.write(piece);
     }
     let hex = format!("{:032x}", digest.finish_128());
-    match only {
-        Some(OffsetRange {
-            topic,
-            partition,
-            first,
-            last,
-        }) if count == 1 => {
+    match ranges {
+        [range] => {
+            let TopicPartition { topic, partition } = &range.source;
+            let (first, last) = (range.first, range.last);
             header_value(format!("{topic}/{partition}/{first}-{last}/{hex}").as_bytes())
         }
         _ => header_value(hex.as_bytes()),
@@ -576,26 +575,24 @@ mod tests {
     #[test]
     fn idempotency_keys_tell_content_and_offsets_apart() {
         let range = OffsetRange {
-            topic: "t.x",
-            partition: 3,
+            source: TopicPartition::new("t.x", 3),
             first: 10,
             last: 12,
         };
-        let key = |range, bodies: &[&'static [u8]]| {
-            idempotency_key([range], bodies.iter().copied())
-                .to_str()
-                .unwrap()
-                .to_owned()
+        let key = |range: &OffsetRange, body: &[&'static [u8]]| {
+            let key = idempotency_key(std::slice::from_ref(range), body.iter().copied());
+            key.to_str().unwrap().to_owned()
         };
-        let first = key(range, &[b"ab", b"c"]);
+        let first = key(&range, &[b"ab,", b"c"]);
         assert!(first.starts_with("t.x/3/10-12/"), "{first}");
-        assert_eq!(first, key(range, &[b"ab", b"c"]));
-        assert_ne!(first, key(range, &[b"a", b"bc"]));
-        assert_ne!(
-            first,
-            key(OffsetRange { last: 13, ..range }, &[b"ab", b"c"])
-        );
-        let two = idempotency_key([range, range], [b"x".as_slice()]);
+        assert_eq!(first, key(&range, &[b"ab", b",c"]));
+        assert_ne!(first, key(&range, &[b"a,bc"]));
+        let longer = OffsetRange {
+            last: 13,
+            ..range.clone()
+        };
+        assert_ne!(first, key(&longer, &[b"ab,c"]));
+        let two = idempotency_key(&[range.clone(), range], [b"x".as_slice()]);
         assert_eq!(two.len(), 32);
     }
 }

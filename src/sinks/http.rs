@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Request, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Layer, TransportError, retry_after};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, OffsetRange, idempotency_key, package_headers};
 use super::lanes::Item;
 
 mod body;
@@ -91,10 +91,8 @@ pub struct Post {
     pub endpoint: Arc<Endpoint>,
     /// What it carries; framed and compressed as the endpoint says.
     pub items: Arc<[Item]>,
-    /// Headers of this request alone; they replace those of the endpoint.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Sent where the endpoint names a header for it.
-    pub idempotency_key: Option<HeaderValue>,
+    /// The offsets of its records, for the idempotency key where the endpoint wants one.
+    pub ranges: Vec<OffsetRange>,
 }
 
 impl Post {
@@ -110,10 +108,14 @@ impl Post {
         let Self {
             endpoint,
             items,
-            headers,
-            idempotency_key,
+            ranges,
         } = self;
-        let body = RequestBody::assemble(endpoint.framing(), &items, endpoint.compression())?;
+        let body = RequestBody::frame(endpoint.framing(), &items);
+        // Of the body that was just put together: its bytes are at hand, those of the items were not.
+        let key = endpoint
+            .is_identified()
+            .then(|| idempotency_key(&ranges, body.pieces()));
+        let body = body.compressed(endpoint.compression())?;
         let mut all: HeaderMap = endpoint.headers().clone();
         if let Some(encoding) = body.content_encoding() {
             all.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
@@ -121,10 +123,14 @@ impl Post {
         if endpoint.policy().needs_body() {
             all.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        if let (Some(name), Some(key)) = (endpoint.idempotency_header(), idempotency_key) {
-            all.insert(name.clone(), key);
+        if let Some(key) = key {
+            if endpoint.is_package() {
+                all.extend(package_headers(items.len(), &key));
+            }
+            if let Some(name) = endpoint.idempotency_header() {
+                all.insert(name.clone(), key);
+            }
         }
-        all.extend(headers);
         all.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
         let mut request = Request::new(body);
         *request.method_mut() = http::Method::POST;

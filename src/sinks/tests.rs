@@ -161,8 +161,7 @@ impl Destination {
                     let post = Post {
                         endpoint: request.endpoint.clone(),
                         items: request.items.clone(),
-                        headers: Vec::new(),
-                        idempotency_key: None,
+                        ranges: Vec::new(),
                     };
                     (permit, transport.send(post).await, request)
                 });

@@ -29,20 +29,15 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    /// Frames `items`, and compresses if that is asked for and worth it.
+    /// This body compressed, if that is asked for and worth it.
     ///
     /// # Errors
     /// If the compressor fails, which means that there is no memory for it.
-    pub fn assemble(
-        framing: &Framing,
-        items: &[Item],
-        compression: Compression,
-    ) -> Result<Self, TransportError> {
-        let plain = Self::frame(framing, items);
-        if compression == Compression::None || plain.remaining < COMPRESS_FROM_BYTES as u64 {
-            return Ok(plain);
+    pub fn compressed(self, compression: Compression) -> Result<Self, TransportError> {
+        if compression == Compression::None || self.remaining < COMPRESS_FROM_BYTES as u64 {
+            return Ok(self);
         }
-        let packed = pack(&plain.pieces, compression).map_err(|error| {
+        let packed = pack(&self.pieces, compression).map_err(|error| {
             TransportError::new(Layer::Protocol, format!("compression: {error}"))
         })?;
         Ok(Self {
@@ -58,7 +53,14 @@ impl RequestBody {
         self.content_encoding
     }
 
-    fn frame(framing: &Framing, items: &[Item]) -> Self {
+    /// What is left to be sent, in pieces.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().map(|piece| &**piece)
+    }
+
+    /// Puts `items` together.
+    #[must_use]
+    pub fn frame(framing: &Framing, items: &[Item]) -> Self {
         let Framing {
             prefix,
             separator,
@@ -184,7 +186,9 @@ mod tests {
     #[test]
     fn items_are_framed() {
         let of = |framing: &Framing, bodies: &[&[u8]]| {
-            let body = RequestBody::assemble(framing, &items(bodies), Compression::None).unwrap();
+            let body = RequestBody::frame(framing, &items(bodies))
+                .compressed(Compression::None)
+                .unwrap();
             String::from_utf8(bytes(&body)).unwrap()
         };
         assert_eq!(of(&Framing::json_array(), &[b"1", b"2", b"3"]), "[1,2,3]");
@@ -197,7 +201,9 @@ mod tests {
     fn one_plain_item_and_large_items_are_not_copied() {
         let large = vec![b'x'; SHARE_FROM_BYTES];
         let work = items(&[b"s", &large, b"t", b"u", &large]);
-        let body = RequestBody::assemble(&Framing::lines(), &work, Compression::None).unwrap();
+        let body = RequestBody::frame(&Framing::lines(), &work)
+            .compressed(Compression::None)
+            .unwrap();
         let shared: Vec<_> = body
             .pieces
             .iter()
@@ -207,7 +213,9 @@ mod tests {
         assert_eq!(shared[1].as_ptr(), work[4].body.as_ptr());
         let expected = [b"s\n".as_slice(), &large, b"\nt\nu\n", &large].concat();
         assert_eq!(bytes(&body), expected);
-        let body = RequestBody::assemble(&Framing::none(), &work[..1], Compression::None).unwrap();
+        let body = RequestBody::frame(&Framing::none(), &work[..1])
+            .compressed(Compression::None)
+            .unwrap();
         assert_eq!(body.pieces[0].as_ptr(), work[0].body.as_ptr());
     }
 
@@ -216,7 +224,9 @@ mod tests {
         let text = b"line of text\n".repeat(200);
         let work = items(&[&text, b"end"]);
         let expected = [&text[..], b"end"].concat();
-        let gzip = RequestBody::assemble(&Framing::none(), &work, Compression::Gzip).unwrap();
+        let gzip = RequestBody::frame(&Framing::none(), &work)
+            .compressed(Compression::Gzip)
+            .unwrap();
         assert_eq!(gzip.content_encoding(), Some("gzip"));
         let mut plain = Vec::new();
         let packed = bytes(&gzip);
@@ -225,9 +235,12 @@ mod tests {
             .read_to_end(&mut plain)
             .unwrap();
         assert_eq!(plain, expected);
-        let packed = RequestBody::assemble(&Framing::none(), &work, Compression::Zstd).unwrap();
+        let packed = RequestBody::frame(&Framing::none(), &work)
+            .compressed(Compression::Zstd)
+            .unwrap();
         assert_eq!(zstd::decode_all(&bytes(&packed)[..]).unwrap(), expected);
-        let tiny = RequestBody::assemble(&Framing::none(), &items(&[b"x"]), Compression::Gzip);
+        let tiny =
+            RequestBody::frame(&Framing::none(), &items(&[b"x"])).compressed(Compression::Gzip);
         assert_eq!(tiny.unwrap().content_encoding(), None);
     }
 }

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::super::endpoint::{Compression, EndpointOptions, Framing};
 use super::super::status::{Policy, Profile, Verdict, classify};
 use super::*;
+use crate::record::TopicPartition;
 
 mod encrypted;
 
@@ -118,8 +119,7 @@ fn post_with(options: EndpointOptions, bodies: &[&[u8]]) -> Post {
     Post {
         endpoint: Arc::new(Endpoint::try_new(options).unwrap()),
         items: items.collect(),
-        headers: Vec::new(),
-        idempotency_key: None,
+        ranges: Vec::new(),
     }
 }
 
@@ -163,11 +163,12 @@ async fn a_request_carries_what_the_endpoint_says() {
         },
         &[b"1", b"2"],
     );
-    post.idempotency_key = Some(HeaderValue::from_static("t/0/1-2/aa"));
-    post.headers.push((
-        HeaderName::from_static("x-points"),
-        HeaderValue::from_static("2"),
-    ));
+    post.ranges.push(OffsetRange {
+        source: TopicPartition::new("t", 0),
+        first: 1,
+        last: 2,
+    });
+    let key = idempotency_key(&post.ranges, [b"[1,2]".as_slice()]);
     assert_eq!(transport().send(post).await.unwrap().status, 204);
     let seen = server.seen.lock();
     let header = |name: &str| {
@@ -187,8 +188,7 @@ async fn a_request_carries_what_the_endpoint_says() {
     assert_eq!(header("content-type"), Some("application/json"));
     assert_eq!(header("content-length"), Some("5"));
     assert_eq!(header("authorization"), Some("Basic dTpw"));
-    assert_eq!(header("idempotency-key"), Some("t/0/1-2/aa"));
-    assert_eq!(header("x-points"), Some("2"));
+    assert_eq!(header("idempotency-key"), key.to_str().ok());
     assert_eq!(header("x-tenant"), Some("blue  X-Evil: 1"));
     assert_eq!(header("x-evil"), None);
     assert!(header("user-agent").unwrap().starts_with("kafkamq/"));
