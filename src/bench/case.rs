@@ -236,7 +236,8 @@ pub(super) fn configure(case: &Case, around: &Surroundings<'_>) -> std::io::Resu
     let folder = around.folder.display();
     let (batch_wait, flush_interval) = match hasty {
         true => ("1ms", "1ms"),
-        false => ("200ms", "5s"),
+        // Long enough for full batches at any speed, and no long wait for the last one.
+        false => ("200ms", "200ms"),
     };
     let mut text = format!(
         r#"[server]
