@@ -13,13 +13,13 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::HeaderValue;
 use kafkamq::parse::{encode_for_handle, slices, split};
-use kafkamq::record::{RecordBatch, RecordBatchBuilder, TopicPartition};
-use kafkamq::settings::{HandleContent, SplitFormat};
-use kafkamq::sinks::endpoint::{
+use kafkamq_delivery::endpoint::{
     Compression, Endpoint, EndpointOptions, Framing, OffsetRange, idempotency_key,
 };
-use kafkamq::sinks::http::{Post, RequestBody};
-use kafkamq::sinks::lanes::Item;
+use kafkamq_delivery::http::{Post, RequestBody};
+use kafkamq_delivery::lanes::Item;
+use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
+use kafkamq_settings::{HandleContent, SplitFormat};
 
 const RECORD_BYTES: usize = 1024;
 const BATCH: usize = 1000;

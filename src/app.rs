@@ -17,8 +17,8 @@ use crate::metrics::Metrics;
 use crate::reconfiguration::{Beginning, Reconfiguration};
 use crate::routes::tls::{ServerTlsError, remember_client, server_config};
 use crate::routes::{Access, Shared, configure};
-use crate::settings::{Loaded, Sources};
 use crate::telemetry::LogLevel;
+use kafkamq_settings::{Loaded, Sources};
 
 /// Seconds that open connections of the HTTP server are given to finish.
 const SERVER_GRACE_SECONDS: u64 = 2;

@@ -25,7 +25,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::bench::{BenchOptions, PartArguments, run_part};
-use crate::settings::{Loaded, Sources, load};
+use kafkamq_settings::{Loaded, Sources, load};
 
 pub use pipeline::PipelineArgs;
 

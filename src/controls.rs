@@ -17,7 +17,7 @@ use parking_lot::{Mutex, RwLock};
 pub use tap::{Tap, TapOptions, TappedRecord};
 
 use self::tap::Watcher;
-use crate::record::RecordBatch;
+use kafkamq_record::RecordBatch;
 
 /// Taps that may be open at once, all topics together.
 pub const MAX_TAPS: usize = 16;

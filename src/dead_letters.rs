@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::kafka::KafkaError;
-use crate::settings::{ClusterSettings, DeadLetterKind, Settings};
-use crate::sinks::dead_letter::{DeadLetter, DeadLetterError, Filter, View};
+use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterError, Filter, View};
+use kafkamq_settings::{ClusterSettings, DeadLetterKind, Settings};
 
 pub(crate) mod headers;
 mod replay;
@@ -326,8 +326,8 @@ impl DeadLetters {
     }
 }
 
-impl From<crate::sinks::dead_letter::StoredLetter> for Entry {
-    fn from(stored: crate::sinks::dead_letter::StoredLetter) -> Self {
+impl From<kafkamq_delivery::dead_letter::StoredLetter> for Entry {
+    fn from(stored: kafkamq_delivery::dead_letter::StoredLetter) -> Self {
         Self {
             id: LetterId::Number(stored.number),
             replayed: stored.replayed,

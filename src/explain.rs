@@ -20,10 +20,10 @@ pub use self::request::RequestView;
 use self::work::Work;
 use crate::dead_letters::{HeaderView, Payload};
 use crate::kafka::StoredRecord;
-use crate::record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 use crate::routing::{InputId, RouteTable};
 use crate::scripts::Scripts;
-use crate::settings::{InputSettings, Settings, TopicPattern};
+use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
+use kafkamq_settings::{InputSettings, Settings, TopicPattern};
 
 /// What becomes of a record that one input reads.
 #[derive(Debug, Serialize)]

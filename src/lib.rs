@@ -3,15 +3,16 @@
 //! The way of a record, which is also the direction of imports:
 //!
 //! ```text
-//! kafka  ->  actors::topic  ->  actors::parser  ->  actors::forwarder  ->  ack  ->  offsets  ->  kafka
+//! kafka  ->  actors::topic  ->  actors::parser  ->  actors::forwarder  ->  record  ->  kafka
 //! ```
 //!
-//! * [`settings`]: what the operator asked for.
+//! * [`kafkamq_settings`]: what the operator asked for.
 //! * [`routing`]: which topic's records go where, compiled from the settings.
 //! * [`kafka`]: the only module that knows the client library.
-//! * [`record`], [`ack`], [`offsets`]: a batch, its acknowledgement, and what may be committed.
+//! * [`kafkamq_record`]: a batch, its acknowledgement, and what may be committed.
+//! * [`kafkamq_memory`]: the accounts that bound the memory of all of it.
 //! * [`parse`]: records to items, as pure functions. [`scripts`]: the script language in use.
-//! * [`sinks`]: delivery over HTTP and the dead letters.
+//! * [`kafkamq_delivery`]: delivery over HTTP and the dead letters.
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
 //! * [`mod@explain`]: the life of one record, told and not lived.
@@ -23,7 +24,6 @@
 //! * [`app`]: builds all of it in order and stops it in order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod ack;
 pub mod actors;
 pub mod app;
 pub mod bench;
@@ -34,17 +34,13 @@ pub mod demo;
 pub mod explain;
 pub mod kafka;
 pub mod metrics;
-pub mod offsets;
 pub mod parse;
 pub mod reconfiguration;
-pub mod record;
 pub mod recorder;
 pub mod replay;
 pub mod routes;
 pub mod routing;
 pub mod run_time;
 pub mod scripts;
-pub mod settings;
-pub mod sinks;
 pub mod state_folder;
 pub mod telemetry;

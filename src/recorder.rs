@@ -19,7 +19,7 @@ use kafkamq_point::codec::Encoding;
 use kafkamq_point::{Category, Point};
 use prometheus::{IntCounter, IntCounterVec};
 
-use crate::settings::{RecorderEncoding, RecorderSettings};
+use kafkamq_settings::{RecorderEncoding, RecorderSettings};
 
 mod files;
 mod pattern;

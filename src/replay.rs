@@ -17,8 +17,8 @@ use crate::actors::status::ServiceStatus;
 use crate::actors::{Router, StartError};
 use crate::kafka::{KafkaError, Stretch, TopicReader};
 use crate::metrics::{Metrics, Outcome};
-use crate::record::TopicPartition;
-use crate::settings::{GroupProtocol, InputSettings, Settings};
+use kafkamq_record::TopicPartition;
+use kafkamq_settings::{GroupProtocol, InputSettings, Settings};
 
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(50);

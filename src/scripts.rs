@@ -26,7 +26,7 @@ pub use runtime::{
     Evaluated, GivenScript, Origin as ScriptOrigin, RunTimeScript, Trial, TrialError, shown,
 };
 
-use crate::settings::PipelineSettings;
+use kafkamq_settings::PipelineSettings;
 
 /// Longest request of a script; a script holds up its parser meanwhile.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::settings::{LogFormat, LogSettings};
+use kafkamq_settings::{LogFormat, LogSettings};
 
 /// The target of log lines about changes.
 pub const AUDIT: &str = "kafkamq::audit";

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use kafkamq::sinks::dead_letter::{Filter, View};
+use kafkamq_delivery::dead_letter::{Filter, View};
 use kafkamq_integration::Scene;
 use kafkamq_testbed::faults::Fault;
 use kafkamq_testbed::payload::json_log;

@@ -324,7 +324,7 @@ fn a_sample_has_the_size_asked_for() -> Result<()> {
 }
 
 /// An agent's own file, as its users have it: only addresses differ.
-const OLD_FILE: &str = include_str!("../../src/settings/tests/kafkamq.conf");
+const OLD_FILE: &str = include_str!("../../crates/settings/src/tests/kafkamq.conf");
 
 #[test]
 fn an_old_agents_file_starts_and_routes_as_it_is() -> Result<()> {

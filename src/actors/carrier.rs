@@ -14,12 +14,12 @@ use parking_lot::Mutex;
 
 use crate::kafka::client::producer_config;
 use crate::kafka::{KafkaError, Outbound, Producer};
-use crate::record::Record;
 use crate::routing::{Destination, Means};
-use crate::settings::{ClusterSettings, OriginParts};
-use crate::sinks::answer::{Answer, Layer, TransportError};
-use crate::sinks::http::{Post, TlsError, Transport};
-use crate::sinks::local::{Files, LocalWriter, Stream};
+use kafkamq_delivery::answer::{Answer, Layer, TransportError};
+use kafkamq_delivery::http::{Post, TlsError, Transport};
+use kafkamq_delivery::local::{Files, LocalWriter, Stream};
+use kafkamq_record::Record;
+use kafkamq_settings::{ClusterSettings, OriginParts};
 
 /// Why a destination cannot be set up. None needs to be there or to be well for that.
 #[derive(Debug, thiserror::Error)]
@@ -217,7 +217,7 @@ impl TopicWriter {
     }
 }
 
-/// The record is at fault; see [`Profile::Broker`](crate::sinks::status::Profile::Broker).
+/// The record is at fault; see [`Profile::Broker`](kafkamq_delivery::status::Profile::Broker).
 fn refusal(text: String) -> Answer {
     Answer {
         status: 413,

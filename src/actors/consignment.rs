@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::ack::AckShare;
 use crate::metrics::{Outcome, TopicMetrics};
-use crate::record::{Record, RecordBatch};
 use crate::routing::Route;
+use kafkamq_record::AckShare;
+use kafkamq_record::{Record, RecordBatch};
 
 /// The origin of items and their acknowledgement. Dropping one with unsettled items sends the
 /// records again.

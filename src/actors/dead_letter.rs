@@ -15,9 +15,9 @@ use kafkamq_pipeline::{Clock as _, SystemClock};
 use super::consignment::Consignment;
 use super::messages::{Bury, Child, ChildStopped};
 use crate::metrics::{Metrics, Outcome};
-use crate::record::{Record, TopicPartition};
 use crate::routing::InputId;
-use crate::sinks::dead_letter::{DeadLetter, DeadLetterStore};
+use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterStore};
+use kafkamq_record::{Record, TopicPartition};
 
 mod topic;
 

@@ -15,11 +15,11 @@ use kafkamq_point::Text;
 use super::dead_letter::DeadLetterActor;
 use super::forwarder::ForwarderActor;
 use super::parser::ParserActor;
-use crate::record::TopicPartition;
 use crate::recorder::Recorder;
 use crate::routing::{DestinationId, RouteTable};
 use crate::scripts::ScriptsInForce;
-use crate::settings::{AgeRule, ScriptFailure, Settings};
+use kafkamq_record::TopicPartition;
+use kafkamq_settings::{AgeRule, ScriptFailure, Settings};
 
 /// What a revision of the configuration says about the work on records, besides their routes. A
 /// batch keeps the terms it was read under.

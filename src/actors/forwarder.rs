@@ -28,14 +28,14 @@ use super::status::{DestinationStatus, LastError};
 use crate::metrics::{Metrics, Outcome, SinkMetrics};
 use crate::parse::answer_category;
 use crate::routing::{Destination, HandleRoute, InputId, RouteKind};
-use crate::settings::OriginParts;
-use crate::sinks::answer::{Answer, TransportError};
-use crate::sinks::concurrency::{Concurrency, Ticket};
-use crate::sinks::endpoint::OffsetRange;
-use crate::sinks::health::{Failure, Gate, Health, Permit, State};
-use crate::sinks::http::Post;
-use crate::sinks::lanes::{Cancelled, LaneId, Lanes, Parcel, Request, RequestId};
-use crate::sinks::status::{Reason, Verdict, classify};
+use kafkamq_delivery::answer::{Answer, TransportError};
+use kafkamq_delivery::concurrency::{Concurrency, Ticket};
+use kafkamq_delivery::endpoint::OffsetRange;
+use kafkamq_delivery::health::{Failure, Gate, Health, Permit, State};
+use kafkamq_delivery::http::Post;
+use kafkamq_delivery::lanes::{Cancelled, LaneId, Lanes, Parcel, Request, RequestId};
+use kafkamq_delivery::status::{Reason, Verdict, classify};
+use kafkamq_settings::OriginParts;
 
 /// Pause before a request is tried again whose refusal may be its own fault.
 const BOUNDED_RETRY_PAUSE: Duration = Duration::from_millis(200);

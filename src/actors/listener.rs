@@ -11,9 +11,9 @@ use super::messages::{
 use super::router::RouterActor;
 use crate::kafka::{AssignmentListener, Generation, KafkaError, PartitionReader, Statistics};
 use crate::metrics::Metrics;
-use crate::offsets::NextOffset;
-use crate::record::TopicPartition;
 use crate::routing::InputId;
+use kafkamq_record::NextOffset;
+use kafkamq_record::TopicPartition;
 
 /// Tells the router what happens to one input's membership.
 pub(crate) struct RouterListener {

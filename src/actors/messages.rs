@@ -14,14 +14,14 @@ use super::carrier::Carrier;
 use super::consignment::Consignment;
 use super::directory::Terms;
 use super::status::{DestinationStatus, PartitionStatus, ServiceStatus};
-use crate::ack::{AckShare, Resolution};
 use crate::kafka::{Generation, PartitionReader, Statistics};
-use crate::offsets::{BatchId, NextOffset};
-use crate::record::{RecordBatch, TopicPartition};
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, Route};
-use crate::sinks::dead_letter::DeadLetter;
-use crate::sinks::endpoint::Endpoint;
-use crate::sinks::lanes::{Item, Pool};
+use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_delivery::endpoint::Endpoint;
+use kafkamq_delivery::lanes::{Item, Pool};
+use kafkamq_record::{AckShare, Resolution};
+use kafkamq_record::{BatchId, NextOffset};
+use kafkamq_record::{RecordBatch, TopicPartition};
 
 /// Poll thread to router: partitions were assigned.
 #[derive(Message)]

@@ -30,11 +30,11 @@ use super::messages::{
 };
 use crate::metrics::{Metrics, Outcome, TopicMetrics};
 use crate::parse::{Bodies, Sampler, ScriptStep, answer_points};
-use crate::record::Record;
 use crate::recorder::{AGGREGATED_FEED, Feed, HANDLE_FEED, topic_feed};
 use crate::routing::{HandleRoute, InputId, Route, RouteKind};
 use crate::scripts::Scripts;
-use crate::sinks::dead_letter::DeadLetter;
+use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_record::Record;
 
 /// How often aggregation is asked for what is due.
 const AGGREGATE_INTERVAL: Duration = Duration::from_secs(1);
@@ -347,7 +347,7 @@ fn count_script_error(metrics: &Metrics, script: &str, error: &Diagnostic) {
 
 fn letter_of(
     route: &Route,
-    source: &crate::record::TopicPartition,
+    source: &kafkamq_record::TopicPartition,
     record: &Record<'_>,
     stage: &str,
     reason: &str,

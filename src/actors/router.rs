@@ -37,13 +37,13 @@ use crate::kafka::{
     ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics, Stretch,
 };
 use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
-use crate::record::TopicPartition;
 use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
 use crate::run_time::RunTime;
 use crate::scripts::{Scripts, ScriptsError, report_problems};
-use crate::settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
-use crate::sinks::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
+use kafkamq_delivery::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
+use kafkamq_record::TopicPartition;
+use kafkamq_settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
 
 /// Share of the memory limit for records in flight, all partitions together.
 const IN_FLIGHT_SHARE: u64 = 4;

@@ -28,8 +28,8 @@ use super::router::Router;
 use super::status::ServiceStatus;
 use crate::metrics::Metrics;
 use crate::routing::DestinationId;
-use crate::settings::{Sources, load};
-use crate::sinks::dead_letter::DeadLetterStore;
+use kafkamq_delivery::dead_letter::DeadLetterStore;
+use kafkamq_settings::{Sources, load};
 
 mod outputs;
 mod window;
@@ -194,7 +194,7 @@ backoff_max = "200ms"
         );
     }
 
-    fn dead_letters(&self) -> Vec<crate::sinks::dead_letter::DeadLetter> {
+    fn dead_letters(&self) -> Vec<kafkamq_delivery::dead_letter::DeadLetter> {
         let path: &Path = &self.folder.path().join("dead-letters");
         let store = DeadLetterStore::open(path, Default::default()).unwrap();
         store

@@ -26,13 +26,13 @@ use super::messages::{
     ParseBatch, SetBounds, SetCredits, Sweep, Wake,
 };
 use super::status::PartitionStatus;
-use crate::ack::{Assignment, BatchAck, Resolution};
 use crate::controls::TopicControl;
 use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
-use crate::offsets::{BatchId, NextOffset, OffsetTracker, Uncommitted};
-use crate::record::{RecordBatch, TopicPartition};
 use crate::routing::{InputId, KeyLimit, RateLimit};
+use kafkamq_record::{Assignment, BatchAck, Resolution};
+use kafkamq_record::{BatchId, NextOffset, OffsetTracker, Uncommitted};
+use kafkamq_record::{RecordBatch, TopicPartition};
 
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);

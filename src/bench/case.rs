@@ -301,7 +301,7 @@ offsets = "oldest"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Sources, load};
+    use kafkamq_settings::{Sources, load};
 
     #[test]
     fn every_case_is_a_valid_configuration() {

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use super::allocations;
 use super::receiver::Receiver;
 use crate::kafka::read_bare;
-use crate::record::TopicPartition;
-use crate::settings::{Loaded, Sources, load};
+use kafkamq_record::TopicPartition;
+use kafkamq_settings::{Loaded, Sources, load};
 
 /// One part of the benchmark.
 #[derive(Debug, Clone, Args)]

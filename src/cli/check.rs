@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::connect::Connections;
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
-use crate::settings::{Diagnostic, Diagnostics, Loaded, Severity, load, scripts_folder};
+use kafkamq_settings::{Diagnostic, Diagnostics, Loaded, Severity, load, scripts_folder};
 
 /// What to check.
 #[derive(Debug, Args)]

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::kafka::dial::{DialTarget, dial};
 use crate::routing::{Destination, DestinationId, Means, OutputRoute, RouteKind, RouteTable};
-use crate::settings::{DeadLetterKind, HttpSettings, Settings, TopicPattern};
-use crate::sinks::endpoint::{Endpoint, EndpointOptions};
-use crate::sinks::http::Transport;
+use kafkamq_delivery::endpoint::{Endpoint, EndpointOptions};
+use kafkamq_delivery::http::Transport;
+use kafkamq_settings::{DeadLetterKind, HttpSettings, Settings, TopicPattern};
 
 /// Bound of each step towards a broker: name resolution, TCP, a request.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -318,7 +318,7 @@ async fn dial_destination(destination: &Destination, http: &HttpSettings) -> Res
         is_warning: false,
         layer: match refused.error.layer {
             // Brokers and destinations are told about in the same words.
-            crate::sinks::answer::Layer::Connect => "tcp",
+            kafkamq_delivery::answer::Layer::Connect => "tcp",
             other => other.as_str(),
         },
         message: refused.error.message,

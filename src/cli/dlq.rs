@@ -11,8 +11,8 @@ use crate::dead_letters::{
     DeadLetters, DeadLettersError, Entry, LetterDetail, LetterId, LetterSummary, Payload, Replay,
     ReplayReport,
 };
-use crate::settings::load;
-use crate::sinks::dead_letter::Filter;
+use kafkamq_delivery::dead_letter::Filter;
+use kafkamq_settings::load;
 
 /// What to do with dead letters.
 #[derive(Debug, Args)]

@@ -17,8 +17,8 @@ use super::remote::{Remote, RemoteArgs};
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
 use crate::explain::{Explainer, RecordView, Taken, Way};
 use crate::kafka::{StoredRecord, TopicReader};
-use crate::record::TopicPartition;
-use crate::settings::{InputSettings, load};
+use kafkamq_record::TopicPartition;
+use kafkamq_settings::{InputSettings, load};
 
 /// Which record, and how much of its life.
 #[derive(Debug, Args)]
@@ -412,7 +412,7 @@ fn write_progress(progress: &Progress, terminal: &mut Terminal<'_>) -> io::Resul
 mod tests {
     use super::*;
     use crate::explain::{Fate, PointStory, ScriptStory};
-    use crate::settings::{Sources, load};
+    use kafkamq_settings::{Sources, load};
 
     #[test]
     fn coordinates_are_read_from_behind() {

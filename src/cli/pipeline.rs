@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
 use crate::scripts::shown;
-use crate::settings::scripts_folder;
+use kafkamq_settings::scripts_folder;
 
 /// What to run on what.
 #[derive(Debug, Args)]

@@ -14,11 +14,11 @@ use kafkamq_point::{Category, Point};
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
 use crate::actors::Carrier;
 use crate::routing::{OutputRoute, RouteTable};
-use crate::settings::{OutputSettings, Settings, load};
-use crate::sinks::endpoint::Endpoint;
-use crate::sinks::http::Post;
-use crate::sinks::lanes::Item;
-use crate::sinks::status::{Verdict, classify};
+use kafkamq_delivery::endpoint::Endpoint;
+use kafkamq_delivery::http::Post;
+use kafkamq_delivery::lanes::Item;
+use kafkamq_delivery::status::{Verdict, classify};
+use kafkamq_settings::{OutputSettings, Settings, load};
 
 /// Tries with one request before the command gives up.
 const TRIES: u32 = 5;

@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use crate::settings::Secret;
+use kafkamq_settings::Secret;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 

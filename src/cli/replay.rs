@@ -13,7 +13,7 @@ use crate::actors::status::ServiceStatus;
 use crate::app::stop_requested;
 use crate::explain::Taken;
 use crate::replay::{Range, ReplayError, Report, run, settings_for};
-use crate::settings::{DeadLetterKind, InputSettings, load};
+use kafkamq_settings::{DeadLetterKind, InputSettings, load};
 
 /// What is replayed.
 #[derive(Debug, Args)]

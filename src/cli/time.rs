@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::settings::parse_time;
+use kafkamq_settings::parse_time;
 
 /// Reads a moment: RFC 3339, milliseconds since 1970, or how long ago it was, as `2h`, `-2h` or
 /// `1day 6h`. In milliseconds since 1970.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::TopicControl;
-use crate::record::{Record, RecordBatch};
+use kafkamq_record::{Record, RecordBatch};
 
 /// Records that wait for the watcher; what comes while they are full is missed.
 const WAITING: usize = 64;

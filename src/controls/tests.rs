@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::{RecordBatchBuilder, TopicPartition};
+use kafkamq_record::{RecordBatchBuilder, TopicPartition};
 
 fn batch(partition: i32, records: i64) -> RecordBatch {
     let source = TopicPartition::new("t", partition);

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::kafka::StoredRecord;
-use crate::sinks::dead_letter::DeadLetter;
+use kafkamq_delivery::dead_letter::DeadLetter;
 
 /// Every header that is added begins so.
 const PREFIX: &str = "kafkamq-dlq-";

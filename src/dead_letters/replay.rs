@@ -11,8 +11,8 @@ use super::topic::{MARK_HEADER, ranges};
 use super::{DeadLetters, DeadLettersError, Entry, LetterId, Store};
 use crate::kafka::client::producer_config;
 use crate::kafka::{KafkaError, Outbound, Producer};
-use crate::settings::ClusterSettings;
-use crate::sinks::dead_letter::{Filter, mark_replayed};
+use kafkamq_delivery::dead_letter::{Filter, mark_replayed};
+use kafkamq_settings::ClusterSettings;
 
 /// Letters that wait for the brokers together, and bytes of their values.
 const TOGETHER: usize = 500;

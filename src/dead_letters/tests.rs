@@ -4,8 +4,8 @@ use bytes::Bytes;
 use kafkamq_broker::{Broker, BrokerOptions, Record};
 
 use super::*;
-use crate::settings::{Sources, load};
-use crate::sinks::dead_letter::{DeadLetterOptions, DeadLetterStore};
+use kafkamq_delivery::dead_letter::{DeadLetterOptions, DeadLetterStore};
+use kafkamq_settings::{Sources, load};
 
 struct Rig {
     broker: Broker,

@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use super::{DeadLettersError, Entry, LetterId, Visit, headers};
 use crate::kafka::{KafkaError, StoredRecord, TopicReader};
-use crate::settings::{ClusterSettings, Settings};
-use crate::sinks::dead_letter::Filter;
+use kafkamq_delivery::dead_letter::Filter;
+use kafkamq_settings::{ClusterSettings, Settings};
 
 /// The place of a record's topic in the name of the dead letter topic.
 pub(crate) const PLACEHOLDER: &str = "{topic}";

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use kafkamq_testbed::Addresses;
 
-use crate::settings::{self, Loaded, Sources};
+use kafkamq_settings::{self, Loaded, Sources};
 
 /// Lines of level `debug` are not worth keeping.
 const LOG_SCRIPT: &str = r#"doc = load_json(_)
@@ -43,7 +43,7 @@ pub(super) fn load(
     std::fs::write(folder.join("pipeline/app-logs.p"), LOG_SCRIPT)?;
     std::fs::write(metrics.join("app-metrics.p"), METRIC_SCRIPT)?;
     let sources = Sources::new().text("demo", text(bootstrap, receivers, folder));
-    let loaded = settings::load(&sources)
+    let loaded = kafkamq_settings::load(&sources)
         .map_err(|found| anyhow::anyhow!("the demonstration's configuration:\n{found}"))?;
     Ok((loaded, sources))
 }

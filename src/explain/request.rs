@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::work::Outgoing;
 use crate::dead_letters::Payload;
-use crate::record::{Record, TopicPartition};
 use crate::routing::{Means, RouteTable};
-use crate::sinks::endpoint::{OffsetRange, idempotency_key, package_headers};
-use crate::sinks::http::RequestBody;
+use kafkamq_delivery::endpoint::{OffsetRange, idempotency_key, package_headers};
+use kafkamq_delivery::http::RequestBody;
+use kafkamq_record::{Record, TopicPartition};
 
 /// A request with the items of one record.
 #[derive(Debug, Serialize)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::settings::{Sources, load};
+use kafkamq_settings::{Sources, load};
 
 /// A configuration with one input; `more` belongs to it.
 fn explainer(more: &str, script: &str) -> (Explainer, InputSettings) {

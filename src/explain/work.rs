@@ -13,14 +13,14 @@ use crate::parse::{
     Bodies, Origin, PointConversion, Sampler, ScriptStep, add_record_fields, build_point,
     encode_for_handle, passes_header_check, split, without_newlines,
 };
-use crate::record::{Record, TopicPartition};
 use crate::routing::{DestinationId, HandleRoute, PointRoute, Route, RouteKind, TranscodeRoute};
 use crate::scripts::{Scripts, shown};
-use crate::settings::{
+use kafkamq_delivery::endpoint::Endpoint;
+use kafkamq_delivery::lanes::Item;
+use kafkamq_record::{Record, TopicPartition};
+use kafkamq_settings::{
     AgeAction, Newlines, PointTime, SamplingKey, ScriptFailure, Settings, SplitFailure, ValuePolicy,
 };
-use crate::sinks::endpoint::Endpoint;
-use crate::sinks::lanes::Item;
 
 /// Items for one endpoint.
 pub(super) struct Outgoing {

@@ -20,7 +20,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::KafkaError;
-use crate::record::TopicPartition;
+use kafkamq_record::TopicPartition;
 
 /// Records that one call takes, as in `limits.batch_records`.
 const BATCH: usize = 1000;

@@ -4,7 +4,7 @@
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::settings::{ClusterSettings, GroupProtocol, InputSettings, LimitSettings, Sasl};
+use kafkamq_settings::{ClusterSettings, GroupProtocol, InputSettings, LimitSettings, Sasl};
 
 /// Share of the memory limit that prefetched records may take, all partitions together.
 const PREFETCH_SHARE: u64 = 2;
@@ -101,7 +101,7 @@ pub fn outside_config(input: &InputSettings, limits: &LimitSettings) -> ClientCo
 }
 
 fn reset_policy(input: &InputSettings) -> &'static str {
-    use crate::settings::{Offset, OutOfRange};
+    use kafkamq_settings::{Offset, OutOfRange};
     match input.out_of_range {
         OutOfRange::Resume(Offset::Newest) => "latest",
         OutOfRange::Resume(Offset::Oldest) => "earliest",
@@ -189,7 +189,7 @@ pub fn set_cluster(config: &mut ClientConfig, cluster: &ClusterSettings) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Settings, Sources, load};
+    use kafkamq_settings::{Settings, Sources, load};
 
     fn settings(input: &str) -> Settings {
         let text = format!(

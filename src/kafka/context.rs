@@ -21,8 +21,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::partition::{PartitionReader, store};
 use super::stretch::Stretch;
 use super::{AssignmentListener, Generation, KafkaError, Statistics};
-use crate::offsets::NextOffset;
-use crate::record::TopicPartition;
+use kafkamq_record::NextOffset;
+use kafkamq_record::TopicPartition;
 
 /// Longest wait for the brokers while a group rebalances.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,9 +40,9 @@ pub enum InitialOffset {
     Ago(Duration),
 }
 
-impl From<crate::settings::Offset> for InitialOffset {
-    fn from(offset: crate::settings::Offset) -> Self {
-        use crate::settings::Offset as Wanted;
+impl From<kafkamq_settings::Offset> for InitialOffset {
+    fn from(offset: kafkamq_settings::Offset) -> Self {
+        use kafkamq_settings::Offset as Wanted;
         match offset {
             Wanted::Newest => Self::Newest,
             Wanted::Oldest => Self::Oldest,

@@ -22,7 +22,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 
 use super::KafkaError;
 use super::client::set_cluster;
-use crate::settings::{ClusterSettings, Sasl};
+use kafkamq_settings::{ClusterSettings, Sasl};
 
 mod fault;
 #[cfg(test)]

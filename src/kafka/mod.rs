@@ -39,8 +39,8 @@ pub use statistics::{PartitionStatistics, Statistics};
 pub use stretch::Stretch;
 pub use topics::Topics;
 
-use crate::offsets::NextOffset;
-use crate::record::TopicPartition;
+use kafkamq_record::NextOffset;
+use kafkamq_record::TopicPartition;
 
 /// What can go wrong between this process and the brokers.
 #[derive(Debug, thiserror::Error)]

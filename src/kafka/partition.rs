@@ -28,8 +28,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::KafkaError;
 use super::context::PollContext;
 use super::stretch::Stretch;
-use crate::offsets::NextOffset;
-use crate::record::{RecordBatch, RecordBatchBuilder, TopicPartition};
+use kafkamq_record::NextOffset;
+use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 
 /// Called from a thread of the client library when the partition's queue turns non-empty. It must
 /// only hand the news on; it may be called late, or once for many records.

@@ -15,7 +15,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use super::context::PollContext;
 use super::stretch::Stretch;
 use super::{AssignmentListener, InitialOffset, KafkaError};
-use crate::settings::TopicSelection;
+use kafkamq_settings::TopicSelection;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const REBUILD_BACKOFF: Duration = Duration::from_secs(1);

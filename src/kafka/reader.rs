@@ -14,8 +14,8 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::KafkaError;
 use super::client::set_cluster;
-use crate::record::TopicPartition;
-use crate::settings::ClusterSettings;
+use kafkamq_record::TopicPartition;
+use kafkamq_settings::ClusterSettings;
 
 /// How long one call of the client waits before what it reported is looked at.
 const SLICE: Duration = Duration::from_millis(200);

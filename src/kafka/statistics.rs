@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::record::TopicPartition;
+use kafkamq_record::TopicPartition;
 
 /// Positions of one assigned partition. `None` means not known yet, which is not the same as zero.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::KafkaError;
-use crate::offsets::NextOffset;
-use crate::record::{RecordBatch, TopicPartition};
+use kafkamq_record::NextOffset;
+use kafkamq_record::{RecordBatch, TopicPartition};
 
 /// The offsets to read of one partition, and how far that is.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl Stretch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::RecordBatchBuilder;
+    use kafkamq_record::RecordBatchBuilder;
 
     fn stretch(offsets: Range<i64>) -> Stretch {
         Stretch::new(TopicPartition::new("t", 0), offsets)

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{FOLDED, Metrics};
-use crate::record::TopicPartition;
+use kafkamq_record::TopicPartition;
 
 /// What is known of one partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

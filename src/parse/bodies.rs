@@ -5,7 +5,7 @@ use kafkamq_point::codec::EncodeError;
 use kafkamq_point::{Category, Point};
 
 use crate::routing::OutputRoute;
-use crate::sinks::lanes::Item;
+use kafkamq_delivery::lanes::Item;
 
 /// Encoded points of one output, category and lane.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Records for a user's own HTTP handle.
 
-use crate::record::Record;
-use crate::settings::{HandleContent, HeaderCheck};
+use kafkamq_record::Record;
+use kafkamq_settings::{HandleContent, HeaderCheck};
 
 /// Appends what the handle gets of `record` to `out`.
 ///
@@ -50,7 +50,7 @@ pub fn passes_header_check(value: &[u8], check: HeaderCheck) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{RecordBatchBuilder, TopicPartition};
+    use kafkamq_record::{RecordBatchBuilder, TopicPartition};
 
     fn encode(value: Option<&[u8]>, content: HandleContent) -> String {
         let mut builder = RecordBatchBuilder::with_capacity(TopicPartition::new("t", 0), 1, 0);

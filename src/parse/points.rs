@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use kafkamq_point::{Category, Point, Text, Value};
 
-use crate::record::Record;
-use crate::settings::RecordFields;
+use kafkamq_record::Record;
+use kafkamq_settings::RecordFields;
 
 /// Room made for the entries of a point, so that a script that adds a dozen moves none of them.
 const ENTRIES: usize = 24;
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn key_headers_and_timestamp_are_shown_where_asked_for() {
-        use crate::record::{RecordBatchBuilder, TopicPartition};
+        use kafkamq_record::{RecordBatchBuilder, TopicPartition};
 
         let mut builder = RecordBatchBuilder::with_capacity(TopicPartition::new("t", 0), 1, 0);
         builder.push(0, 1_700_000_000_123, Some(b"k\xff"), Some(b"v"));

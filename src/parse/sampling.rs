@@ -1,7 +1,7 @@
 //! Exact sampling: of any run of records, the kept share differs from the rate by less than one
 //! record, and which ones are kept is random.
 
-use crate::settings::SamplingKey;
+use kafkamq_settings::SamplingKey;
 
 /// Decides which records of a topic are kept.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use crate::settings::SplitFormat;
+use kafkamq_settings::SplitFormat;
 
 /// Why a value cannot be split.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::actors::StartError;
 use crate::scripts::PreparedScripts;
-use crate::settings::{Diagnostic, Severity, steps};
+use kafkamq_settings::{Diagnostic, Severity, steps};
 
 /// A finding, for a machine to point at and for people to act on. It never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]

@@ -1,7 +1,7 @@
 //! What no change may take away: that callers have to say who they are.
 
 use super::{Finding, Origin};
-use crate::settings::ServerSettings;
+use kafkamq_settings::ServerSettings;
 
 /// Why a change may not go from `running` to `wanted`; `in_force` is `wanted` without the keys that
 /// wait for the next start.

@@ -34,10 +34,10 @@ pub use self::revisions::{Change, History, Origin, Revision};
 pub use self::state::Beginning;
 use crate::actors::{Prepared, Router};
 use crate::metrics::Metrics;
-use crate::settings::{
+pub use crate::state_folder::StateError;
+use kafkamq_settings::{
     Diagnostics, Document, Loaded, Settings, Severity, Sources, load, load_change,
 };
-pub use crate::state_folder::StateError;
 
 /// What a change asks for.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::kafka::client::prefetch_kib;
 use crate::routing::RouteTable;
-use crate::settings::{Assignor, GroupProtocol, InputSettings, Settings};
+use kafkamq_settings::{Assignor, GroupProtocol, InputSettings, Settings};
 
 /// Everything that differs between two configurations, by what has to be done about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]

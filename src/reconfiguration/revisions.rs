@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::finding::escaped;
-use crate::settings::Document;
+use kafkamq_settings::Document;
 
 /// What caused a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -182,7 +182,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::settings::{Sources, load};
+    use kafkamq_settings::{Sources, load};
 
     fn document(text: &str) -> Document {
         load(&Sources::new().text("test", text)).unwrap().document

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::revisions::{History, Revision};
-use crate::settings::{Loaded, Sources, load_change};
 use crate::state_folder::{self, StateError};
+use kafkamq_settings::{Loaded, Sources, load_change};
 
 const FILE: &str = "revisions.json";
 /// The version of the file's shape.
@@ -85,7 +85,7 @@ pub struct Beginning {
 impl Beginning {
     /// The settings to start with.
     #[must_use]
-    pub fn settings(&self) -> &crate::settings::Settings {
+    pub fn settings(&self) -> &kafkamq_settings::Settings {
         &self.loaded.settings
     }
 

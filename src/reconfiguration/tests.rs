@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::*;
-use crate::settings::load;
+use kafkamq_settings::load;
 
 /// A service without inputs whose files live in `folder`.
 fn start(folder: &Path) -> Reconfiguration {

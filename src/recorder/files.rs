@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_point::Category;
 
-use crate::settings::{RecorderEncoding, RecorderSettings};
+use kafkamq_settings::{RecorderEncoding, RecorderSettings};
 
 /// Files that are open at once; feeds beyond that share the places.
 const OPEN: usize = 64;

@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use super::problem::{Kind, Problem};
 use super::tls::ClientCertificate;
-use crate::settings::{Role, ServerSettings, Token};
+use kafkamq_settings::{Role, ServerSettings, Token};
 
 /// Rules for callers.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use super::access::Identity;
 use super::operation::{Need, Operation};
 use super::problem::{Finding, Kind, Problem};
 use crate::reconfiguration::{self, Origin, Outcome, Refusal, Request, Wanted};
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";

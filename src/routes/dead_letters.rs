@@ -14,8 +14,8 @@ use super::problem::{Kind, Problem};
 use crate::dead_letters::{
     DeadLettersError, LetterDetail, LetterId, LetterSummary, Replay, ReplayReport,
 };
-use crate::settings::Role;
-use crate::sinks::dead_letter::Filter;
+use kafkamq_delivery::dead_letter::Filter;
+use kafkamq_settings::Role;
 
 /// A replay that takes longer goes on without its caller.
 const REPLAY_PATIENCE: Duration = Duration::from_secs(20);

@@ -11,8 +11,8 @@ use super::access::{Access, Identity};
 use super::operation::{Need, Operation};
 use super::problem::{Kind, Problem};
 use super::{Interface, Shared};
-use crate::settings::Role;
 use crate::telemetry::AUDIT;
+use kafkamq_settings::Role;
 
 /// Lets a request pass that keeps the rules.
 pub(super) async fn guard<B: MessageBody + 'static>(

@@ -11,8 +11,8 @@ use super::Shared;
 use super::operation::{Need, Operation};
 use super::parameters::{Object, whole, within};
 use super::problem::{Kind, Problem};
-use crate::settings::Role;
 use crate::telemetry::TelemetryError;
+use kafkamq_settings::Role;
 
 const PATH: &str = "/v1/log-level";
 const DAY: u32 = 86_400;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::operation::{Need, Operation, Parameters, Place};
 use super::problem::{PROBLEM_JSON, Problem};
 use super::{Interface, Shared};
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 /// `GET /openapi.json`
 pub(super) fn operations() -> Vec<Operation> {

@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route, guard, web};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 /// Makes the schema of a type.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;

@@ -20,7 +20,7 @@ use super::parameters::{CategoryName, ScriptName};
 use super::problem::{Finding, Kind, Problem};
 use super::{Shared, keep};
 use crate::scripts::{GivenScript, ScriptOrigin, TrialError};
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 const PATH: &str = "/v1/pipelines/{category}/{name}";
 const SCRIPT: &str = "text/plain";

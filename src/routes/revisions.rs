@@ -11,7 +11,7 @@ use super::config::{Dry, change};
 use super::operation::{Need, Operation};
 use super::problem::Problem;
 use crate::reconfiguration::{Outcome, Revision, Wanted};
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 /// `GET /v1/config/revisions`, `POST /v1/config/revisions/{number}/activate`
 pub(super) fn operations() -> Vec<Operation> {

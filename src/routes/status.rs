@@ -7,7 +7,7 @@ use super::Shared;
 use super::operation::{Need, Operation};
 use super::problem::Problem;
 use crate::actors::status::ServiceStatus;
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 /// `GET /v1/status`
 pub(super) fn operations() -> Vec<Operation> {

@@ -10,7 +10,7 @@ use crate::actors::status::{
 };
 use crate::reconfiguration::{Beginning, ConfigurationStatus, Origin, Refused};
 use crate::run_time::{PausedTopic, RunTimeScriptStatus, RunTimeStatus};
-use crate::settings::{Sources, load};
+use kafkamq_settings::{Sources, load};
 
 mod access;
 mod config;

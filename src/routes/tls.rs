@@ -14,7 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
-use crate::settings::ServerTls;
+use kafkamq_settings::ServerTls;
 
 /// The certificate that a client showed; kept with its connection.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use super::records::RecordView;
 use super::{Shared, keep};
 use crate::actors::status::PartitionStatus;
 use crate::controls::{Tap, TapOptions};
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 /// Records a second that a tap shows unless more are asked for.
 const TAP_RATE: u32 = 10;

@@ -14,15 +14,15 @@ use super::{
     RouteKind, RouteTable, Target, TranscodeRoute,
 };
 use crate::parse::{Conversion, Form, OtlpJson, PointConversion, Signal};
-use crate::settings::{
+use kafkamq_delivery::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
+use kafkamq_delivery::health::HealthOptions;
+use kafkamq_delivery::lanes::Limits;
+use kafkamq_delivery::status::{Class, Policy, Profile};
+use kafkamq_settings::{
     self, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute, JaegerSource,
     Newlines, OtelEncoding, OtelSignal, OutputSettings, PointTime, RecordFields, Settings,
     SkywalkingKind, SkywalkingTarget, StatusAction, ValuePolicy,
 };
-use crate::sinks::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
-use crate::sinks::health::HealthOptions;
-use crate::sinks::lanes::Limits;
-use crate::sinks::status::{Class, Policy, Profile};
 
 /// Where a `Content-Type` says protobuf.
 const PROTOBUF: &str = "application/x-protobuf";
@@ -463,9 +463,9 @@ impl Place<'_> {
             content_type: Some(content_type.to_owned()),
             framing,
             compression: match self.http.compression {
-                settings::Compression::None => Compression::None,
-                settings::Compression::Gzip => Compression::Gzip,
-                settings::Compression::Zstd => Compression::Zstd,
+                kafkamq_settings::Compression::None => Compression::None,
+                kafkamq_settings::Compression::Gzip => Compression::Gzip,
+                kafkamq_settings::Compression::Zstd => Compression::Zstd,
             },
             policy: self.policy(),
             ..EndpointOptions::default()
@@ -564,22 +564,22 @@ fn otlp_json(path: &str) -> OtlpJson {
     }
 }
 
-fn key_lanes(ordering: settings::Ordering, threads: usize) -> KeyLanes {
+fn key_lanes(ordering: kafkamq_settings::Ordering, threads: usize) -> KeyLanes {
     let lanes = threads.max(1) as u64;
     match ordering {
-        settings::Ordering::Partition => KeyLanes::One,
-        settings::Ordering::Free => KeyLanes::Free(lanes.max(2)),
-        settings::Ordering::ByThread | settings::Ordering::Key if lanes > 1 => {
+        kafkamq_settings::Ordering::Partition => KeyLanes::One,
+        kafkamq_settings::Ordering::Free => KeyLanes::Free(lanes.max(2)),
+        kafkamq_settings::Ordering::ByThread | kafkamq_settings::Ordering::Key if lanes > 1 => {
             KeyLanes::ByKey(lanes)
         }
-        settings::Ordering::ByThread | settings::Ordering::Key => KeyLanes::One,
+        kafkamq_settings::Ordering::ByThread | kafkamq_settings::Ordering::Key => KeyLanes::One,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Ordering;
+    use kafkamq_settings::Ordering;
 
     #[test]
     fn ordering_decides_the_lanes() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::record::RecordBatch;
+use kafkamq_record::RecordBatch;
 
 /// How much of its rate a key may use ahead: it begins with a second's worth.
 const AHEAD: Duration = Duration::from_secs(1);
@@ -71,7 +71,7 @@ impl KeyLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{RecordBatchBuilder, TopicPartition};
+    use kafkamq_record::{RecordBatchBuilder, TopicPartition};
 
     fn batch(keys: &[Option<&str>]) -> RecordBatch {
         let mut builder = RecordBatchBuilder::with_capacity(TopicPartition::new("t", 0), 1, 0);

@@ -22,15 +22,15 @@ pub use limit::RateLimit;
 use pattern::Patterns;
 
 use crate::parse::{Conversion, Form, PointConversion};
-use crate::settings::{
+use kafkamq_delivery::endpoint::Endpoint;
+use kafkamq_delivery::health::HealthOptions;
+use kafkamq_delivery::http::{TlsOptions, TransportOptions};
+use kafkamq_delivery::lanes::Limits;
+use kafkamq_delivery::local::FileOptions;
+use kafkamq_settings::{
     FlowSettings, HandleContent, HeaderCheck, HttpSettings, KafkaDestination, Newlines, PointTime,
     RecordFields, SamplingKey, SplitSettings, ValuePolicy,
 };
-use crate::sinks::endpoint::Endpoint;
-use crate::sinks::health::HealthOptions;
-use crate::sinks::http::{TlsOptions, TransportOptions};
-use crate::sinks::lanes::Limits;
-use crate::sinks::local::FileOptions;
 
 /// Names an input: `[[inputs.kafkamq]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -10,7 +10,7 @@ use kafkamq_pipeline::manager::ScriptRoutes;
 use parking_lot::RwLock;
 
 use super::{InputId, Route, RouteKind};
-use crate::settings::{InputSettings, TopicPattern};
+use kafkamq_settings::{InputSettings, TopicPattern};
 
 /// The patterns of all inputs.
 #[derive(Debug, Default)]

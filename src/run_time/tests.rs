@@ -5,7 +5,7 @@ use kafkamq_point::Category;
 
 use super::*;
 use crate::scripts::ScriptOrigin;
-use crate::settings::{PipelineSettings, Sources, load};
+use kafkamq_settings::{PipelineSettings, Sources, load};
 
 /// A process with a pipeline folder and a state folder.
 struct Process {

@@ -428,7 +428,7 @@ fn plain(value: &Value) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Sources, load};
+    use kafkamq_settings::{Sources, load};
 
     fn scripts(folder: &std::path::Path) -> Scripts {
         let text = format!("[pipeline]\npath = \"{}\"\n", folder.display());

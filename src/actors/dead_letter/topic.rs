@@ -8,8 +8,8 @@ use crate::actors::carrier::TopicWriter;
 use crate::dead_letters::PLACEHOLDER;
 use crate::dead_letters::headers::encode;
 use crate::kafka::{KafkaError, Outbound};
-use crate::settings::{ClusterSettings, Settings};
-use crate::sinks::dead_letter::DeadLetter;
+use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_settings::{ClusterSettings, Settings};
 
 /// A dead letter can be as large as any record a broker takes, and more by its headers: the broker
 /// is to decide, not the client.

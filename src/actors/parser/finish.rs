@@ -7,7 +7,7 @@ use crate::actors::directory::Terms;
 use crate::parse::Bodies;
 use crate::recorder::Feed;
 use crate::routing::OutputRoute;
-use crate::settings::{AgeAction, AgeRule};
+use kafkamq_settings::{AgeAction, AgeRule};
 
 /// The field in which a point that was moved to the present keeps its own time.
 const ORIGINAL_TIME: &str = "__orig_time";
@@ -154,10 +154,10 @@ mod tests {
         assert_eq!(push(AgeAction::Drop), Pushed::default());
         assert!(push(AgeAction::DeadLetter).refused.is_some());
         let folder = tempfile::tempdir().unwrap();
-        let settings = crate::settings::RecorderSettings {
+        let settings = kafkamq_settings::RecorderSettings {
             enabled: true,
             path: folder.path().to_owned(),
-            encoding: crate::settings::RecorderEncoding::LineProtocol,
+            encoding: kafkamq_settings::RecorderEncoding::LineProtocol,
             duration: None,
             inputs: Vec::new(),
             categories: Vec::new(),

@@ -3,9 +3,9 @@
 use super::work::{Made, Work};
 use crate::metrics::Outcome;
 use crate::parse::PointConversion;
-use crate::record::Record;
 use crate::routing::{PointRoute, TranscodeRoute};
-use crate::sinks::lanes::Item;
+use kafkamq_delivery::lanes::Item;
+use kafkamq_record::Record;
 
 /// The stage that dead letters name.
 const STAGE: &str = "transcode";

@@ -15,14 +15,14 @@ use crate::parse::{
     Bodies, Origin, ScriptStep, add_record_fields, build_point, encode_for_handle,
     passes_header_check, slices, split, without_newlines,
 };
-use crate::record::Record;
 use crate::routing::{KeyLanes, PointRoute, Route, RouteKind};
-use crate::settings::{
+use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_delivery::endpoint::Endpoint;
+use kafkamq_delivery::lanes::{Item, Pool};
+use kafkamq_record::Record;
+use kafkamq_settings::{
     Newlines, PointTime, RecordFields, ScriptFailure, SplitFailure, ValuePolicy,
 };
-use crate::sinks::dead_letter::DeadLetter;
-use crate::sinks::endpoint::Endpoint;
-use crate::sinks::lanes::{Item, Pool};
 
 /// Lanes for each place of a pool: enough that two keys rarely share one.
 const LANES_A_PLACE: u64 = 64;
@@ -61,8 +61,8 @@ pub(super) struct Work<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) terms: &'a Terms,
     pub(super) finish: Finish<'a>,
-    pub(super) source: &'a crate::record::TopicPartition,
-    pub(super) share: &'a crate::ack::AckShare,
+    pub(super) source: &'a kafkamq_record::TopicPartition,
+    pub(super) share: &'a kafkamq_record::AckShare,
     pub(super) consignment: &'a Consignment,
     pub(super) scripts: ScriptStep<'a>,
     pub(super) outgoing: Vec<Outgoing<'a>>,

@@ -19,7 +19,7 @@ use crate::kafka::client::{consumer_config, outside_config};
 use crate::kafka::{AssignmentListener, PollOptions, PreparedConsumer, Stretch};
 use crate::metrics::Metrics;
 use crate::routing::{Destination, InputId};
-use crate::settings::{InputSettings, LimitSettings, Offset, OutOfRange, Sasl};
+use kafkamq_settings::{InputSettings, LimitSettings, Offset, OutOfRange, Sasl};
 
 pub(super) fn start_dead_letter(
     arbiter: &ArbiterHandle,

@@ -32,7 +32,7 @@ use crate::reconfiguration::plan::{
 };
 use crate::routing::{Destination, DestinationId, InputId, RouteTable};
 use crate::scripts::PreparedScripts;
-use crate::settings::{InputSettings, Settings};
+use kafkamq_settings::{InputSettings, Settings};
 
 /// How long records in flight are waited for before their routes change.
 const SETTLE_GRACE: Duration = Duration::from_secs(2);

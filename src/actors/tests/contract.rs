@@ -12,7 +12,7 @@ const ALL: u64 = 2 * RECORDS as u64;
 const POISON: u32 = 13;
 
 /// Waits until all is settled and committed, and nothing is stuck; returns the dead letters.
-fn settles(rig: &Rig, running: Running) -> Vec<crate::sinks::dead_letter::DeadLetter> {
+fn settles(rig: &Rig, running: Running) -> Vec<kafkamq_delivery::dead_letter::DeadLetter> {
     for partition in 0..2 {
         rig.wait_committed("app-logs", partition, i64::from(RECORDS));
     }

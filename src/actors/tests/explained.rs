@@ -4,7 +4,7 @@ use super::outputs::{config, written};
 use super::*;
 use crate::explain::Explainer;
 use crate::kafka::TopicReader;
-use crate::record::TopicPartition;
+use kafkamq_record::TopicPartition;
 
 #[test]
 fn an_explained_request_holds_what_the_service_sends() {

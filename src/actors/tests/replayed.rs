@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::replay::{Range, Report, run, settings_for};
-use crate::settings::{InputSettings, Settings};
+use kafkamq_settings::{InputSettings, Settings};
 
 const BEGIN: i64 = 1_700_000_000_000;
 

@@ -8,7 +8,7 @@ use actix::Handler;
 use super::TopicActor;
 use crate::actors::messages::Committed;
 use crate::kafka::PartitionReader;
-use crate::offsets::NextOffset;
+use kafkamq_record::NextOffset;
 
 /// A commit is asked for when this part (one in so many) of the records that may be in flight was
 /// settled and not committed.

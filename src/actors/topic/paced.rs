@@ -8,9 +8,9 @@ use std::time::Instant;
 use actix::{AsyncContext, Context};
 
 use super::{TopicActor, to_i64};
-use crate::offsets::BatchId;
-use crate::record::RecordBatch;
 use crate::routing::KeyLimit;
+use kafkamq_record::BatchId;
+use kafkamq_record::RecordBatch;
 
 /// What waits, earliest first; of one moment, in the order of the partition.
 #[derive(Debug, Default)]

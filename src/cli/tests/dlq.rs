@@ -1,7 +1,7 @@
 //! `kafkamq dlq` on a folder of letters.
 
 use super::*;
-use crate::sinks::dead_letter::{DeadLetter, DeadLetterOptions, DeadLetterStore};
+use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterOptions, DeadLetterStore};
 
 fn letters() -> (tempfile::TempDir, String) {
     let (folder, config) = folder("", &[]);

@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls_pki_types::PrivateKeyDer;
 
 use super::*;
-use crate::settings::{Protocol, Secret, Security};
+use kafkamq_settings::{Protocol, Secret, Security};
 
 /// Longer than any answer on the loopback takes.
 const PATIENT: Duration = Duration::from_secs(20);

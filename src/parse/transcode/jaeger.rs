@@ -13,7 +13,7 @@ use prost::Message as _;
 
 use super::thrift::Writer;
 use super::{Form, TranscodeError, json};
-use crate::settings::SpanTarget;
+use kafkamq_settings::SpanTarget;
 use span::{KeyValue, Span};
 use span_json::SpanJson;
 

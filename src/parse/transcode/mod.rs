@@ -18,7 +18,7 @@ use kafkamq_point::{Category, Point};
 
 use detect::SpanEncoding;
 
-use crate::settings::SpanTarget;
+use kafkamq_settings::SpanTarget;
 
 /// What a request holds: the bytes' format and the interface that takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::settings::{Sources, load};
+use kafkamq_settings::{Sources, load};
 
 const BASE: &str = r#"
 [output]

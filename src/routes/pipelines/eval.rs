@@ -20,7 +20,7 @@ use crate::routes::parameters::{CategoryName, Object, ScriptName, present, whole
 use crate::routes::problem::{Finding, Kind, Problem};
 use crate::routes::topics::known;
 use crate::scripts::{Evaluated, Trial, shown};
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 /// Inputs of one trial.
 const RECORDS_MAX: usize = 1000;

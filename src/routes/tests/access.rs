@@ -6,7 +6,7 @@ use actix_web::test::try_call_service;
 
 use super::*;
 use crate::routes::operation::Need;
-use crate::settings::Role;
+use kafkamq_settings::Role;
 
 const TOKENS: &str = "[server]\nhosts = [\"console.example\"]\ntokens = [\n\
     { name = \"dashboard\", role = \"read\", token = \"r\" },\n\

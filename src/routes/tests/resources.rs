@@ -3,8 +3,8 @@
 use actix_web::body::MessageBody;
 
 use super::*;
-use crate::record::{RecordBatchBuilder, TopicPartition};
-use crate::sinks::dead_letter::{DeadLetter, DeadLetterOptions, DeadLetterStore};
+use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterOptions, DeadLetterStore};
+use kafkamq_record::{RecordBatchBuilder, TopicPartition};
 
 const INPUT: &str = "[[inputs.kafkamq]]\nname = \"orders\"\naddrs = [\"127.0.0.1:1\"]\ngroup_id = \"g\"\n\
     [inputs.kafkamq.otel]\ndk_endpoint = \"http://127.0.0.1:1\"\ntrace_topics = [\"spans\"]\n";

@@ -8,12 +8,12 @@ use kafkamq_point::codec::Encoding;
 
 use super::super::{DestinationId, Means, OutputRoute};
 use super::{Compiler, Place, RoutingError};
-use crate::settings::{self, DestinationKind, HttpSettings, OutputSettings};
-use crate::sinks::endpoint::{Endpoint, Framing};
-use crate::sinks::health::HealthOptions;
-use crate::sinks::lanes::Limits;
-use crate::sinks::local::FileOptions;
-use crate::sinks::status::{Policy, Profile};
+use kafkamq_delivery::endpoint::{Endpoint, Framing};
+use kafkamq_delivery::health::HealthOptions;
+use kafkamq_delivery::lanes::Limits;
+use kafkamq_delivery::local::FileOptions;
+use kafkamq_delivery::status::{Policy, Profile};
+use kafkamq_settings::{self, DestinationKind, HttpSettings, OutputSettings};
 
 /// The header in which the centre is told the index of log points.
 const STORAGE_INDEX_HEADER: &str = "X-Storage-Index-Name";
@@ -206,11 +206,11 @@ fn body_framing(encoding: Encoding) -> Framing {
     }
 }
 
-const fn point_encoding(encoding: settings::Encoding) -> Encoding {
+const fn point_encoding(encoding: kafkamq_settings::Encoding) -> Encoding {
     match encoding {
-        settings::Encoding::LineProtocol => Encoding::LineProtocol,
-        settings::Encoding::Json => Encoding::Json,
-        settings::Encoding::PbJson => Encoding::PbJson,
-        settings::Encoding::Protobuf => Encoding::Protobuf,
+        kafkamq_settings::Encoding::LineProtocol => Encoding::LineProtocol,
+        kafkamq_settings::Encoding::Json => Encoding::Json,
+        kafkamq_settings::Encoding::PbJson => Encoding::PbJson,
+        kafkamq_settings::Encoding::Protobuf => Encoding::Protobuf,
     }
 }

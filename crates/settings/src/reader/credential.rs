@@ -13,13 +13,13 @@ use super::parse::{expected, list, text};
 
 impl Section<'_> {
     /// A secret: from the key, or from the file that `<key>_file` names. Both are an error.
-    pub(in crate::settings) fn secret(&self, name: &str) -> Option<Secret> {
+    pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         self.secret_text(name, |value| text(value, false))
             .map(Secret::new)
     }
 
     /// A list of secrets: from the key, or one a line from the file that `<key>_file` names.
-    pub(in crate::settings) fn secrets(&self, name: &str) -> Vec<Secret> {
+    pub(crate) fn secrets(&self, name: &str) -> Vec<Secret> {
         let lines = self.secret_text(name, |value| Ok(list(value, true)?.join("\n")));
         lines
             .unwrap_or_default()
@@ -88,7 +88,7 @@ impl Section<'_> {
     }
 
     /// Request headers: values are strings or `{ file = "..." }`, and marked sensitive.
-    pub(in crate::settings) fn headers(&self, name: &str) -> HeaderMap {
+    pub(crate) fn headers(&self, name: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let Some(entries) = self.read(name, |value, _| {
             value
@@ -144,7 +144,7 @@ impl Section<'_> {
 
     /// An `http` or `https` address. The message of a wrong one never repeats it, since addresses
     /// may hold credentials.
-    pub(in crate::settings) fn url(&self, name: &str) -> Option<Url> {
+    pub(crate) fn url(&self, name: &str) -> Option<Url> {
         let text = self.some_text(name)?;
         match Url::parse(&text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => {

@@ -15,7 +15,7 @@ use twox_hash::XxHash3_128;
 use url::Url;
 
 use super::status::Policy;
-use crate::record::TopicPartition;
+use kafkamq_record::TopicPartition;
 
 mod mask;
 mod package;

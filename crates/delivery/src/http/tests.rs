@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::super::endpoint::{Compression, EndpointOptions, Framing};
 use super::super::status::{Policy, Profile, Verdict, classify};
 use super::*;
-use crate::record::TopicPartition;
+use kafkamq_record::TopicPartition;
 
 mod encrypted;
 

@@ -215,7 +215,9 @@ mod tests {
 
     /// Compares a checked-in file with what it should be; `KAFKAMQ_BLESS=1` writes it.
     fn compare(path: &str, expected: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(path);
         if std::env::var_os("KAFKAMQ_BLESS").is_some() {
             std::fs::write(&path, expected).unwrap();
         }
@@ -242,7 +244,7 @@ mod tests {
     fn the_checked_in_reference_is_current() {
         const BEGIN: &str = "<!-- keys: written by the tests, do not edit -->\n";
         const END: &str = "<!-- end of keys -->";
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
         let found = std::fs::read_to_string(path).unwrap();
         let (head, rest) = found.split_once(BEGIN).unwrap();
         let (_, tail) = rest.split_once(END).unwrap();

@@ -11,7 +11,7 @@ use super::super::keys::Key;
 use super::super::quantity;
 
 /// The default of a key as a value; `None` when it has none.
-pub(in crate::settings) fn default_value(key: &Key) -> Option<Value> {
+pub(crate) fn default_value(key: &Key) -> Option<Value> {
     let whole = format!("value = {}", key.default);
     toml::from_str::<Map<String, Value>>(&whole)
         .ok()?
@@ -19,10 +19,7 @@ pub(in crate::settings) fn default_value(key: &Key) -> Option<Value> {
 }
 
 /// The known name that is most like `name`, unless all are too different.
-pub(in crate::settings) fn nearest(
-    name: &str,
-    known: impl IntoIterator<Item = String>,
-) -> Option<String> {
+pub(crate) fn nearest(name: &str, known: impl IntoIterator<Item = String>) -> Option<String> {
     let lower = name.to_lowercase();
     known
         .into_iter()
@@ -64,7 +61,7 @@ pub(super) fn type_name(value: &Value) -> &'static str {
 }
 
 /// The sentence about a value of the wrong type.
-pub(in crate::settings) fn expected(what: &str, value: &Value) -> String {
+pub(crate) fn expected(what: &str, value: &Value) -> String {
     format!("expected {what}, found {}", type_name(value))
 }
 
@@ -76,7 +73,7 @@ pub(super) fn text(value: &Value, _: bool) -> Result<String, String> {
 }
 
 /// Reads a boolean; the environment may spell it as text.
-pub(in crate::settings) fn flag(value: &Value, variable: bool) -> Result<bool, String> {
+pub(crate) fn flag(value: &Value, variable: bool) -> Result<bool, String> {
     match value {
         Value::Bool(flag) => Ok(*flag),
         Value::String(text) if variable => match text.as_str() {

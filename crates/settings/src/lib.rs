@@ -4,6 +4,7 @@
 //! layering of defaults, files and environment, and the diagnostics of everything that is wrong.
 //! It promises that a [`Settings`] value needs no further checks: addresses are parsed, secrets are
 //! read, security is resolved, no topic belongs to two routes. It starts nothing.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod delivery;
 mod diagnostic;
@@ -24,7 +25,7 @@ mod topic_pattern;
 
 pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
-pub(crate) use document::steps;
+pub use document::steps;
 pub use document::{Document, MASK, Sources};
 pub use input::{
     Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,

@@ -120,7 +120,7 @@ mod tests {
 
     use super::super::{Item, Limits, Parcel, Request};
     use super::*;
-    use crate::sinks::endpoint::{Endpoint, EndpointOptions};
+    use crate::endpoint::{Endpoint, EndpointOptions};
 
     fn lanes() -> (Lanes<u64>, Arc<Endpoint>) {
         let endpoint = Endpoint::try_new(EndpointOptions {

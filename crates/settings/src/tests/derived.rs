@@ -53,7 +53,8 @@ fn a_key_under_a_password_says_what_to_do() {
         );
         let given = format!("{kafka}tls_client_key_password = \"secret\"\n");
         let settings = accept(&text(&with_topic(&given))).settings;
-        let config = crate::kafka::client::consumer_config(&settings.inputs[0], &settings.limits);
-        assert_eq!(config.get("ssl.key.password"), Some("secret"));
+        let identity = settings.inputs[0].cluster.security.identity.as_ref();
+        let password = identity.and_then(|identity| identity.key_password.as_ref());
+        assert_eq!(password.map(Secret::expose), Some("secret"));
     }
 }

@@ -603,7 +603,7 @@ fn mentions_secret(line: &str) -> bool {
 }
 
 /// The steps of a path such as `inputs.kafkamq[0]."a.b"`, unquoted.
-pub(crate) fn steps(path: &str) -> Vec<String> {
+pub fn steps(path: &str) -> Vec<String> {
     let mut steps = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {

@@ -1,0 +1,14 @@
+//! Records, their acknowledgement, and the offsets that may be committed.
+//!
+//! Everything here is plain data and plain decisions: no Kafka client, no actor, no clock. A batch
+//! of one partition ([`RecordBatch`]) is open until each of its records is settled ([`BatchAck`],
+//! [`AckShare`]); [`OffsetTracker`] then says up to where the partition may be committed.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod ack;
+mod offsets;
+mod record;
+
+pub use ack::*;
+pub use offsets::*;
+pub use record::*;
