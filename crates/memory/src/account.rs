@@ -463,7 +463,7 @@ mod tests {
                         sealed.push((charge.seal(buffer), held));
                     },
                     Step::Drop(at) => if let Some(at) = chosen(at, &alive) {
-                        alive.swap_remove(at);
+                        drop(alive.swap_remove(at));
                     },
                 }
                 let sum: usize = alive.iter().map(Charge::bytes).sum::<usize>()
