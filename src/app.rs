@@ -10,13 +10,16 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use crate::actors::{Router, StartError};
 use crate::dead_letters::DeadLetters;
+use crate::descriptors;
+use crate::introduction::introduce;
 use crate::metrics::Metrics;
 use crate::reconfiguration::{Beginning, Reconfiguration};
 use crate::routes::tls::{ServerTlsError, remember_client, server_config};
-use crate::routes::{Access, Shared, configure};
+use crate::routes::{Access, HEAVY_AT_ONCE, Shared, configure};
 use crate::telemetry::LogLevel;
 use kafkamq_settings::{Loaded, Sources};
 
@@ -64,6 +67,7 @@ impl Service {
     /// # Errors
     /// When the settings cannot be used or the address is taken.
     pub fn start(loaded: Loaded, sources: Sources) -> Result<Self, AppError> {
+        descriptors::raise();
         let metrics = Metrics::try_new()?;
         let mut beginning = Beginning::decide(loaded, &sources);
         let start = |beginning: &Beginning| {
@@ -83,6 +87,7 @@ impl Service {
         };
         let settings = Arc::new(beginning.settings().clone());
         let listen = settings.server.listen;
+        let named = sources.clone();
         let configuration =
             Reconfiguration::new(router.clone(), metrics.clone(), beginning, sources);
         let shared = Shared {
@@ -92,6 +97,7 @@ impl Service {
             access: Arc::new(ArcSwap::from_pointee(Access::from(&settings.server))),
             dead_letters: Arc::new(ArcSwap::from_pointee(DeadLetters::of(&settings))),
             log_level: LogLevel::of_process(),
+            heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
         };
         let access = Arc::clone(&shared.access);
         let log_level = shared.log_level.clone();
@@ -108,10 +114,13 @@ impl Service {
         configuration
             .reload_on_hangup()
             .map_err(AppError::Signals)?;
+        let connections = descriptors::for_server() / settings.server.workers.max(1);
+        let connections = connections.max(1);
         let body_bytes = usize::try_from(settings.server.max_body_bytes).unwrap_or(usize::MAX);
         let server =
             HttpServer::new(move || App::new().configure(configure(shared.clone(), body_bytes)))
                 .workers(settings.server.workers.max(1))
+                .max_connections(connections)
                 .shutdown_timeout(SERVER_GRACE_SECONDS)
                 .on_connect(remember_client)
                 .disable_signals();
@@ -131,6 +140,7 @@ impl Service {
                 tracing::error!(%error, "the HTTP server ended");
             }
         });
+        introduce(&settings, &named, &router.routes(), address);
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "kafkamq is running");
         Ok(Self {
             router,

@@ -25,7 +25,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::bench::{BenchOptions, PartArguments, run_part};
-use kafkamq_settings::{Loaded, Sources, load};
+use crate::preflight::{Preflight, Verdict};
+use kafkamq_settings::{Loaded, Sources};
 
 pub use pipeline::PipelineArgs;
 
@@ -101,12 +102,18 @@ pub struct ConfigArgs {
         value_name = "FILE",
         env = "KAFKAMQ_CONFIG",
         hide_env_values = true,
-        value_delimiter = ','
+        value_delimiter = ',',
+        global = true
     )]
     config: Vec<PathBuf>,
 }
 
 impl ConfigArgs {
+    /// Looks at everything these name before anything is started.
+    pub(crate) fn examine(&self) -> Preflight {
+        Preflight::examine(&self.sources(), &DEFAULT_FILES)
+    }
+
     /// The files and the environment, as sources.
     #[must_use]
     pub fn sources(&self) -> Sources {
@@ -157,7 +164,9 @@ pub(crate) struct Terminal<'a> {
     /// Problems and progress.
     pub(crate) err: &'a mut dyn Write,
     /// Whether `out` understands colours.
-    pub(crate) color: bool,
+    pub(crate) out_color: bool,
+    /// Whether `err` does.
+    pub(crate) err_color: bool,
 }
 
 /// Parses the arguments of the process, does what they ask for, gives the exit code.
@@ -165,11 +174,13 @@ pub(crate) struct Terminal<'a> {
 pub fn main(entries: &Entries) -> u8 {
     // Not locked: the service writes its log from other threads meanwhile.
     let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
-    let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let wanted = std::env::var_os("NO_COLOR").is_none();
+    let (out_color, err_color) = (stdout.is_terminal(), stderr.is_terminal());
     let mut terminal = Terminal {
         out: &mut stdout,
         err: &mut stderr,
-        color,
+        out_color: wanted && out_color,
+        err_color: wanted && err_color,
     };
     execute(std::env::args_os(), entries, &mut terminal)
 }
@@ -185,15 +196,15 @@ fn execute(
         Err(error) => {
             let wrong = error.use_stderr();
             let text = error.render();
-            let text = if terminal.color {
+            let (stream, color) = if wrong {
+                (&mut terminal.err, terminal.err_color)
+            } else {
+                (&mut terminal.out, terminal.out_color)
+            };
+            let text = if color {
                 text.ansi().to_string()
             } else {
                 text.to_string()
-            };
-            let stream = if wrong {
-                &mut terminal.err
-            } else {
-                &mut terminal.out
             };
             return finish(write!(stream, "{text}").map(|()| if wrong { INVALID } else { FINE }));
         }
@@ -229,17 +240,27 @@ fn execute(
 
 fn run(config: &ConfigArgs, entries: &Entries, terminal: &mut Terminal<'_>) -> u8 {
     let sources = config.sources();
-    match load(&sources) {
-        Ok(loaded) => {
-            if let Err(error) = write!(terminal.err, "{}", loaded.warnings) {
-                return finish(Err(error));
-            }
-            match (entries.run)(loaded, sources) {
-                Ok(()) => FINE,
-                Err(error) => fail(terminal, &error),
-            }
+    let preflight = config.examine();
+    if let Err(error) = check::print_text(&preflight.found, &preflight.broken, terminal) {
+        return finish(Err(error));
+    }
+    match (preflight.verdict(), preflight.loaded) {
+        (Verdict::Fine, Some(loaded)) => match (entries.run)(loaded, sources) {
+            Ok(()) => FINE,
+            Err(error) => fail(terminal, &error),
+        },
+        (verdict, _) => {
+            let code = if verdict == Verdict::Invalid {
+                INVALID
+            } else {
+                FAILED
+            };
+            let said = writeln!(
+                terminal.err,
+                "error: the service does not start; `kafkamq check` reports the same"
+            );
+            finish(said.map(|()| code))
         }
-        Err(found) => finish(write!(terminal.err, "{found}").map(|()| INVALID)),
     }
 }
 

@@ -17,6 +17,7 @@ use parking_lot::{Mutex, RwLock};
 pub use tap::{Tap, TapOptions, TappedRecord};
 
 use self::tap::Watcher;
+use kafkamq_memory::Account;
 use kafkamq_record::RecordBatch;
 
 /// Taps that may be open at once, all topics together.
@@ -28,13 +29,25 @@ pub const MAX_TAPS: usize = 16;
 pub struct TooManyTaps;
 
 /// The controls of all topics.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Controls {
     topics: RwLock<HashMap<Arc<str>, Arc<TopicControl>>>,
     taps: Arc<AtomicUsize>,
+    /// What the copies of records for taps may take.
+    account: Arc<Account>,
 }
 
 impl Controls {
+    /// No topic is paused or watched; taps will take what `account` has.
+    #[must_use]
+    pub fn new(account: Arc<Account>) -> Self {
+        Self {
+            topics: RwLock::default(),
+            taps: Arc::default(),
+            account,
+        }
+    }
+
     /// The controls of one topic; made when they are first asked for.
     #[must_use]
     pub fn topic(&self, topic: &str) -> Arc<TopicControl> {
@@ -73,7 +86,13 @@ impl Controls {
             (open < MAX_TAPS).then_some(open + 1)
         })
         .map_err(|_| TooManyTaps)?;
-        Ok(Tap::open(self.topic(topic), Arc::clone(open), options))
+        let account = Arc::clone(&self.account);
+        Ok(Tap::open(
+            self.topic(topic),
+            Arc::clone(open),
+            account,
+            options,
+        ))
     }
 }
 

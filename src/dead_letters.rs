@@ -8,12 +8,13 @@
 //!   headers and timestamp it had, and one header more, [`REPLAY_HEADER`], that counts its returns;
 //! * a letter is marked as replayed once the brokers have it, and not sent again unless that is
 //!   asked for; a crash in between sends it twice, never not at all;
+//! * a letter returns to no topic but those that its input reads, whatever the letter says;
 //! * what becomes a letter during a replay is not part of it, so a poison record cannot go in circles.
 //!
 //! Calls block on disk and brokers: use them where that is allowed, not on an actor's thread.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ use std::str::FromStr;
 
 use crate::kafka::KafkaError;
 use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterError, Filter, View};
-use kafkamq_settings::{ClusterSettings, DeadLetterKind, Settings};
+use kafkamq_delivery::private_files;
+use kafkamq_settings::{ClusterSettings, DeadLetterKind, Settings, TopicSelection};
 
 pub(crate) mod headers;
 mod replay;
@@ -145,8 +147,9 @@ pub struct Entry {
 /// Some of the letters.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Page {
-    /// The letters, in the order of their ids: oldest first in a folder, by partition in topics.
-    pub entries: Vec<Entry>,
+    /// The letters without their content, in the order of their ids: oldest first in a folder, by
+    /// partition in topics.
+    pub entries: Vec<LetterSummary>,
     /// Whether there are more; they come after the id of the last one.
     pub more: bool,
 }
@@ -166,11 +169,13 @@ enum Store {
     None,
 }
 
-/// Where letters of an input return to.
+/// Where letters of an input return to. Who can write to a dead letter topic can write any letter:
+/// one returns only to a topic that its input reads.
 #[derive(Clone, Debug)]
 struct Origin {
     name: String,
     cluster: ClusterSettings,
+    topics: TopicSelection,
 }
 
 /// Tells whether to go on.
@@ -190,6 +195,7 @@ impl DeadLetters {
         let inputs = settings.inputs.iter().map(|input| Origin {
             name: input.name.clone(),
             cluster: input.cluster.clone(),
+            topics: input.selection(),
         });
         Self {
             store,
@@ -223,7 +229,8 @@ impl DeadLetters {
                 page.more = true;
                 return Ok(ControlFlow::Break(()));
             }
-            page.entries.push(entry);
+            // The content of a page of letters could be larger than all memory there is.
+            page.entries.push(LetterSummary::from(&entry));
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(page)
@@ -315,9 +322,11 @@ impl DeadLetters {
         if !path.is_dir() {
             return Ok(None);
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        let file = options.open(path.join("replay.lock"))?;
+        let file = private_files::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join("replay.lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Err(DeadLettersError::Busy(path.clone())),

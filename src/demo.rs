@@ -59,7 +59,7 @@ pub fn run(options: DemoOptions) -> anyhow::Result<bool> {
     let complete = system.block_on(async {
         let service = Service::start(loaded, sources)?;
         progress::introduce(&broker.bootstrap(), service.address(), &testbed.addresses());
-        let ended = watch(&account, &testbed, &options).await;
+        let ended = watch(&account, &testbed).await;
         service.stop().await;
         ended
     });
@@ -175,18 +175,23 @@ fn produce(
 /// The same stream each time.
 const SEED: u64 = 20_26;
 
-/// Prints progress until everything has arrived, the time is up, or nothing moves any more.
-async fn watch(account: &Account, testbed: &Testbed, options: &DemoOptions) -> anyhow::Result<()> {
+/// Prints progress until producing has ended and everything has arrived, or nothing moves any more.
+async fn watch(account: &Account, testbed: &Testbed) -> anyhow::Result<()> {
     let mut last = (0, Instant::now());
     let mut compared = None;
     let mut shown = Instant::now();
-    let interrupted = crate::app::stop_requested();
-    tokio::pin!(interrupted);
+    let mut interrupted = Box::pin(crate::app::stop_requested());
     loop {
         tokio::select! {
             signal = &mut interrupted => {
-                account.stop.store(true, Ordering::Release);
-                return signal.context("signals");
+                signal.context("signals")?;
+                if account.stop.swap(true, Ordering::AcqRel) {
+                    anyhow::bail!("ended before everything had arrived");
+                }
+                // What was produced still arrives; a second signal does not wait for it.
+                progress::stopping();
+                interrupted = Box::pin(crate::app::stop_requested());
+                last.1 = Instant::now();
             }
             () = tokio::time::sleep(WATCH_INTERVAL) => {}
         }
@@ -220,9 +225,6 @@ async fn watch(account: &Account, testbed: &Testbed, options: &DemoOptions) -> a
             }
         }
         if last.1.elapsed() > STALL {
-            return Ok(());
-        }
-        if options.records.is_none() && options.duration.is_none() {
             return Ok(());
         }
     }

@@ -18,6 +18,7 @@
 //! * [`mod@explain`]: the life of one record, told and not lived.
 //! * [`mod@replay`]: a time range of a topic delivered once more, outside its group.
 //! * [`recorder`]: copies of outgoing points in files.
+//! * [`preflight`]: whether a service with this configuration can run.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
 //! * [`mod@bench`]: the flow benchmark.
@@ -31,10 +32,13 @@ pub mod cli;
 pub mod controls;
 pub mod dead_letters;
 pub mod demo;
+mod descriptors;
 pub mod explain;
+mod introduction;
 pub mod kafka;
 pub mod metrics;
 pub mod parse;
+pub mod preflight;
 pub mod reconfiguration;
 pub mod recorder;
 pub mod replay;

@@ -3,13 +3,14 @@
 //! A file is written whole and put in place by renaming, so that a crash leaves the old one or the new
 //! one; it is readable by its owner alone, since what is kept holds secrets.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use kafkamq_delivery::private_files;
 
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -66,19 +67,15 @@ pub(crate) fn write(folder: &Path, file: &str, content: &impl Serialize) -> Resu
         reason: error.to_string(),
     })?;
     let put = || {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
+        private_files::create_folder(folder)?;
         // A part that a crash left may have other rights.
         match fs::remove_file(&part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new()
+        let mut file = private_files::options()
             .write(true)
             .create_new(true)
-            .mode(0o600)
             .open(&part)?;
         file.write_all(&text)?;
         file.sync_all()?;

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use kafkamq_settings::{LogFormat, LogSettings};
+use kafkamq_settings::{LogFilter, LogFilterError, LogFormat, LogSettings};
 
 /// The target of log lines about changes.
 pub const AUDIT: &str = "kafkamq::audit";
@@ -25,7 +25,10 @@ pub const AUDIT: &str = "kafkamq::audit";
 pub enum TelemetryError {
     /// The filter is not one.
     #[error("`log.level`: {0}")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
+    Filter(#[from] LogFilterError),
+    /// A directive of the filter cannot be read.
+    #[error("`log.level`: {0}")]
+    Directive(#[from] tracing_subscriber::filter::ParseError),
     /// Logging was set up already.
     #[error(transparent)]
     Init(#[from] tracing_subscriber::util::TryInitError),
@@ -62,7 +65,7 @@ pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
 }
 
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
-    let filter = EnvFilter::try_new(text)?;
+    let filter = EnvFilter::try_new(LogFilter::parse(text)?.as_str())?;
     if text.contains(AUDIT) {
         return Ok(filter);
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::kafka::client::producer_config;
+use crate::kafka::client::{producer_config, refused_options};
 use crate::kafka::{KafkaError, Outbound, Producer};
 use crate::routing::{Destination, Means};
 use kafkamq_delivery::answer::{Answer, Layer, TransportError};
@@ -91,6 +91,20 @@ impl Carrier {
                 Self::Kafka(Arc::new(writer), kafka.origin)
             }
         })
+    }
+
+    /// Why a carrier for `destination` cannot be made, without making one that starts a thread or
+    /// a client.
+    pub(crate) fn refusal_of(destination: &Destination) -> Option<CarrierError> {
+        match &destination.means {
+            Means::Http(http) => Transport::try_new(&destination.transport_options(http))
+                .err()
+                .map(Into::into),
+            Means::Kafka(kafka) => refused_options(producer_config(&kafka.cluster))
+                .err()
+                .map(Into::into),
+            Means::Files(_) | Means::Stdout => None,
+        }
     }
 
     /// What the destination gets of the records that items were made from, if anything.

@@ -33,6 +33,7 @@ use super::messages::{
 use super::status::{LastError, ServiceStatus};
 use super::topic::{Credits, TopicActor, TopicOptions};
 use crate::controls::Controls;
+use crate::dead_letters::PLACEHOLDER;
 use crate::kafka::{
     ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics, Stretch,
 };
@@ -42,11 +43,14 @@ use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable,
 use crate::run_time::RunTime;
 use crate::scripts::{Scripts, ScriptsError, report_problems};
 use kafkamq_delivery::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
+use kafkamq_memory::Account;
 use kafkamq_record::TopicPartition;
 use kafkamq_settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
 
 /// Share of the memory limit for records in flight, all partitions together.
 const IN_FLIGHT_SHARE: u64 = 4;
+/// The part of the memory that copies of records for taps may take.
+const TAPS_SHARE: u64 = 16;
 /// Least memory in flight that one partition is given: any less would starve it.
 const MIN_PARTITION_BYTES: u64 = 128 * 1024;
 /// Most memory in flight that one partition can use well.
@@ -260,7 +264,9 @@ impl Router {
         }
         let graveyard = graveyard(&settings)?;
         let scripts = load_scripts(&settings)?;
-        let controls = Arc::<Controls>::default();
+        let for_taps = settings.limits.memory_bytes / TAPS_SHARE;
+        let for_taps = usize::try_from(for_taps).unwrap_or(usize::MAX);
+        let controls = Arc::new(Controls::new(Account::root("taps", for_taps)));
         let run_time = RunTime::resume(
             settings.server.state_dir.as_deref(),
             Arc::clone(&scripts),
@@ -294,6 +300,35 @@ impl Router {
             metrics,
             address: context.run(actor),
         })
+    }
+
+    /// Everything for which [`Router::start`] would refuse these settings, as far as that can be
+    /// known without touching a disk or a network.
+    #[must_use]
+    pub fn refusals(settings: &Settings) -> Vec<StartError> {
+        let mut found = Vec::new();
+        match RouteTable::compile(settings, 1) {
+            Ok(routes) => {
+                let refused = routes.destinations().map(Carrier::refusal_of);
+                let named = routes.destinations().zip(refused);
+                found.extend(named.filter_map(|(destination, refused)| {
+                    let destination = destination.id.to_string();
+                    refused.map(|source| StartError::Destination {
+                        destination,
+                        source,
+                    })
+                }));
+            }
+            Err(error) => found.push(error.into()),
+        }
+        found.extend(dead_letter_loop(settings));
+        found.extend(
+            settings
+                .inputs
+                .iter()
+                .filter_map(|input| children::refusal_of(input, &settings.limits)),
+        );
+        found
     }
 
     #[cfg(test)]
@@ -350,23 +385,31 @@ fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
         }
         DeadLetterKind::None => Ok(Graveyard::Nowhere),
         DeadLetterKind::Kafka { topic, cluster } => {
+            if let Some(error) = dead_letter_loop(settings) {
+                return Err(error);
+            }
             let graveyard = TopicGraveyard::try_new(topic, cluster.as_deref(), settings)
                 .map_err(StartError::DeadLetterTopic)?;
-            let same = |input: &&InputSettings| {
-                let cluster = cluster.as_deref();
-                cluster.is_none_or(|cluster| cluster.addrs == input.cluster.addrs)
-            };
-            let inputs = || settings.inputs.iter().filter(same);
-            let topics = || inputs().flat_map(InputSettings::subscriptions);
-            for read in topics() {
-                let written = graveyard.topic(read.topic);
-                if topics().any(|other| other.topic == written) {
-                    return Err(StartError::DeadLetterLoop(written));
-                }
-            }
             Ok(Graveyard::Topic(Arc::new(graveyard)))
         }
     }
+}
+
+/// A dead letter topic that an input reads.
+fn dead_letter_loop(settings: &Settings) -> Option<StartError> {
+    let DeadLetterKind::Kafka { topic, cluster } = &settings.dead_letter.kind else {
+        return None;
+    };
+    let same = |input: &&InputSettings| {
+        let cluster = cluster.as_deref();
+        cluster.is_none_or(|cluster| cluster.addrs == input.cluster.addrs)
+    };
+    let inputs = || settings.inputs.iter().filter(same);
+    let topics = || inputs().flat_map(InputSettings::subscriptions);
+    topics()
+        .map(|read| topic.replace(PLACEHOLDER, read.topic))
+        .find(|written| topics().any(|other| other.topic == written))
+        .map(StartError::DeadLetterLoop)
 }
 
 impl RouterActor {

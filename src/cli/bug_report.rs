@@ -1,17 +1,18 @@
 //! `kafkamq bug-report`: what somebody who looks into a problem wants to see, in one file.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http::StatusCode;
 
 use super::Terminal;
-use super::remote::RemoteArgs;
+use super::remote::{RemoteArgs, refusal};
 use super::watch::ended;
+use kafkamq_delivery::private_files;
 
 /// What is asked, and the name of its answer. Secrets are masked by the service itself.
 const PARTS: [(&str, &str); 9] = [
@@ -31,31 +32,50 @@ const PARTS: [(&str, &str); 9] = [
 pub(super) struct BugReportArgs {
     #[command(flatten)]
     remote: RemoteArgs,
-    /// The archive
-    #[arg(long, value_name = "FILE", default_value = "kafkamq-bug-report.tar.gz")]
-    output: PathBuf,
+    /// The archive, a new file; without it kafkamq-bug-report-TIME.tar.gz in this folder
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// Writes the archive and says what is in it.
 pub(super) fn bug_report(arguments: &BugReportArgs, terminal: &mut Terminal<'_>) -> io::Result<u8> {
     let run = |terminal: &mut Terminal<'_>| -> Result<()> {
         let remote = arguments.remote.open()?;
-        // A service that does not answer at all leaves no file behind.
+        // A service that does not answer at all, or not to this caller, leaves no file behind.
         remote.get("/livez")?;
-        let path = arguments.output.display();
-        let file =
-            File::create(&arguments.output).with_context(|| format!("cannot write {path}"))?;
+        let mut parts = Vec::new();
+        for (part, name) in PARTS {
+            // What one part refuses belongs into the report as well.
+            let (status, body) = match remote.get(part) {
+                Ok((status, body)) => (Some(status), body),
+                Err(error) => (None, format!("{error:#}\n").into()),
+            };
+            if let Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) = status {
+                bail!(
+                    "{part}: {}\ngive a token with --token-file or KAFKAMQ_TOKEN; nothing was written",
+                    refusal(status.unwrap_or_default(), &body)
+                );
+            }
+            writeln!(terminal.err, "{part}: {} bytes", body.len())?;
+            parts.push((name, body));
+        }
+        let output = arguments.output.clone().unwrap_or_else(|| {
+            let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+            format!("kafkamq-bug-report-{time}.tar.gz").into()
+        });
+        let path = output.display();
+        let file = private_files::options()
+            .write(true)
+            .create_new(true)
+            .open(&output)
+            .with_context(|| {
+                format!("cannot write {path}; an earlier report is not overwritten")
+            })?;
         let mut archive = GzEncoder::new(file, Compression::default());
         let version = format!("kafkamq-cli {}\n", env!("CARGO_PKG_VERSION"));
         add(&mut archive, "version.txt", version.as_bytes())?;
-        for (part, name) in PARTS {
-            // What one part refuses belongs into the report as well.
-            let body = match remote.get(part) {
-                Ok((_, body)) => body,
-                Err(error) => format!("{error:#}\n").into(),
-            };
-            add(&mut archive, name, &body)?;
-            writeln!(terminal.err, "{part}: {} bytes", body.len())?;
+        for (name, body) in &parts {
+            add(&mut archive, name, body)?;
         }
         // Two empty blocks end an archive.
         archive.write_all(&[0; 2 * BLOCK])?;

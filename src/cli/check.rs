@@ -1,18 +1,16 @@
 //! `kafkamq check`: everything that can be known before the service runs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use clap::Args;
-use kafkamq_pipeline::Engine;
 use kafkamq_pipeline::diagnostic::Diagnostic as ScriptDiagnostic;
-use kafkamq_pipeline::manager::{Change, Namespace, ScriptProblem, ScriptStore, read_folder};
-use kafkamq_point::Category;
+use kafkamq_pipeline::manager::ScriptProblem;
 use serde_json::json;
 
 use super::connect::Connections;
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
-use kafkamq_settings::{Diagnostic, Diagnostics, Loaded, Severity, load, scripts_folder};
+use crate::preflight::{Preflight, Verdict};
+use kafkamq_settings::{Diagnostics, Severity};
 
 /// What to check.
 #[derive(Debug, Args)]
@@ -32,34 +30,13 @@ pub(super) struct CheckArgs {
 
 /// Checks configuration and scripts, and connections where asked for, and prints all findings.
 pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::Result<u8> {
-    let sources = arguments.config.sources();
-    let (loaded, mut found) = match load(&sources) {
-        Ok(loaded) => {
-            let warnings = loaded.warnings.clone();
-            (Some(loaded), warnings)
-        }
-        Err(found) => (None, found),
-    };
-    // Scripts are checked even when the configuration is wrong, to show everything at once.
-    let contents = read_folder(&scripts_folder(&sources));
-    let names: Names = contents
-        .scripts
-        .iter()
-        .map(|(&category, scripts)| (category, scripts.keys().cloned().collect()))
-        .collect();
-    let unreadable: Vec<Diagnostic> = contents
-        .problems
-        .iter()
-        .map(|problem| Diagnostic::error("pipeline.path", problem.to_string()))
-        .collect();
-    let store = ScriptStore::new(Engine::new());
-    let broken = store
-        .apply(Namespace::Default, &Change::folder(contents))
-        .problems;
-    if let Some(loaded) = &loaded {
-        found.0.extend(missing_scripts(loaded, &names));
-    }
-    found.0.extend(unreadable);
+    let preflight = arguments.config.examine();
+    let Preflight {
+        loaded,
+        found,
+        broken,
+        ..
+    } = &preflight;
     // What is not valid cannot be dialled.
     let connections = loaded
         .as_ref()
@@ -67,9 +44,9 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
         .map(|loaded| Connections::dial(&loaded.settings));
     let unreachable = connections.as_ref().map_or(0, Connections::failed);
     if arguments.json {
-        print_json(&found, &broken, connections.as_ref(), terminal)?;
+        print_json(found, broken, connections.as_ref(), terminal)?;
     } else {
-        print_text(&found, &broken, terminal)?;
+        print_text(found, broken, terminal)?;
         if let Some(connections) = &connections {
             write!(terminal.out, "{connections}")?;
         }
@@ -90,22 +67,18 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
                 terminal.out,
                 "configuration is valid: {}, {}, {}",
                 counted(inputs, "input"),
-                counted(names.values().map(BTreeSet::len).sum(), "script"),
+                counted(preflight.scripts, "script"),
                 counted(warnings, "warning"),
             )?;
         }
     }
-    Ok(if loaded.is_none() {
-        INVALID
-    } else if !broken.is_empty() || found.errors() > 0 || unreachable > 0 {
-        FAILED
-    } else {
-        FINE
+    Ok(match preflight.verdict() {
+        Verdict::Invalid => INVALID,
+        Verdict::Unusable => FAILED,
+        Verdict::Fine if unreachable > 0 => FAILED,
+        Verdict::Fine => FINE,
     })
 }
-
-/// The scripts of each category, broken ones included.
-type Names = BTreeMap<Category, BTreeSet<String>>;
 
 fn counted(number: usize, noun: &str) -> String {
     if number == 1 {
@@ -113,49 +86,6 @@ fn counted(number: usize, noun: &str) -> String {
     } else {
         format!("{number} {noun}s")
     }
-}
-
-/// Scripts that a map or a default names and that are not there.
-fn missing_scripts(loaded: &Loaded, names: &Names) -> Vec<Diagnostic> {
-    let mut missing = Vec::new();
-    let folder = loaded.settings.pipeline.path.display();
-    let mut check = |category: Category, script: &str, path: &[&str]| {
-        let exists = names
-            .get(&category)
-            .is_some_and(|names| names.contains(script));
-        if script.is_empty() || script == "-" || exists {
-            return;
-        }
-        let place = match category {
-            Category::Logging => format!("{folder}"),
-            other => format!("{folder}/{other}"),
-        };
-        let error = Diagnostic::error("", format!("the script `{script}` is not in {place}"));
-        missing.push(loaded.document.located(error, path));
-    };
-    for (index, input) in loaded.settings.inputs.iter().enumerate() {
-        for topic in input.custom.iter().flat_map(|custom| &custom.topics) {
-            let map = match topic.category {
-                Category::Metric => "metric_topic_map",
-                Category::Rum => "rum_topic_map",
-                _ => "log_topic_map",
-            };
-            let input = format!("kafkamq[{index}]");
-            check(
-                topic.category,
-                &topic.script,
-                &["inputs", &input, "custom", map, &topic.topic],
-            );
-        }
-    }
-    for (category, script) in &loaded.settings.pipeline.default_scripts {
-        check(
-            *category,
-            script,
-            &["pipeline", "default_scripts", category.name()],
-        );
-    }
-    missing
 }
 
 /// The problems of a script, of which one that is merely misnamed has none.
@@ -170,14 +100,14 @@ fn diagnostics(
     })
 }
 
-fn print_text(
+pub(super) fn print_text(
     found: &Diagnostics,
     broken: &[ScriptProblem],
     terminal: &mut Terminal<'_>,
 ) -> io::Result<()> {
     write!(terminal.err, "{found}")?;
     for (problem, error) in diagnostics(broken) {
-        let text = error.render(terminal.color);
+        let text = error.render(terminal.err_color);
         writeln!(
             terminal.err,
             "{text}\n  = note: category {}\n",

@@ -168,13 +168,13 @@ fn list(letters: &DeadLetters, arguments: &ListArgs, terminal: &mut Terminal<'_>
         Ok(page) => page,
         Err(error) => return Ok(Err(error)),
     };
-    let summaries: Vec<_> = page.entries.iter().map(LetterSummary::from).collect();
+    let summaries = &page.entries;
     if arguments.json {
-        for summary in &summaries {
+        for summary in summaries {
             writeln!(terminal.out, "{}", json(summary))?;
         }
     } else {
-        print_table(&summaries, terminal)?;
+        print_table(summaries, terminal)?;
     }
     if let Some(last) = page.entries.last().filter(|_| page.more) {
         writeln!(terminal.err, "there are more: --after {}", last.id)?;

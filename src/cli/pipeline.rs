@@ -39,14 +39,9 @@ pub struct PipelineArgs {
     /// File that holds the input; - is standard input
     #[arg(short = 'F', long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Category of the point
-    #[arg(
-        short = 'C',
-        long = "category",
-        value_name = "CATEGORY",
-        default_value = "logging"
-    )]
-    category: String,
+    /// Category of the point; without it that of the script's folder, logging for a file
+    #[arg(short = 'C', long = "category", value_name = "CATEGORY")]
+    category: Option<String>,
     /// Show the time of the point as a date too
     #[arg(long)]
     date: bool,
@@ -68,15 +63,15 @@ pub(super) fn pipeline(arguments: &PipelineArgs, terminal: &mut Terminal<'_>) ->
             Err(message) => wrong(terminal, FAILED, &message),
         };
     }
-    let category = match arguments.category.parse::<Category>() {
+    let name = arguments.script.as_deref().unwrap_or_default();
+    let category = match category(arguments, name) {
         Ok(category) => category,
-        Err(error) => return wrong(terminal, INVALID, &error.to_string()),
+        Err(message) => return wrong(terminal, INVALID, &message),
     };
     let input = match input(arguments) {
         Ok(input) => input,
         Err(message) => return wrong(terminal, FAILED, &message),
     };
-    let name = arguments.script.as_deref().unwrap_or_default();
     let script = match script(arguments, category, name, terminal)? {
         Some(script) => script,
         None => return Ok(FAILED),
@@ -109,7 +104,7 @@ pub(super) fn pipeline(arguments: &PipelineArgs, terminal: &mut Terminal<'_>) ->
     )?;
     match &outcome.error {
         Some(error) => {
-            writeln!(terminal.err, "{}", error.render(terminal.color))?;
+            writeln!(terminal.err, "{}", error.render(terminal.err_color))?;
             Ok(FAILED)
         }
         None => Ok(FINE),
@@ -153,6 +148,33 @@ fn input(arguments: &PipelineArgs) -> Result<String, String> {
         text.pop();
     }
     Ok(text)
+}
+
+/// The category that was asked for; otherwise the one whose folder has a script of that name.
+fn category(arguments: &PipelineArgs, name: &str) -> Result<Category, String> {
+    if let Some(category) = &arguments.category {
+        return category.parse().map_err(|error| format!("{error}"));
+    }
+    if Path::new(name).is_file() {
+        return Ok(Category::Logging);
+    }
+    let scripts = read_folder(&scripts_folder(&arguments.config.sources())).scripts;
+    let found: Vec<Category> = scripts
+        .iter()
+        .filter(|(_, texts)| texts.contains_key(name))
+        .map(|(&category, _)| category)
+        .collect();
+    match found.as_slice() {
+        [] | [Category::Logging, ..] => Ok(Category::Logging),
+        [only] => Ok(*only),
+        several => {
+            let names: Vec<_> = several.iter().map(ToString::to_string).collect();
+            let names = names.join(", ");
+            Err(format!(
+                "`{name}` is a script of {names}: say which one with -C"
+            ))
+        }
+    }
 }
 
 /// The script, compiled together with its neighbours so that it can use them. What is wrong with it
@@ -202,7 +224,7 @@ fn script(
     if found.is_none() {
         let errors = scripts.errors(&file_name);
         for error in errors {
-            writeln!(terminal.err, "{}", error.render(terminal.color))?;
+            writeln!(terminal.err, "{}", error.render(terminal.err_color))?;
         }
         if errors.is_empty() {
             let message = format!("there is neither a file nor a {category} script `{name}`");

@@ -136,7 +136,7 @@ impl Remote {
 }
 
 /// What a problem document says, or the status if it is none.
-fn refusal(status: StatusCode, body: &[u8]) -> String {
+pub(super) fn refusal(status: StatusCode, body: &[u8]) -> String {
     let problem = serde_json::from_slice::<Value>(body).ok();
     let detail = problem
         .as_ref()

@@ -25,7 +25,8 @@ fn kafkamq(arguments: &[&str]) -> Said {
     let mut terminal = Terminal {
         out: &mut out,
         err: &mut err,
-        color: false,
+        out_color: false,
+        err_color: false,
     };
     let arguments = std::iter::once("kafkamq")
         .chain(arguments.iter().copied())
@@ -165,6 +166,64 @@ fn check_compiles_every_script_and_finds_missing_ones() {
         "inputs.kafkamq[0].custom.metric_topic_map.hosts"
     );
     assert_eq!(all["scripts"][0]["script"], "app.p");
+}
+
+#[test]
+fn run_refuses_what_check_calls_an_error_and_nothing_else() {
+    let oauth = "\
+        [[inputs.kafkamq]]\naddrs = [\"127.0.0.1:1\"]\ngroup_id = \"g\"\ntls_enable = true\n\
+        tls_security_protocol = \"SASL_PLAINTEXT\"\ntls_sasl_mechanism = \"OAUTHBEARER\"\n\
+        oauth_token_url = \"http://127.0.0.1:1/token\"\noauth_client_id = \"a\"\n\
+        oauth_client_secret = \"b\"\n[inputs.kafkamq.custom.log_topic_map]\nt = \"-\"\n";
+    let option = "\
+        [[inputs.kafkamq]]\naddrs = [\"127.0.0.1:1\"]\ngroup_id = \"g\"\n\
+        librdkafka = { \"fetch.min.bytes\" = \"many\" }\n\
+        [inputs.kafkamq.custom.log_topic_map]\nt = \"-\"\n";
+    let good = [("app.p", "add_key(x, 1)"), ("metric/hosts.p", "")];
+    let broken = [("app.p", "grok(\n"), ("metric/hosts.p", "")];
+    for (name, config, scripts, expected) in [
+        ("a good one", TOPICS, good.as_slice(), FINE),
+        ("a missing script", TOPICS, &good[..1], FAILED),
+        ("a broken script", TOPICS, &broken, FAILED),
+        ("a mechanism that is not there", oauth, &[], FAILED),
+        ("an option that the client refuses", option, &[], FAILED),
+        ("an unknown key", "[limits]\nmemry = 1\n", &[], INVALID),
+    ] {
+        let (_keep, config) = folder(config, scripts);
+        let checked = kafkamq(&["check", "--config", &config]);
+        let started = kafkamq(&["run", "--config", &config]);
+        assert_eq!(checked.code, expected, "{name}: {}", checked.err);
+        assert_eq!(started.code, expected, "{name}: {}", started.err);
+    }
+}
+
+#[test]
+fn no_configuration_at_all_is_an_error_that_names_the_places() {
+    let found = Preflight::examine(&Sources::new(), &["kafkamq.toml", "/etc/kafkamq.toml"]);
+    assert_eq!(found.verdict(), Verdict::Invalid);
+    let said = found.found.to_string();
+    assert!(said.contains("kafkamq.toml or /etc/kafkamq.toml"), "{said}");
+    assert!(said.contains("--config"), "{said}");
+}
+
+#[test]
+fn points_that_no_output_takes_or_that_go_elsewhere_than_the_rest_are_warned_of() {
+    let head = "[[inputs.kafkamq]]\naddrs = [\"127.0.0.1:1\"]\ngroup_id = \"g\"\n";
+    let profiles =
+        format!("{head}[inputs.kafkamq.custom]\nprofiling_topic_map = {{ p = \"-\" }}\n");
+    let other = format!(
+        "{head}[inputs.kafkamq.otel]\ndk_endpoint = \"http://collector:9529\"\ntrace_topics = [\"a\"]\n\
+         [inputs.kafkamq.custom.log_topic_map]\nt = \"-\"\n"
+    );
+    for (config, expected) in [
+        (&profiles, "would become a dead letter"),
+        (&other, "but other records go to http://collector:9529/"),
+    ] {
+        let (_keep, config) = folder(config, &[]);
+        let said = kafkamq(&["check", "--config", &config]);
+        assert_eq!(said.code, FINE, "{}", said.err);
+        assert!(said.err.contains(expected), "{}", said.err);
+    }
 }
 
 #[test]

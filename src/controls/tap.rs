@@ -7,10 +7,17 @@ use std::time::Instant;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::TopicControl;
+use kafkamq_memory::{Account, Charge};
 use kafkamq_record::{Record, RecordBatch};
 
 /// Records that wait for the watcher; what comes while they are full is missed.
 const WAITING: usize = 64;
+/// Headers of a record that are shown.
+const HEADERS: usize = 64;
+/// Bytes that a record takes besides its content, about.
+const RECORD_BYTES: usize = 256;
+/// The same for a header.
+const HEADER_BYTES: usize = 80;
 
 /// How much of a topic is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +31,7 @@ pub struct TapOptions {
 }
 
 /// A record as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct TappedRecord {
     /// Its partition.
     pub partition: i32,
@@ -38,15 +45,35 @@ pub struct TappedRecord {
     pub value: Option<Vec<u8>>,
     /// Length of the value, in bytes.
     pub value_bytes: usize,
-    /// Its headers, values cut like the value.
+    /// The first of its headers, values cut like the value.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// How many headers it has.
+    pub header_count: usize,
+    /// What it takes of the memory for taps.
+    pub charge: Charge,
 }
 
 impl TappedRecord {
-    fn of(record: &Record<'_>, partition: i32, max_bytes: usize) -> Self {
-        // Copied: a slice would keep the memory of its whole batch.
+    /// A copy, since a slice would keep the memory of its whole batch; `None` if there is no memory
+    /// left for it.
+    fn of(
+        record: &Record<'_>,
+        partition: i32,
+        max_bytes: usize,
+        account: &Arc<Account>,
+    ) -> Option<Self> {
+        let length = |bytes: &[u8]| bytes.len().min(max_bytes);
+        let of_headers = record
+            .headers()
+            .take(HEADERS)
+            .map(|(name, value)| HEADER_BYTES + name.len() + value.map_or(0, length));
+        let bytes = RECORD_BYTES
+            + record.key().map_or(0, length)
+            + record.value().map_or(0, length)
+            + of_headers.sum::<usize>();
+        let charge = account.try_charge(bytes).ok()?;
         let cut = |bytes: &[u8]| bytes.get(..max_bytes).unwrap_or(bytes).to_vec();
-        Self {
+        Some(Self {
             partition,
             offset: record.offset(),
             timestamp_ms: record.timestamp_ms(),
@@ -55,9 +82,12 @@ impl TappedRecord {
             value_bytes: record.value().map_or(0, <[u8]>::len),
             headers: record
                 .headers()
+                .take(HEADERS)
                 .map(|(name, value)| (name.to_owned(), value.map(cut)))
                 .collect(),
-        }
+            header_count: record.headers().count(),
+            charge,
+        })
     }
 }
 
@@ -67,6 +97,7 @@ pub(super) struct Watcher {
     id: u64,
     options: TapOptions,
     sender: Sender<TappedRecord>,
+    account: Arc<Account>,
     seen: Arc<AtomicU64>,
     /// Records that may be shown now, and since when that grows.
     allowance: (f64, Instant),
@@ -98,7 +129,8 @@ impl Watcher {
             let Some(record) = batch.get(nth * batch.len() / take) else {
                 return;
             };
-            let shown = TappedRecord::of(&record, partition, self.options.max_bytes);
+            let shown = TappedRecord::of(&record, partition, self.options.max_bytes, &self.account);
+            let Some(shown) = shown else { return };
             if self.sender.try_send(shown).is_err() {
                 return;
             }
@@ -121,6 +153,7 @@ impl Tap {
     pub(super) fn open(
         control: Arc<TopicControl>,
         open: Arc<AtomicUsize>,
+        account: Arc<Account>,
         options: TapOptions,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -131,6 +164,7 @@ impl Tap {
             id,
             options,
             sender,
+            account,
             seen: Arc::clone(&seen),
             allowance: (f64::from(options.rate.max(1)), Instant::now()),
         });

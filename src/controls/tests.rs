@@ -10,6 +10,10 @@ fn batch(partition: i32, records: i64) -> RecordBatch {
     batch.build()
 }
 
+fn controls() -> Controls {
+    Controls::new(Account::root("taps", 1 << 20))
+}
+
 const ALL: TapOptions = TapOptions {
     rate: 1000,
     partition: None,
@@ -18,7 +22,7 @@ const ALL: TapOptions = TapOptions {
 
 #[test]
 fn a_pause_belongs_to_the_topic_and_keeps_its_author() {
-    let controls = Controls::default();
+    let controls = controls();
     let held = controls.topic("t");
     controls.topic("t").stop("first");
     controls.topic("t").stop("second");
@@ -31,7 +35,7 @@ fn a_pause_belongs_to_the_topic_and_keeps_its_author() {
 
 #[tokio::test]
 async fn records_are_shown_with_their_coordinates_and_cut() {
-    let controls = Controls::default();
+    let controls = controls();
     let mut tap = controls.tap("t", ALL).unwrap();
     controls.topic("t").offer(&batch(3, 2));
     controls.topic("other").offer(&batch(3, 2));
@@ -45,7 +49,7 @@ async fn records_are_shown_with_their_coordinates_and_cut() {
 
 #[test]
 fn a_slow_watcher_misses_records_and_nothing_waits() {
-    let controls = Controls::default();
+    let controls = controls();
     let mut tap = controls.tap("t", ALL).unwrap();
     for _ in 0..10 {
         controls.topic("t").offer(&batch(0, 100));
@@ -62,7 +66,7 @@ fn a_slow_watcher_misses_records_and_nothing_waits() {
 
 #[test]
 fn the_rate_bounds_what_is_shown() {
-    let controls = Controls::default();
+    let controls = controls();
     let options = TapOptions {
         rate: 5,
         partition: Some(1),
@@ -78,7 +82,7 @@ fn the_rate_bounds_what_is_shown() {
 
 #[test]
 fn taps_are_few_and_end_when_dropped() {
-    let controls = Controls::default();
+    let controls = controls();
     let taps: Vec<Tap> = (0..MAX_TAPS)
         .map(|_| controls.tap("t", ALL).unwrap())
         .collect();
@@ -87,4 +91,32 @@ fn taps_are_few_and_end_when_dropped() {
     drop(taps);
     assert!(!controls.topic("t").tapped.load(Ordering::Relaxed));
     assert!(controls.tap("t", ALL).is_ok());
+}
+
+#[tokio::test]
+async fn taps_that_nobody_reads_take_no_more_than_their_account() {
+    let account = Account::root("taps", 100_000);
+    let controls = Controls::new(Arc::clone(&account));
+    let source = TopicPartition::new("t", 0);
+    let mut batch = RecordBatchBuilder::with_capacity(source, 0, 0);
+    for offset in 0..20 {
+        batch.push(offset, 7, None, Some(&[b'x'; 5000]));
+        for _ in 0..10_000 {
+            batch.push_header(b"h", None);
+        }
+    }
+    let batch = batch.build();
+    let options = TapOptions {
+        max_bytes: 1 << 20,
+        ..ALL
+    };
+    let mut taps: Vec<_> = (0..MAX_TAPS)
+        .map(|_| controls.tap("t", options).unwrap())
+        .collect();
+    controls.topic("t").offer(&batch);
+    assert!(account.used() > 80_000 && account.peak() <= 100_000);
+    let first = taps[0].next().await.unwrap();
+    assert_eq!((first.headers.len(), first.header_count), (64, 10_000));
+    drop((taps, first));
+    assert_eq!(account.used(), 0);
 }

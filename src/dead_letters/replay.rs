@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::headers::{Headers, returning};
 use super::topic::{MARK_HEADER, ranges};
-use super::{DeadLetters, DeadLettersError, Entry, LetterId, Store};
+use super::{DeadLetters, DeadLettersError, Entry, LetterId, Origin, Store};
 use crate::kafka::client::producer_config;
 use crate::kafka::{KafkaError, Outbound, Producer};
 use kafkamq_delivery::dead_letter::{Filter, mark_replayed};
@@ -117,6 +117,27 @@ impl DeadLetters {
     }
 }
 
+impl DeadLetters {
+    /// The input to which a letter may return, otherwise why it may not.
+    fn origin_of(&self, entry: &Entry) -> Result<&Origin, String> {
+        let (input, topic) = (&entry.letter.input, &entry.letter.topic);
+        let origin = self.inputs.iter().find(|origin| origin.name == *input);
+        let origin = origin.ok_or_else(|| format!("no input is called `{input}`"))?;
+        if !origin.topics.takes(topic) {
+            return Err(format!("input `{input}` does not read the topic `{topic}`"));
+        }
+        if let (Store::Topics(topics), LetterId::Place { topic: kept_in, .. }) =
+            (&self.store, &entry.id)
+            && !topics.iter().any(|one| one.keeps(kept_in, topic))
+        {
+            return Err(format!(
+                "letters of the topic `{topic}` are not kept in `{kept_in}`"
+            ));
+        }
+        Ok(origin)
+    }
+}
+
 struct Run<'a> {
     letters: &'a DeadLetters,
     dry_run: bool,
@@ -153,12 +174,12 @@ impl<'a> Run<'a> {
                 self.report.replayed += 1;
                 continue;
             }
-            match self.producer_of(&entry.letter.input)? {
-                Some(producer) => by_cluster.entry(producer).or_default().push(entry),
-                None => {
-                    let reason = format!("no input is called `{}`", entry.letter.input);
-                    self.fail(&entry.id, reason);
+            match self.letters.origin_of(&entry) {
+                Ok(origin) => {
+                    let producer = self.producer(&origin.cluster)?;
+                    by_cluster.entry(producer).or_default().push(entry);
                 }
+                Err(reason) => self.fail(&entry.id, reason),
             }
         }
         let mut away = None;
@@ -265,15 +286,6 @@ impl<'a> Run<'a> {
                 Ok(())
             }
         }
-    }
-
-    /// The producer for letters of `input`; `None` if it is not configured any more.
-    fn producer_of(&mut self, input: &str) -> Result<Option<usize>, DeadLettersError> {
-        let letters = self.letters;
-        let origin = letters.inputs.iter().find(|origin| origin.name == input);
-        origin
-            .map(|origin| self.producer(&origin.cluster))
-            .transpose()
     }
 
     fn producer(&mut self, cluster: &'a ClusterSettings) -> Result<usize, DeadLettersError> {

@@ -216,8 +216,8 @@ fn pages_follow_each_other_and_filters_hold() {
         let mut after = None;
         loop {
             let page = letters.list(&Filter::default(), after.as_ref(), 2).unwrap();
-            offsets.extend(page.entries.iter().map(|entry| entry.letter.offset));
-            after = page.entries.last().map(|entry| entry.id.clone());
+            offsets.extend(page.entries.iter().map(|entry| entry.offset));
+            after = page.entries.last().map(|entry| entry.id.parse().unwrap());
             if !page.more {
                 break;
             }
@@ -234,7 +234,8 @@ fn pages_follow_each_other_and_filters_hold() {
             ids: Some(vec![
                 letters.list(&Filter::default(), None, 1).unwrap().entries[0]
                     .id
-                    .clone(),
+                    .parse()
+                    .unwrap(),
             ]),
             filter: late.clone(),
             ..all()
@@ -284,6 +285,25 @@ fn what_cannot_return_stays_and_is_named() {
     };
     let error = letters.replay(&wrong, |_| {}).unwrap_err();
     assert!(matches!(error, DeadLettersError::WrongId(..)), "{error}");
+}
+
+#[test]
+fn a_forged_letter_returns_to_no_topic_that_its_input_does_not_read() {
+    let rig = Rig::new();
+    rig.broker.create_topic("payments", 2).unwrap();
+    let forged = DeadLetter {
+        topic: "payments".to_owned(),
+        ..letter(1)
+    };
+    let letters = rig.in_topic(&[forged, letter(2)]);
+    let report = run(&letters, &all());
+    assert_eq!((report.replayed, report.failed), (1, 1));
+    assert_eq!(
+        report.failures[0].1,
+        "input `shop` does not read the topic `payments`"
+    );
+    assert_eq!(rig.broker.records("payments", 1).unwrap().len(), 0);
+    assert_eq!(rig.returned(1).len(), 1);
 }
 
 #[test]

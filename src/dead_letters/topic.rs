@@ -27,6 +27,8 @@ pub(super) struct LetterTopic {
     pub(super) name: String,
     pub(super) cluster: ClusterSettings,
     group: String,
+    /// The configured name, with the place of the record's topic.
+    pattern: String,
 }
 
 impl LetterTopic {
@@ -47,12 +49,18 @@ impl LetterTopic {
                         name,
                         cluster: cluster.clone(),
                         group: input.group_id.clone(),
+                        pattern: topic.to_owned(),
                     });
                 }
             }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// Whether letters of the records of `topic` are kept in the dead letter topic `name`.
+    pub(super) fn keeps(&self, name: &str, topic: &str) -> bool {
+        self.name == name && self.pattern.replace(PLACEHOLDER, topic) == name
     }
 
     pub(super) fn get(

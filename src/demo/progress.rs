@@ -25,6 +25,13 @@ pub(super) fn line(produced: u64, arrived: u64, started: Instant) {
     println!("{seconds:7.1} s   produced {produced:>9} records   delivered {arrived:>9} elements");
 }
 
+/// Ctrl-C was pressed.
+pub(super) fn stopping() {
+    println!(
+        "stopping: no more records are produced; waiting for those on their way (Ctrl-C again ends at once)"
+    );
+}
+
 /// The account.
 pub(super) fn conclude(table: &Table, took: Duration) {
     println!("\n{table}");

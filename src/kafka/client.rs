@@ -3,6 +3,9 @@
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::BaseConsumer;
+
+use super::KafkaError;
 
 use kafkamq_settings::{ClusterSettings, GroupProtocol, InputSettings, LimitSettings, Sasl};
 
@@ -114,6 +117,19 @@ fn set_default(config: &mut ClientConfig, input: &InputSettings, key: &str, valu
     if !input.cluster.librdkafka.contains_key(key) {
         config.set(key, value);
     }
+}
+
+/// Asks the client library whether it takes these options. No broker is named to it, so none is
+/// dialled.
+///
+/// # Errors
+/// What the library refuses.
+pub(crate) fn refused_options(mut config: ClientConfig) -> Result<(), KafkaError> {
+    config.remove("bootstrap.servers");
+    config
+        .create::<BaseConsumer>()
+        .map(drop)
+        .map_err(KafkaError::from_client)
 }
 
 /// The configuration of a producer for `cluster`. What is not confirmed in half a minute is given

@@ -50,6 +50,10 @@ impl std::fmt::Debug for TopicReader {
     }
 }
 
+/// What is fetched ahead, and with one request of a partition; a larger record comes alone.
+const PREFETCH_KBYTES: &str = "2048";
+const FETCH_BYTES: &str = "1048576";
+
 impl TopicReader {
     /// A reader of `topic` in `cluster`. The client wants the name of a group although none is
     /// joined; `group` should be one whose name may be used.
@@ -74,7 +78,10 @@ impl TopicReader {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("allow.auto.create.topics", "false")
-            .set("statistics.interval.ms", "0");
+            .set("statistics.interval.ms", "0")
+            // Records are read one after the other, and the memory of the flow is not spent on them.
+            .set("queued.max.messages.kbytes", PREFETCH_KBYTES)
+            .set("fetch.message.max.bytes", FETCH_BYTES);
         Ok(Self {
             consumer: config.create().map_err(KafkaError::from_client)?,
             topic: topic.to_owned(),

@@ -1,5 +1,7 @@
 //! One shape for everything that keeps a configuration from being accepted, wherever it was found.
 
+use std::fmt;
+
 use kafkamq_pipeline::manager::ScriptProblem;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -56,6 +58,28 @@ impl Finding {
     /// An error that neither the reader of the document nor the script language found.
     pub(super) fn error(code: &str, message: String) -> Self {
         Self::new(Severity::Error, code, message)
+    }
+}
+
+impl fmt::Display for Finding {
+    /// One line: place, what is wrong, what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}:")?;
+            if let (Some(line), Some(column)) = (self.line, self.column) {
+                write!(f, "{line}:{column}:")?;
+            }
+            f.write_str(" ")?;
+        } else if let Some(variable) = &self.variable {
+            write!(f, "{variable}: ")?;
+        } else if let Some(pointer) = &self.pointer {
+            write!(f, "{pointer}: ")?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -129,6 +153,21 @@ fn of_script(problem: &ScriptProblem) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_finding_says_where_it_is_and_what_to_do() {
+        let mut finding = Finding::error("R1", "expected an expression".to_owned());
+        assert_eq!(finding.to_string(), "expected an expression");
+        finding.pointer = Some("/output/path".to_owned());
+        assert_eq!(finding.to_string(), "/output/path: expected an expression");
+        finding.file = Some("logging/a.p".to_owned());
+        (finding.line, finding.column) = (Some(3), Some(6));
+        finding.hint = Some("close it".to_owned());
+        assert_eq!(
+            finding.to_string(),
+            "logging/a.p:3:6: expected an expression (close it)"
+        );
+    }
 
     #[test]
     fn keys_become_pointers() {

@@ -36,7 +36,7 @@ use crate::actors::{Prepared, Router};
 use crate::metrics::Metrics;
 pub use crate::state_folder::StateError;
 use kafkamq_settings::{
-    Diagnostics, Document, Loaded, Settings, Severity, Sources, load, load_change,
+    ChangeBy, Diagnostics, Document, Loaded, Settings, Severity, Sources, load, load_change,
 };
 
 /// What a change asks for.
@@ -89,7 +89,7 @@ pub struct Outcome {
 #[non_exhaustive]
 pub enum Refusal {
     /// The configuration is not accepted, for these reasons.
-    #[error("the configuration is not accepted: {}", first(.0))]
+    #[error("the configuration is not accepted: {}", told(.0))]
     Invalid(Vec<Finding>),
     /// Another revision is in force than the change was made for.
     #[error("the configuration has changed meanwhile; it is {0} now")]
@@ -113,16 +113,21 @@ impl Refusal {
     }
 }
 
-/// The first error, and how many more there are.
-fn first(findings: &[Finding]) -> String {
-    let mut errors = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error);
-    let message = errors.next().map(|error| error.message.clone());
-    let text = message.unwrap_or_default();
-    match errors.count() {
+/// Errors that are told one by one in a line.
+const TOLD: usize = 3;
+
+/// The first errors with their places, and how many more there are.
+fn told(findings: &[Finding]) -> String {
+    let errors = || {
+        findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+    };
+    let first: Vec<_> = errors().take(TOLD).map(ToString::to_string).collect();
+    let text = first.join("; ");
+    match errors().count().saturating_sub(TOLD) {
         0 => text,
-        more => format!("{text} (and {more} more)"),
+        more => format!("{text}; and {more} more"),
     }
 }
 
@@ -485,14 +490,18 @@ impl Inner {
         let environment = self.sources.only_environment();
         let loaded = match wanted {
             Wanted::Files => load(&self.sources),
-            Wanted::Document(sources) => load_change(sources, &current.document),
+            Wanted::Document(sources) => load_change(sources, &current.document, ChangeBy::Caller),
             Wanted::Patch(patch) => {
                 let tree = current.document.patched(patch);
-                load_change(&environment.json(tree), &current.document)
+                load_change(&environment.json(tree), &current.document, ChangeBy::Caller)
             }
             Wanted::Same => {
                 let tree = current.document.without_environment();
-                load_change(&environment.json(tree), &current.document)
+                load_change(
+                    &environment.json(tree),
+                    &current.document,
+                    ChangeBy::Operator,
+                )
             }
             Wanted::Revision(number) => {
                 let memory = self.memory.lock();
@@ -500,7 +509,11 @@ impl Inner {
                 let tree = revision.map(|revision| revision.document.clone());
                 drop(memory);
                 let tree = tree.ok_or(Refusal::Unknown(*number))?;
-                load_change(&environment.json(tree), &current.document)
+                load_change(
+                    &environment.json(tree),
+                    &current.document,
+                    ChangeBy::Operator,
+                )
             }
         };
         loaded.map_err(|found: Diagnostics| {

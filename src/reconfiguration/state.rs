@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::revisions::{History, Revision};
 use crate::state_folder::{self, StateError};
-use kafkamq_settings::{Loaded, Sources, load_change};
+use kafkamq_settings::{ChangeBy, Loaded, Sources, load_change};
 
 const FILE: &str = "revisions.json";
 /// The version of the file's shape.
@@ -140,7 +140,7 @@ impl Beginning {
         }
         let tree = last.document.clone();
         let wanted = sources.only_environment().json(tree);
-        match load_change(&wanted, &beginning.loaded.document) {
+        match load_change(&wanted, &beginning.loaded.document, ChangeBy::Operator) {
             Ok(loaded) => {
                 tracing::info!(revision = number, "a revision made at run time goes on");
                 beginning.fallback = Some(std::mem::replace(&mut beginning.loaded, loaded));

@@ -1,7 +1,7 @@
 //! The files of a recorder: `{path}/{category}/{feed}.{unix-ns}.lp` or `.pbjson`, one point a line.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_point::Category;
 
+use kafkamq_delivery::private_files;
 use kafkamq_settings::{RecorderEncoding, RecorderSettings};
 
 /// Files that are open at once; feeds beyond that share the places.
@@ -31,7 +32,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn create(settings: &RecorderSettings) -> io::Result<Self> {
-        fs::create_dir_all(&settings.path)?;
+        private_files::create_folder(&settings.path)?;
         Ok(Self {
             folder: settings.path.clone(),
             extension: match settings.encoding {
@@ -85,13 +86,17 @@ impl Files {
 
     fn begin(&self, feed: &str, category: Category) -> io::Result<Open> {
         let folder = self.folder.join(category.name());
-        fs::create_dir_all(&folder)?;
+        private_files::create_folder(&folder)?;
         let mut time = SystemClock.now_ns();
         // A topic named `..` stays a part of a name here.
         let feed = feed.replace(['/', '\\'], "-");
         loop {
             let name = format!("{feed}.{time}.{}", self.extension);
-            match File::create_new(folder.join(name)) {
+            let created = private_files::options()
+                .write(true)
+                .create_new(true)
+                .open(folder.join(name));
+            match created {
                 Ok(file) => {
                     return Ok(Open {
                         file: BufWriter::new(file),

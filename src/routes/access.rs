@@ -126,7 +126,7 @@ impl Access {
         ))
     }
 
-    /// Whether a request that changes something comes from a page of this service, if from a page.
+    /// Whether a request comes from a page of this service, if from a page.
     pub(super) fn check_origin(&self, request: &ServiceRequest) -> Result<(), Problem> {
         let Some(origin) = request.headers().get(ORIGIN) else {
             return Ok(());
@@ -146,7 +146,7 @@ impl Access {
             Some(origin) if Some(&origin) == own.as_ref() || named(&origin) => Ok(()),
             _ => Err(Problem::new(
                 Kind::ForeignOrigin,
-                "a page of another origin may not change anything here",
+                "a page of another origin may not ask anything here",
             )),
         }
     }

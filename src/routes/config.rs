@@ -88,7 +88,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .body::<String>(TOML)
         .answers::<Outcome>(200, "It is valid; what it would do.")
         .refuses(&[422, 503])
-        .harmless(),
+        .harmless()
+        .heavy(),
     ]
 }
 

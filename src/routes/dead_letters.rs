@@ -39,6 +39,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "Without their content. Those that were replayed are left out unless asked for.",
         )
         .query::<ListQuery>()
+        .heavy()
         .answers::<LetterPage>(200, "Some of them, oldest first.")
         .refuses(&[404, 409, 500]),
         Operation::new(
@@ -67,6 +68,7 @@ pub(super) fn operations() -> Vec<Operation> {
         )
         .about("One of them with its content", "")
         .path_parameters::<LetterPath>()
+        .heavy()
         .answers::<LetterDetail>(200, "The letter.")
         .refuses(&[404, 409, 500]),
     ]
@@ -235,8 +237,8 @@ async fn list(
         .map_err(failed)?;
     let last = page.entries.last().filter(|_| page.more);
     Ok(web::Json(LetterPage {
-        next: last.map(|entry| entry.id.to_string()),
-        letters: page.entries.iter().map(LetterSummary::from).collect(),
+        next: last.map(|entry| entry.id.clone()),
+        letters: page.entries,
     }))
 }
 

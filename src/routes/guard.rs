@@ -10,7 +10,7 @@ use actix_web::{Error, HttpMessage, ResponseError, web};
 use super::access::{Access, Identity};
 use super::operation::{Need, Operation};
 use super::problem::{Kind, Problem};
-use super::{Interface, Shared};
+use super::{HEAVY_AT_ONCE, HEAVY_PATIENCE, Interface, Shared};
 use crate::telemetry::AUDIT;
 use kafkamq_settings::Role;
 
@@ -35,7 +35,7 @@ pub(super) async fn guard<B: MessageBody + 'static>(
     );
     let entry = changing.then(|| Entry::of(&request, operation));
 
-    let caller = match admit(&access, operation, changing, &request) {
+    let caller = match admit(&access, operation, &request) {
         Ok(caller) => caller,
         Err((caller, problem)) => {
             if let Some(entry) = entry {
@@ -48,6 +48,23 @@ pub(super) async fn guard<B: MessageBody + 'static>(
     if let Some(caller) = &caller {
         request.extensions_mut().insert(caller.clone());
     }
+    let heavy = operation.is_some_and(|operation| operation.heavy);
+    let turn = async {
+        let turn = heavy.then(|| tokio::time::timeout(HEAVY_PATIENCE, shared.heavy.acquire()));
+        match turn {
+            None => Ok(None),
+            Some(turn) => turn.await.map(Result::ok),
+        }
+    };
+    let Ok(_turn) = turn.await else {
+        let detail =
+            format!("{HEAVY_AT_ONCE} such requests are under way already; ask again later");
+        let problem = Problem::new(Kind::TooMany, detail);
+        if let Some(entry) = entry {
+            entry.refused(caller.as_ref(), &problem);
+        }
+        return Err(problem.into());
+    };
     let answered = tokio::time::timeout(access.timeout, next.call(request)).await;
     let Ok(answered) = answered else {
         let detail = format!("there is no answer after {:?}", access.timeout);
@@ -68,7 +85,6 @@ pub(super) async fn guard<B: MessageBody + 'static>(
 fn admit(
     access: &Access,
     operation: Option<&Operation>,
-    changing: bool,
     request: &ServiceRequest,
 ) -> Result<Option<Identity>, (Option<Identity>, Problem)> {
     // What is not there is nobody's business either.
@@ -92,9 +108,8 @@ fn admit(
         );
         return Err(refused(Problem::new(Kind::Forbidden, detail)));
     }
-    if changing {
-        access.check_origin(request).map_err(refused)?;
-    }
+    // What is only read matters too: a foreign page must not keep taps open.
+    access.check_origin(request).map_err(refused)?;
     if !access.allow_changes && operation.is_some_and(Operation::changes_configuration) {
         let detail = "configuration and scripts cannot be changed over HTTP while \
                       `server.allow_changes` is false";

@@ -31,10 +31,12 @@ mod topics;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, web};
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 
 use self::operation::Operation;
 use self::problem::{Kind, Problem};
@@ -61,7 +63,14 @@ pub struct Shared {
     pub dead_letters: Arc<ArcSwap<DeadLetters>>,
     /// The log filter of the process.
     pub log_level: LogLevel,
+    /// The turns of heavy operations.
+    pub heavy: Arc<Semaphore>,
 }
+
+/// Heavy operations that may be under way at once.
+pub const HEAVY_AT_ONCE: usize = 2;
+/// How long one waits for its turn before it is refused.
+const HEAVY_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Keeps what was set at run time. It is in force whether that works or not; the status page says so.
 async fn keep(shared: &Shared) -> Result<(), Problem> {

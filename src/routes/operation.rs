@@ -69,6 +69,8 @@ pub(crate) struct Operation {
     pub(super) problems: Vec<u16>,
     /// Whether it leaves everything as it was, although it is no GET.
     pub(super) harmless: bool,
+    /// Whether it may take much memory or time, so that only a few may be under way at once.
+    pub(super) heavy: bool,
     route: Arc<dyn Fn() -> Route + Send + Sync>,
 }
 
@@ -106,6 +108,7 @@ impl Operation {
             answers: Vec::new(),
             problems: Vec::new(),
             harmless: false,
+            heavy: false,
             route: Arc::new(move || {
                 let route = web::route();
                 let route = if served == Method::GET {
@@ -208,6 +211,13 @@ impl Operation {
     pub(crate) const fn harmless(mut self) -> Self {
         self.harmless = true;
         self
+    }
+
+    /// It may take much memory or time: only [`HEAVY_AT_ONCE`](super::HEAVY_AT_ONCE) of these are
+    /// under way at once, the others wait for their turn.
+    pub(crate) fn heavy(mut self) -> Self {
+        self.heavy = true;
+        self.refuses(&[429])
     }
 
     /// Whether `server.allow_changes` speaks about it.

@@ -56,7 +56,7 @@ kinds! {
     Forbidden = FORBIDDEN, "forbidden", "The role does not allow this";
     /// `server.allow_changes` is false.
     ChangesDisabled = FORBIDDEN, "changes-disabled", "Changes over HTTP are switched off";
-    /// A page of another origin asked for a change.
+    /// A page of another origin asked.
     ForeignOrigin = FORBIDDEN, "foreign-origin", "The request comes from a foreign page";
     /// Nothing is there.
     NotFound = NOT_FOUND, "not-found", "Not found";

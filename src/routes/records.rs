@@ -19,8 +19,10 @@ pub(super) struct RecordView {
     timestamp_ms: Option<i64>,
     /// Its key; null is no key.
     key: Option<Payload>,
-    /// Its headers in order.
+    /// The first 64 of its headers, in order.
     headers: Vec<HeaderView>,
+    /// How many headers it has.
+    header_count: usize,
     /// Its value, or the beginning of it; null is a tombstone.
     value: Option<Payload>,
     /// Length of the whole value.
@@ -54,6 +56,7 @@ impl RecordView {
                     value: payload(value),
                 })
                 .collect(),
+            header_count: record.header_count,
             value: payload(&record.value),
             value_bytes: record.value_bytes,
         }

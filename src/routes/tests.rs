@@ -46,6 +46,7 @@ fn shared(inputs: &str, folder: &std::path::Path) -> Shared {
         access,
         dead_letters,
         log_level: LogLevel::of_process(),
+        heavy: std::sync::Arc::new(tokio::sync::Semaphore::new(super::HEAVY_AT_ONCE)),
     }
 }
 

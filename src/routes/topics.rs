@@ -360,11 +360,14 @@ impl Events {
                 self.left = self.left.map(|left| left - 1);
                 let id = format!("{}/{}/{}", self.topic, record.partition, record.offset);
                 let shown = RecordView::of(&self.topic, &record);
-                let data = serde_json::to_string(&shown).unwrap_or_default();
-                format!("event: record\nid: {id}\ndata: {data}\n\n")
+                let mut text = format!("event: record\nid: {id}\ndata: ").into_bytes();
+                drop(serde_json::to_writer(&mut text, &shown));
+                text.extend_from_slice(b"\n\n");
+                // A client that does not read keeps it, and so it keeps counting.
+                record.charge.seal(text)
             }
-            _ = self.report.tick() => format!("event: seen\ndata: {}\n\n", self.tap.seen()),
+            _ = self.report.tick() => format!("event: seen\ndata: {}\n\n", self.tap.seen()).into(),
         };
-        Some(text.into())
+        Some(text)
     }
 }

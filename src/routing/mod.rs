@@ -302,14 +302,7 @@ impl Destination {
             Means::Files(files) => return format!("file:{}", files.folder.display()),
             Means::Stdout => return "stdout".to_owned(),
         };
-        let mut url = http.endpoint.clone();
-        if url.password().is_some() && url.set_password(Some("***")).is_err() {
-            return "(hidden)".to_owned();
-        }
-        if url.query().is_some() {
-            url.set_query(Some("***"));
-        }
-        url.into()
+        kafkamq_address::masked(&http.endpoint, "***").unwrap_or_else(|| http.endpoint.to_string())
     }
 
     /// How the HTTP client of a destination that is reached by `http` is built.

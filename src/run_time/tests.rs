@@ -19,7 +19,10 @@ fn start(folder: &Path) -> Process {
     let text = format!("[pipeline]\npath = \"{}/pipeline\"\n", folder.display());
     let settings = load(&Sources::new().text("test", text)).unwrap().settings;
     let scripts = Arc::new(Scripts::load(&settings.pipeline).unwrap().0);
-    let controls = Arc::<Controls>::default();
+    let controls = Arc::new(Controls::new(kafkamq_memory::Account::root(
+        "taps",
+        1 << 20,
+    )));
     let state = folder.join("state");
     Process {
         run_time: RunTime::resume(Some(&state), Arc::clone(&scripts), Arc::clone(&controls)),

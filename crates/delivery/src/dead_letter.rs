@@ -11,13 +11,14 @@
 //! replayed ([`mark_replayed`]).
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
+
+use crate::private_files;
 
 mod letter;
 mod marks;
@@ -129,11 +130,7 @@ impl DeadLetterStore {
         options: DeadLetterOptions,
     ) -> Result<Self, DeadLetterError> {
         let directory = directory.into();
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)
-            .map_err(io_error("create", &directory))?;
+        private_files::create_folder(&directory).map_err(io_error("create", &directory))?;
         let lock = lock(&directory)?;
         let mut segments = segment::scan(&directory)?;
         let count = segments.len();
@@ -353,11 +350,10 @@ pub fn mark_replayed(
 
 fn lock(directory: &Path) -> Result<File, DeadLetterError> {
     let path = directory.join("lock");
-    let file = OpenOptions::new()
+    let file = private_files::options()
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o600)
         .open(&path)
         .map_err(io_error("open", &path))?;
     match file.try_lock() {

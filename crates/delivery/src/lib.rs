@@ -13,7 +13,7 @@
 //! What no destination accepts ends in the [`dead_letter`] store, byte for byte.
 //!
 //! Everything here is told the time. Only [`http`] does network input and output, only [`local`]
-//! and [`dead_letter`] touch files.
+//! and [`dead_letter`] touch files, which they open by [`private_files`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod answer;
@@ -24,6 +24,7 @@ pub mod health;
 pub mod http;
 pub mod lanes;
 pub mod local;
+pub mod private_files;
 pub mod status;
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::layer::{LayerOf, WRONG_NAME, env_value, json_of, merge, variable_path};
+use super::change::{self, ChangeBy};
 use super::diagnostic::{Diagnostic, Position};
+use super::keys::ROOT;
 use super::masking::masks;
 
 /// Prefix of the environment variables that belong to the service.
@@ -31,6 +33,8 @@ pub const MASK: &str = "******";
 pub struct Sources {
     layers: Vec<Layer>,
     environment: Vec<(String, String)>,
+    /// Variables that name no key as they are written, and what was meant.
+    misspelt: Vec<(String, String)>,
 }
 
 #[derive(Clone)]
@@ -40,11 +44,27 @@ enum Layer {
     Json(Value),
 }
 
+/// The variable that was meant by one with a single underscore between table and key.
+fn meant_variable(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
+    ROOT.tables.iter().find_map(|(known, table)| {
+        let key = rest.strip_prefix(known)?.strip_prefix('_')?;
+        let exists = table.key(key).is_some() || table.file_key(key).is_some();
+        exists.then(|| format!("{PREFIX}{known}__{key}").to_ascii_uppercase())
+    })
+}
+
 impl Sources {
     /// No source: every key has its default.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether there is neither a file or text nor a variable of the environment.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty() && self.environment.is_empty()
     }
 
     /// Adds a TOML file, or all `*.toml` and `*.conf` files of a folder in the order of their names.
@@ -74,11 +94,16 @@ impl Sources {
     /// Adds environment variables; those that are not `KAFKAMQ_<TABLE>__<KEY>` are ignored.
     #[must_use]
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.environment.extend(
-            variables
-                .into_iter()
-                .filter(|(name, _)| name.starts_with(PREFIX) && name.contains("__")),
-        );
+        for (name, value) in variables {
+            if !name.starts_with(PREFIX) {
+                continue;
+            }
+            if name.contains("__") {
+                self.environment.push((name, value));
+            } else if let Some(meant) = meant_variable(&name) {
+                self.misspelt.push((name, meant));
+            }
+        }
         self.environment.sort();
         self
     }
@@ -98,6 +123,7 @@ impl Sources {
         Self {
             layers: Vec::new(),
             environment: self.environment.clone(),
+            misspelt: Vec::new(),
         }
     }
 
@@ -210,24 +236,38 @@ impl Document {
             Err(error) => found.push(Diagnostic::error("", error.to_string())),
         }
         document.apply_environment(&sources.environment, &mut found);
+        for (name, meant) in &sources.misspelt {
+            let mut ignored = Diagnostic::warning("", "the variable is ignored").with_hint(
+                format!("two underscores stand between table and key: {meant}"),
+            );
+            ignored.variable = Some(name.clone());
+            found.push(ignored);
+        }
         (document, found)
     }
 
     /// Reads `sources` as a change of `running`: masks keep the secrets that are there, and what the
     /// environment says stays on top. Saying otherwise is a finding, so that nothing is ignored
-    /// silently.
-    pub(super) fn read_change(sources: &Sources, running: &Self) -> (Self, Vec<Diagnostic>) {
+    /// silently. With [`ChangeBy::Caller`] so is what only files may say.
+    pub(super) fn read_change(
+        sources: &Sources,
+        running: &Self,
+        by: ChangeBy,
+    ) -> (Self, Vec<Diagnostic>) {
         let layers = Sources {
             layers: sources.layers.clone(),
             environment: Vec::new(),
+            misspelt: Vec::new(),
         };
         let (mut document, mut found) = Self::read(&layers);
         document.tree = running.unmask(document.tree);
         let mut left = Vec::new();
         masks(&document.tree, "", &mut left);
         for path in left {
-            let mut mask = Diagnostic::error(&*path, "a mask stands for no secret here")
-                .with_hint("write the secret, or leave the table under the name it has");
+            let mut mask = Diagnostic::error(&*path, "there is no secret for this mask to keep")
+                .with_hint(
+                    "write the secret, or leave the table its name and the address it is sent to",
+                );
             document.locate(&mut mask, &path, Part::Value, true);
             found.push(mask);
         }
@@ -250,7 +290,25 @@ impl Document {
                 found.push(wrong);
             }
         }
+        if by == ChangeBy::Caller {
+            for mut finding in change::refused(&document, running) {
+                let path = finding.key.clone();
+                document.locate(&mut finding, &path, Part::Value, false);
+                found.push(finding);
+            }
+        }
         (document, found)
+    }
+
+    /// Whether the operator wrote anything about the top-level key `name`.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.tree.get(name).is_some()
+    }
+
+    /// Whether a variable of the environment gives the value at `path`.
+    pub(super) fn is_of_environment(&self, path: &str) -> bool {
+        matches!(self.places.get(path), Some(Place::Variable(_)))
     }
 
     /// The tree without what the environment laid over it, for keeping.

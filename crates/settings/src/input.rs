@@ -159,6 +159,22 @@ pub enum TopicRoute {
     RemoteHandle,
 }
 
+impl TopicRoute {
+    /// The name for people: the key of the route, and the category of points.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Skywalking => "skywalking".to_owned(),
+            Self::Jaeger => "jaeger".to_owned(),
+            Self::OtelTraces => "otel traces".to_owned(),
+            Self::OtelMetrics => "otel metrics".to_owned(),
+            Self::OtelLogs => "otel logs".to_owned(),
+            Self::Custom(category) => format!("custom {category}"),
+            Self::RemoteHandle => "remote_handle".to_owned(),
+        }
+    }
+}
+
 /// Sampling, rate limits and the treatment of empty values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlowSettings {

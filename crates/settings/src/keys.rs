@@ -18,6 +18,10 @@ pub use service::{DEAD_LETTER, LIMITS, LOG, PIPELINE, RECORDER, SERVER, TOKEN};
 pub enum Kind {
     /// A string.
     Text,
+    /// A file or folder of this machine.
+    Path,
+    /// A list of folders of this machine.
+    PathList,
     /// A whole number.
     Integer,
     /// A number.
@@ -54,6 +58,8 @@ impl Kind {
     pub fn describe(self) -> String {
         match self {
             Self::Text => "string".into(),
+            Self::Path => "path".into(),
+            Self::PathList => "list of paths".into(),
             Self::Integer => "integer".into(),
             Self::Number => "number".into(),
             Self::Flag => "boolean".into(),
@@ -81,6 +87,12 @@ impl Kind {
         matches!(self, Self::Secret | Self::SecretList | Self::HeaderTable)
     }
 
+    /// Whether values name files or folders of this machine.
+    #[must_use]
+    pub const fn is_path(self) -> bool {
+        matches!(self, Self::Path | Self::PathList)
+    }
+
     /// Whether `<key>_file` is a key too.
     #[must_use]
     pub const fn has_file(self) -> bool {
@@ -105,6 +117,8 @@ pub struct Key {
     pub doc: &'static str,
     /// For keys kept for old files: what to write today.
     pub instead: Option<&'static str>,
+    /// Whether the value decides who receives the secrets of the same table.
+    pub receiver: bool,
 }
 
 impl Key {
@@ -118,7 +132,14 @@ impl Key {
             example: "",
             doc,
             instead: None,
+            receiver: false,
         }
+    }
+
+    /// Marks the key as one that decides who receives the secrets of the same table.
+    const fn receiver(mut self) -> Self {
+        self.receiver = true;
+        self
     }
 
     /// Adds names that mean the same.
@@ -249,21 +270,22 @@ const HTTP_KEYS: &[Key] = &[
     ),
     Key::new(
         "ca_file",
-        Kind::Text,
+        Kind::Path,
         "",
         "PEM file of root certificates trusted besides the system's own.",
     )
+    .receiver()
     .example(r#""/etc/kafkamq/ca.pem""#),
     Key::new(
         "client_cert",
-        Kind::Text,
+        Kind::Path,
         "",
         "PEM file of the certificate shown to the server.",
     )
     .example(r#""/etc/kafkamq/client.pem""#),
     Key::new(
         "client_key",
-        Kind::Text,
+        Kind::Path,
         "",
         "PEM file of the private key of `client_cert`.",
     )
@@ -273,7 +295,8 @@ const HTTP_KEYS: &[Key] = &[
         Kind::Flag,
         "false",
         "Accept any certificate and host name; for tests only.",
-    ),
+    )
+    .receiver(),
     Key::new(
         "concurrency",
         Kind::Integer,

@@ -6,11 +6,13 @@
 //! read, security is resolved, no topic belongs to two routes. It starts nothing.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod change;
 mod delivery;
 mod diagnostic;
 mod document;
 mod input;
 pub mod keys;
+mod log_filter;
 mod manual;
 mod masking;
 mod output;
@@ -23,6 +25,7 @@ mod security;
 mod service;
 mod topic_pattern;
 
+pub use change::ChangeBy;
 pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
 pub use document::steps;
@@ -31,6 +34,7 @@ pub use input::{
     Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,
     SamplingKey, Subscription, TopicRoute, ValuePolicy,
 };
+pub use log_filter::{LogFilter, LogFilterError};
 pub use manual::{manual, reference};
 pub use output::{
     BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OriginParts,

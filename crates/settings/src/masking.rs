@@ -5,6 +5,7 @@ use url::Url;
 
 use super::document::{Document, MASK, join};
 use super::keys::{Kind, ROOT, Table};
+use kafkamq_address::is_secret_name;
 
 impl Document {
     /// The merged tree with every secret replaced by [`MASK`]: secret keys, header values, and
@@ -18,21 +19,50 @@ impl Document {
 
     /// Puts this document's secrets where `shown` (a changed copy of [`Document::masked`]) has
     /// masks. Tables in a list are matched by their name (`name` or `group_id`), so that none gets the
-    /// secret of another; lists of other things by position, unless one became shorter. A mask that
-    /// stands for nothing stays.
+    /// secret of another; lists of other things by position, unless one became shorter. A mask in a
+    /// table whose secrets would go to another receiver stays, and so does one without a secret.
     #[must_use]
     pub fn unmask(&self, mut shown: Value) -> Value {
-        unmask(&mut shown, &self.tree);
+        unmask(&mut shown, &self.tree, Some(&ROOT));
         shown
     }
 
-    /// Applies a JSON merge patch (RFC 7396); masks in it keep the secrets that are there.
+    /// Applies a JSON merge patch (RFC 7396) to what may be shown. So a patch can move no secret
+    /// either: what it leaves alone keeps its secret, as [`unmask`](Self::unmask) says.
     #[must_use]
     pub fn patched(&self, patch: &Value) -> Value {
-        let mut tree = self.tree.clone();
+        let mut tree = self.masked();
         merge_patch(&mut tree, patch);
-        unmask(&mut tree, &self.tree);
-        tree
+        self.unmask(tree)
+    }
+}
+
+/// What stands below a key of a table.
+#[derive(Clone, Copy)]
+pub(super) enum Below {
+    /// Another table, or a list of them.
+    Table(&'static Table),
+    /// Tables by names of the operator's choice.
+    Named(&'static Table),
+    /// Nothing that is known.
+    Unknown,
+}
+
+impl Below {
+    pub(super) fn of(table: Option<&'static Table>, name: &str) -> Self {
+        let inner = table.and_then(|table| table.tables.iter().find(|(known, _)| known == &name));
+        match inner {
+            Some((_, inner)) if inner.header.contains("NAME") => Self::Named(inner),
+            Some((_, inner)) => Self::Table(inner),
+            None => Self::Unknown,
+        }
+    }
+
+    const fn table(self) -> Option<&'static Table> {
+        match self {
+            Self::Table(table) => Some(table),
+            Self::Named(_) | Self::Unknown => None,
+        }
     }
 }
 
@@ -42,29 +72,23 @@ fn mask_table(value: &mut Value, table: Option<&'static Table>) {
         Value::Object(entries) => {
             for (name, value) in entries {
                 let key = table.and_then(|table| table.key(name));
-                let inner = table.and_then(|table| {
-                    table
-                        .tables
-                        .iter()
-                        .find(|(known, _)| known == name)
-                        .map(|(_, table)| *table)
-                });
-                match (key, inner) {
+                match (key, Below::of(table, name)) {
                     // A list that takes secrets and tables, each with its secret.
-                    (Some(key), Some(inner)) if key.kind.is_secret() => mask_mixed(value, inner),
+                    (Some(key), Below::Table(inner)) if key.kind.is_secret() => {
+                        mask_mixed(value, inner);
+                    }
                     (Some(key), _) if key.kind.is_secret() => mask_all(value),
                     (Some(key), _) => mask_addresses(value, key.kind),
-                    // Tables by a name of the operator's choice repeat one table.
-                    (None, Some(inner)) if inner.header.contains("NAME") => {
+                    (None, Below::Named(inner)) => {
                         if let Value::Object(named) = value {
                             named
                                 .values_mut()
                                 .for_each(|value| mask_table(value, Some(inner)));
                         }
                     }
-                    (None, Some(inner)) => mask_table(value, Some(inner)),
-                    (None, None) if sounds_secret(name) => mask_all(value),
-                    (None, None) => mask_table(value, None),
+                    (None, Below::Table(inner)) => mask_table(value, Some(inner)),
+                    (None, Below::Unknown) if sounds_secret(name) => mask_all(value),
+                    (None, Below::Unknown) => mask_table(value, None),
                 }
             }
         }
@@ -81,14 +105,10 @@ fn mask_mixed(value: &mut Value, table: &'static Table) {
 }
 
 fn sounds_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    !name.ends_with("_file")
-        && ["pass", "secret", "token", "auth", "credential", "key"]
-            .iter()
-            .any(|word| name.contains(word))
+    !name.to_ascii_lowercase().ends_with("_file") && is_secret_name(name)
 }
 
-/// Replaces every text; `{ file = "..." }` names no secret and stays.
+/// Replaces every text; `{ file = "..." }` is not a secret and stays.
 fn mask_all(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(mask_all),
@@ -105,7 +125,7 @@ fn mask_all(value: &mut Value) {
 
 fn mask_addresses(value: &mut Value, kind: Kind) {
     match value {
-        Value::String(text) if text.contains("://") => {
+        Value::String(text) => {
             if let Some(masked) = masked_address(text) {
                 *text = masked;
             }
@@ -124,71 +144,104 @@ fn mask_addresses(value: &mut Value, kind: Kind) {
     }
 }
 
-/// The address with a mask for its password and for arguments that sound secret.
+/// The address with masks for its credentials, if it holds any.
 fn masked_address(text: &str) -> Option<String> {
-    let mut url = Url::parse(text).ok()?;
-    let secret_query = url.query_pairs().any(|(name, _)| sounds_secret(&name));
-    if url.password().is_none() && !secret_query {
-        return None;
-    }
-    if url.password().is_some() {
-        url.set_password(Some(MASK)).ok()?;
-    }
-    if secret_query {
-        let pairs: Vec<(String, String)> = url
-            .query_pairs()
-            .map(|(name, value)| {
-                let value = if sounds_secret(&name) {
-                    MASK.to_owned()
-                } else {
-                    value.into_owned()
-                };
-                (name.into_owned(), value)
-            })
-            .collect();
-        url.query_pairs_mut().clear().extend_pairs(pairs);
-    }
-    Some(url.to_string())
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| text.contains("://") && url.has_host())?;
+    kafkamq_address::masked(&url, MASK)
 }
 
-fn unmask(shown: &mut Value, own: &Value) {
+/// The element of `own` that the element at `at` of `shown` is a copy of. Elements are matched by
+/// their name; by their place where they have none, or share it with others.
+pub(super) fn counterpart<'a>(shown: &[Value], at: usize, own: &'a [Value]) -> Option<&'a Value> {
+    let named = |value: &Value| {
+        let name = value.get("name").or_else(|| value.get("group_id"))?;
+        name.as_str().map(str::to_owned)
+    };
+    let name = shown.get(at).and_then(named);
+    let in_place = || own.get(at).filter(|own| named(own) == name);
+    if name.is_none() {
+        return in_place().filter(|_| shown.len() >= own.len());
+    }
+    let mut same = own.iter().filter(|own| named(own) == name);
+    match (same.next(), same.next()) {
+        (only, None) => only,
+        (_, Some(_)) => in_place(),
+    }
+}
+
+/// The keys that decide who receives the secrets of a table and differ between the two.
+pub(super) fn moved(
+    shown: &serde_json::Map<String, Value>,
+    own: &serde_json::Map<String, Value>,
+    table: Option<&'static Table>,
+) -> Option<String> {
+    let names = shown.keys().chain(own.keys());
+    let mut receivers = names.filter(|name| {
+        table
+            .and_then(|table| table.key(name))
+            .is_some_and(|key| key.receiver)
+    });
+    receivers
+        .find(|name| shown.get(*name) != own.get(*name))
+        .cloned()
+}
+
+fn unmask(shown: &mut Value, own: &Value, table: Option<&'static Table>) {
     match (shown, own) {
-        (Value::Object(shown), Value::Object(own)) => {
-            for (name, value) in shown {
-                if let Some(own) = own.get(name) {
-                    unmask(value, own);
-                }
-            }
-        }
+        (Value::Object(shown), Value::Object(own)) => unmask_table(shown, own, table),
         (Value::Array(shown), Value::Array(own)) => {
-            let named = |value: &Value| {
-                let name = value.get("name").or_else(|| value.get("group_id"))?;
-                name.as_str().map(str::to_owned)
-            };
-            let shorter = shown.len() < own.len();
-            for (at, value) in shown.iter_mut().enumerate() {
-                let same = match named(value) {
-                    Some(name) => own.iter().find(|own| named(own).as_ref() == Some(&name)),
-                    None if shorter => None,
-                    None => own.get(at).filter(|own| named(own).is_none()),
-                };
-                if let Some(own) = same {
-                    unmask(value, own);
+            for at in 0..shown.len() {
+                let same = counterpart(shown, at, own).cloned();
+                if let (Some(own), Some(value)) = (same, shown.get_mut(at)) {
+                    unmask(value, &own, table);
                 }
             }
         }
-        (Value::String(shown), own) if shown == MASK => {
-            let own = own.clone();
-            if let Value::String(own) = own {
-                *shown = own;
-            }
-        }
+        (Value::String(shown), Value::String(own)) if shown == MASK => shown.clone_from(own),
         (Value::String(shown), Value::String(own))
             if masked_address(own).is_some_and(|masked| masked == *shown) =>
         {
             shown.clone_from(own);
         }
         _ => {}
+    }
+}
+
+fn unmask_table(
+    shown: &mut serde_json::Map<String, Value>,
+    own: &serde_json::Map<String, Value>,
+    table: Option<&'static Table>,
+) {
+    let secret = |name: &str| {
+        let key = table.and_then(|table| table.key(name));
+        key.map_or(sounds_secret(name), |key| key.kind.is_secret())
+    };
+    // Addresses come first, because they decide about the rest.
+    for (name, value) in shown.iter_mut().filter(|(name, _)| !secret(name)) {
+        let Some(own) = own.get(name) else { continue };
+        match (Below::of(table, name), own) {
+            (Below::Named(inner), Value::Object(own)) => {
+                let Value::Object(named) = value else {
+                    continue;
+                };
+                for (name, value) in named {
+                    if let Some(own) = own.get(name) {
+                        unmask(value, own, Some(inner));
+                    }
+                }
+            }
+            (below, own) => unmask(value, own, below.table()),
+        }
+    }
+    if moved(shown, own, table).is_some() {
+        return;
+    }
+    for (name, value) in shown.iter_mut().filter(|(name, _)| secret(name)) {
+        if let Some(own) = own.get(name) {
+            unmask(value, own, Below::of(table, name).table());
+        }
     }
 }
 

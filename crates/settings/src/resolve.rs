@@ -9,6 +9,7 @@ mod service;
 mod token;
 
 use super::Settings;
+use super::change::ChangeBy;
 use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -52,8 +53,16 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
 /// # Errors
 ///
 /// All findings, warnings included, if at least one is an error.
-pub fn load_change(sources: &Sources, running: &Document) -> Result<Loaded, Diagnostics> {
-    let (document, found) = Document::read_change(sources, running);
+pub fn load_change(
+    sources: &Sources,
+    running: &Document,
+    by: ChangeBy,
+) -> Result<Loaded, Diagnostics> {
+    let (document, found) = Document::read_change(sources, running, by);
+    // What is refused is not read either: a message about a file would tell of its content.
+    if by == ChangeBy::Caller && found.iter().any(|one| one.severity == Severity::Error) {
+        return Err(Diagnostics(found));
+    }
     resolved(document, found)
 }
 

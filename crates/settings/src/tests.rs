@@ -4,6 +4,7 @@ use kafkamq_point::Category;
 
 use super::*;
 
+mod change;
 mod derived;
 
 /// The shape of an old agent's file: every block, every old key, comments as they come.
@@ -708,4 +709,21 @@ fn every_category_has_a_map_and_unknown_record_fields_are_named() {
     let wrong =
         input("[inputs.kafkamq.custom]\nrecord_fields = [\"value\"]\nlog_topic_map = { a = \"\" }");
     assert!(refuse(&wrong).contains("`value` is none of `key`, `headers`, `timestamp`"));
+}
+
+#[test]
+fn a_variable_with_one_underscore_is_not_ignored_in_silence() {
+    let variables = environment(&[
+        ("KAFKAMQ_SERVER_LISTEN", "0.0.0.0:1"),
+        ("KAFKAMQ_DEAD_LETTER_PATH", "x"),
+        // What Kubernetes sets for a service of that name, and our own.
+        ("KAFKAMQ_SERVICE_HOST", "10.0.0.1"),
+        ("KAFKAMQ_PORT", "tcp://10.0.0.1:9530"),
+        ("KAFKAMQ_CONFIG", "a.toml"),
+    ]);
+    let loaded = accept(&Sources::new().environment(variables));
+    let warnings = loaded.warnings.to_string();
+    assert_eq!(loaded.warnings.0.len(), 2, "{warnings}");
+    assert!(warnings.contains("KAFKAMQ_SERVER__LISTEN"), "{warnings}");
+    assert!(warnings.contains("KAFKAMQ_DEAD_LETTER__PATH"), "{warnings}");
 }

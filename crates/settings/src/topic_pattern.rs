@@ -107,14 +107,25 @@ impl TopicSelection {
         self.names.is_empty() && self.patterns.is_empty()
     }
 
+    /// Whether a topic called `topic` is read: it is named, or a pattern takes it.
+    #[must_use]
+    pub fn takes(&self, topic: &str) -> bool {
+        let named = self.names.iter().any(|name| name == topic);
+        named || self.takes_by_pattern(topic)
+    }
+
+    fn takes_by_pattern(&self, topic: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.takes(topic))
+            && !self.exclude.iter().any(|pattern| pattern.matches(topic))
+    }
+
     /// The names to subscribe to when the cluster holds `topics`: those named, in their order, then
     /// those that patterns take, sorted.
     #[must_use]
     pub fn resolve<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Vec<String> {
         let mut taken: Vec<String> = topics
             .filter(|topic| !self.names.iter().any(|name| name == topic))
-            .filter(|topic| self.patterns.iter().any(|pattern| pattern.takes(topic)))
-            .filter(|topic| !self.exclude.iter().any(|pattern| pattern.matches(topic)))
+            .filter(|topic| self.takes_by_pattern(topic))
             .map(str::to_owned)
             .collect();
         taken.sort();

@@ -15,7 +15,7 @@ use crate::actors::forwarder::ForwarderActor;
 use crate::actors::listener::RouterListener;
 use crate::actors::messages::{Child, ChildStopped};
 use crate::actors::parser::{ParserActor, ParserOptions};
-use crate::kafka::client::{consumer_config, outside_config};
+use crate::kafka::client::{consumer_config, outside_config, refused_options};
 use crate::kafka::{AssignmentListener, PollOptions, PreparedConsumer, Stretch};
 use crate::metrics::Metrics;
 use crate::routing::{Destination, InputId};
@@ -41,6 +41,18 @@ fn unsupported(input: &InputSettings) -> Result<(), StartError> {
         ));
     }
     Ok(())
+}
+
+/// Why the client of an input cannot be made, without one that dials brokers.
+pub(super) fn refusal_of(input: &InputSettings, limits: &LimitSettings) -> Option<StartError> {
+    if let Err(error) = unsupported(input) {
+        return Some(error);
+    }
+    let refused = refused_options(consumer_config(input, limits)).err();
+    refused.map(|source| StartError::Kafka {
+        input: input.name.clone(),
+        source,
+    })
 }
 
 /// Makes the client of an input, which joins no group yet.

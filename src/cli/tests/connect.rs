@@ -52,7 +52,7 @@ fn what_cannot_be_reached_fails_and_names_the_layer() {
     assert_eq!(said.err, "2 errors and 0 warnings\n");
     for failed in [
         format!("failed  input `shop`: broker {broker}: tcp: "),
-        format!("http://{datakit}/?***: tcp: "),
+        format!("http://{datakit}/?token=***: tcp: "),
     ] {
         assert!(said.out.contains(&failed), "{failed}\n{}", said.out);
     }

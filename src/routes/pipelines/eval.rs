@@ -42,6 +42,7 @@ pub(super) fn operations() -> [Operation; 1] {
         eval,
     )
     .harmless()
+    .heavy()
     .about(
         "Try a script",
         "A text, or a script in force, on records given here or tapped from a topic. It runs within \

@@ -4,13 +4,13 @@
 //! holds the lock file beside it and reads what others have added first.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{DeadLetterError, io_error, sync_directory};
+use crate::private_files;
 
 /// First and end of a range, and the checksum of both.
 const ENTRY_BYTES: usize = 20;
@@ -186,12 +186,11 @@ fn lock(directory: &Path) -> Result<File, DeadLetterError> {
 }
 
 fn open(path: &Path, append: bool) -> std::io::Result<File> {
-    OpenOptions::new()
+    private_files::options()
         .create(true)
         .write(true)
         .append(append)
         .truncate(false)
-        .mode(0o600)
         .open(path)
 }
 

@@ -5,9 +5,8 @@
 //! so that a damaged spot costs no more than what it hit.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use prost::Message as _;
 
 use super::letter::{self, DeadLetter};
 use super::{DeadLetterError, io_error, sync_directory};
+use crate::private_files;
 
 /// First bytes of every segment; the last one is the version of the format.
 pub(super) const HEADER: [u8; 8] = *b"KMQDLQ\0\x01";
@@ -93,11 +93,10 @@ impl Segment {
     /// Creates a file for letters from number `first` on, and makes it durable.
     pub(super) fn create(directory: &Path, first: u64) -> Result<(Self, File), DeadLetterError> {
         let path = directory.join(format!("{first:020}.{EXTENSION}"));
-        let mut file = OpenOptions::new()
+        let mut file = private_files::options()
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
             .open(&path)
             .map_err(io_error("create", &path))?;
         file.write_all(&HEADER)
@@ -158,7 +157,7 @@ impl Segment {
             bytes = length - self.bytes,
             "cutting off what an interrupted append left behind"
         );
-        OpenOptions::new()
+        private_files::options()
             .write(true)
             .open(&self.path)
             .and_then(|file| {

@@ -6,11 +6,12 @@
 //! writes to, and the other one takes the next number.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{Item, Medium, lines};
+use crate::private_files;
 
 /// How files are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Files {
             return Ok(open);
         }
         let folder = self.options.folder.join(name);
-        fs::create_dir_all(&folder)?;
+        private_files::create_folder(&folder)?;
         let numbers = self.numbers(&folder)?;
         let last = numbers.last().copied().unwrap_or(0);
         if last > 0
@@ -75,7 +76,11 @@ impl Files {
     fn create(&self, folder: &Path, first: u64) -> io::Result<Open> {
         for number in first.. {
             let path = self.path(folder, number);
-            match OpenOptions::new().append(true).create_new(true).open(path) {
+            match private_files::options()
+                .append(true)
+                .create_new(true)
+                .open(path)
+            {
                 Ok(file) => {
                     file.try_lock()?;
                     File::open(folder)?.sync_all()?;
@@ -150,7 +155,10 @@ impl Medium for Files {
 
 /// Opens a file to go on with; `None` if its last line is torn or somebody else writes to it.
 fn reopen(path: &Path) -> io::Result<Option<Open>> {
-    let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+    let mut file = private_files::options()
+        .read(true)
+        .append(true)
+        .open(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => return Ok(None),
@@ -256,14 +264,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metric");
         fs::create_dir(&path).unwrap();
-        std::os::unix::fs::symlink("/dev/full", path.join("00000001.lp")).unwrap();
         let mut files = files(folder.path(), 100, 0);
         for _ in 0..2 {
+            // Stands for a file on a disk that is full.
+            let file = File::options().append(true).open("/dev/full").unwrap();
+            files
+                .open
+                .insert("metric".to_owned(), Open { file, bytes: 0 });
             let error = files.write("metric", &item("a=1")).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
             assert_eq!(super::super::layer(&error), super::super::Layer::Disk);
         }
-        fs::remove_file(path.join("00000001.lp")).unwrap();
         files.write("metric", &item("a=1")).unwrap();
         assert_eq!(read(&path), pairs(&[("00000001.lp", "a=1\n")]));
     }

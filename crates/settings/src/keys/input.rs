@@ -28,9 +28,9 @@ pub const TOPIC: Table = Table {
 const GROUP: &[Key] = &[
     Key::new("name", Kind::Text, "", "Name of the input in metrics and logs; the group id when absent.")
         .example(r#""orders-cluster""#),
-    Key::new("addrs", Kind::TextList, "", "Brokers to start from, as `host:port`; required.")
+    Key::new("addrs", Kind::TextList, "", "Brokers to start from, as `host:port`; required.").receiver()
         .example(r#"["localhost:9092"]"#),
-    Key::new("addr", Kind::Text, "", "One broker, put before those of `addrs`.")
+    Key::new("addr", Kind::Text, "", "One broker, put before those of `addrs`.").receiver()
         .example(r#""localhost:9092""#)
         .instead("addrs"),
     Key::new("group_id", Kind::Text, "", "Consumer group; required.").example(r#""datakit-group""#),
@@ -74,22 +74,22 @@ const SECURITY: Group = Group {
 };
 
 const SECURITY_KEYS: &[Key] = &[
-    Key::new("tls_enable", Kind::Flag, "false", "Switches security on; despite its name also SASL without TLS, as `tls_security_protocol` says."),
-    Key::new("tls_security_protocol", Kind::Choice(&["", "PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"]), r#""""#, "Transport; `\"\"` and `PLAINTEXT` mean SASL_PLAINTEXT once `tls_enable` is true."),
-    Key::new("tls_sasl_mechanism", Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]), r#""PLAIN""#, "SASL mechanism."),
+    Key::new("tls_enable", Kind::Flag, "false", "Switches security on; despite its name also SASL without TLS, as `tls_security_protocol` says.").receiver(),
+    Key::new("tls_security_protocol", Kind::Choice(&["", "PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"]), r#""""#, "Transport; `\"\"` and `PLAINTEXT` mean SASL_PLAINTEXT once `tls_enable` is true.").receiver(),
+    Key::new("tls_sasl_mechanism", Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]), r#""PLAIN""#, "SASL mechanism.").receiver(),
     Key::new("tls_sasl_plain_username", Kind::Text, r#""""#, "User name, for every mechanism but OAUTHBEARER."),
     Key::new("tls_sasl_plain_password", Kind::Secret, "", "Password of that user.")
         .example(r#""change-me""#),
-    Key::new("ssl_cert", Kind::Text, "", "PEM file of root certificates that brokers are verified against; the system's own when absent.")
+    Key::new("ssl_cert", Kind::Path, "", "PEM file of root certificates that brokers are verified against; the system's own when absent.").receiver()
         .example(r#""/etc/kafkamq/kafka-ca.pem""#),
-    Key::new("tls_insecure_skip_verify", Kind::Flag, "false", "Accept any broker certificate and host name; for tests only."),
-    Key::new("tls_client_cert", Kind::Text, "", "PEM file of the certificate shown to brokers.")
+    Key::new("tls_insecure_skip_verify", Kind::Flag, "false", "Accept any broker certificate and host name; for tests only.").receiver(),
+    Key::new("tls_client_cert", Kind::Path, "", "PEM file of the certificate shown to brokers.")
         .example(r#""/etc/kafkamq/kafka-client.pem""#),
-    Key::new("tls_client_key", Kind::Text, "", "PEM file of the private key of `tls_client_cert`.")
+    Key::new("tls_client_key", Kind::Path, "", "PEM file of the private key of `tls_client_cert`.")
         .example(r#""/etc/kafkamq/kafka-client.key""#),
     Key::new("tls_client_key_password", Kind::Secret, "", "Password of that key.")
         .example(r#""change-me""#),
-    Key::new("oauth_token_url", Kind::Text, "", "Token endpoint for OAUTHBEARER (client credentials grant).")
+    Key::new("oauth_token_url", Kind::Text, "", "Token endpoint for OAUTHBEARER (client credentials grant).").receiver()
         .example(r#""https://login.example.com/oauth2/token""#),
     Key::new("oauth_client_id", Kind::Text, r#""""#, "Client id for that endpoint."),
     Key::new("oauth_client_secret", Kind::Secret, "", "Client secret for that endpoint.")

@@ -10,7 +10,7 @@ pub const OUTPUT: Table = Table {
         Group::own(&[
             Key::new("kind", Kind::Choice(&["datakit", "dataway", "influxdb", "kafka", "file", "stdout"]), r#""datakit""#, "What the destination is."),
             Key::new("name", Kind::Text, "", "Name in metrics and logs; the kind when absent.").example(r#""datakit""#),
-            Key::new("endpoint", Kind::Text, "", "Address: of the agent for `datakit` (default `http://localhost:9529`), of the centre for `dataway`, the full write URL for `influxdb`.")
+            Key::new("endpoint", Kind::Text, "", "Address: of the agent for `datakit` (default `http://localhost:9529`), of the centre for `dataway`, the full write URL for `influxdb`.").receiver()
                 .example(r#""http://localhost:9529""#),
             Key::new("token", Kind::Secret, "", "Workspace token for `dataway`; for `influxdb` sent as `Authorization: Token`.")
                 .example(r#""change-me""#),
@@ -25,10 +25,10 @@ pub const OUTPUT: Table = Table {
             Key::new("batch_points", Kind::Integer, "1000", "Points that make a batch full."),
             Key::new("batch_bytes", Kind::Bytes, r#""1MiB""#, "Encoded bytes that make a batch full."),
             Key::new("batch_wait", Kind::Duration, r#""200ms""#, "Age of the oldest point that makes a batch full."),
-            Key::new("path", Kind::Text, r#""output""#, "Folder for `file`."),
+            Key::new("path", Kind::Path, r#""output""#, "Folder for `file`."),
             Key::new("rotate_bytes", Kind::Bytes, r#""64MiB""#, "Size at which a file of `file` is closed."),
             Key::new("keep", Kind::Integer, "0", "Closed files of `file` that are kept per category; 0 keeps all."),
-            Key::new("addrs", Kind::TextList, "[]", "Brokers for `kafka`.").example(r#"["localhost:9092"]"#),
+            Key::new("addrs", Kind::TextList, "[]", "Brokers for `kafka`.").receiver().example(r#"["localhost:9092"]"#),
             Key::new("topic", Kind::Text, "", "Topic for `kafka`; `{category}` in it is replaced.")
                 .example(r#""points-{category}""#),
             Key::new("record_key", Kind::Flag, "false", "Whether records of `kafka` get the key of the record that the point was made from."),

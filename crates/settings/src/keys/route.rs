@@ -8,6 +8,7 @@ const DK_ENDPOINT: Key = Key::new(
     "",
     "Address of the receiver, with scheme; a path and a query in it are kept. Required.",
 )
+.receiver()
 .example(r#""http://localhost:9529""#);
 
 const THREAD: Key = Key::new(
@@ -264,6 +265,7 @@ pub const REMOTE_HANDLE: Table = Table {
                 "",
                 "URL that is posted to, as it is. Required.",
             )
+            .receiver()
             .example(r#""http://localhost:8080""#),
             Key::new("topics", Kind::TextList, "[]", "Topics.").example(r#"["spans", "my-spans"]"#),
             Key::new(

@@ -22,16 +22,16 @@ pub const SERVER: Table = Table {
         .example(r#"["change-me"]"#),
         Key::new(
             "tls_cert",
-            Kind::Text,
+            Kind::Path,
             "",
             "PEM file of the server's certificate chain; switches TLS on.",
         )
         .example(r#""/etc/kafkamq/server.pem""#),
-        Key::new("tls_key", Kind::Text, "", "PEM file of its private key.")
+        Key::new("tls_key", Kind::Path, "", "PEM file of its private key.")
             .example(r#""/etc/kafkamq/server.key""#),
         Key::new(
             "client_ca",
-            Kind::Text,
+            Kind::Path,
             "",
             "PEM file of roots; clients must then show a certificate.",
         )
@@ -75,6 +75,13 @@ pub const SERVER: Table = Table {
             "Whether configuration and scripts may be changed over HTTP.",
         ),
         Key::new(
+            "change_folders",
+            Kind::PathList,
+            "[]",
+            "Folders in which a change over HTTP may name files and folders; elsewhere it can only keep those that are named already.",
+        )
+        .example(r#"["/etc/kafkamq/secrets"]"#),
+        Key::new(
             "revisions",
             Kind::Integer,
             "20",
@@ -82,7 +89,7 @@ pub const SERVER: Table = Table {
         ),
         Key::new(
             "state_dir",
-            Kind::Text,
+            Kind::Path,
             "",
             "Folder in which changes made over HTTP, scripts and pauses included, outlive the process; without it a restart goes back to the files.",
         )
@@ -135,7 +142,7 @@ pub const PIPELINE: Table = Table {
     groups: &[Group::own(&[
         Key::new(
             "path",
-            Kind::Text,
+            Kind::Path,
             r#""pipeline""#,
             "Folder of scripts: logging at the top, other categories in folders of their name.",
         ),
@@ -185,12 +192,12 @@ pub const PIPELINE: Table = Table {
         ),
         Key::new(
             "geoip",
-            Kind::Text,
+            Kind::Path,
             "",
             "MaxMind city database for `geoip`.",
         )
         .example(r#""/var/lib/kafkamq/city.mmdb""#),
-        Key::new("refer_tables", Kind::Text, "", "Folder of look-up tables.").example(r#""refer""#),
+        Key::new("refer_tables", Kind::Path, "", "Folder of look-up tables.").example(r#""refer""#),
         Key::new(
             "http_request",
             Kind::Flag,
@@ -214,12 +221,12 @@ pub const DEAD_LETTER: Table = Table {
     groups: &[
         Group::own(&[
             Key::new("kind", Kind::Choice(&["file", "kafka", "none"]), r#""file""#, "Where they go; `none` counts and drops them."),
-            Key::new("path", Kind::Text, r#""dead-letter""#, "Folder for `file`."),
+            Key::new("path", Kind::Path, r#""dead-letter""#, "Folder for `file`."),
             Key::new("segment_bytes", Kind::Bytes, r#""16MiB""#, "Size of one file."),
             Key::new("max_bytes", Kind::Bytes, r#""1GiB""#, "Size of all files together; when it is reached the topics stop, nothing is deleted."),
             Key::new("max_attempts", Kind::Integer, "3", "Tries after the first before a record whose processing keeps failing goes here."),
             Key::new("topic", Kind::Text, r#""{topic}-dead-letter""#, "Topic for `kafka`; `{topic}` in it is the topic of the record."),
-            Key::new("addrs", Kind::TextList, "[]", "Brokers for `kafka`; when empty the cluster the record came from, and the keys below are unused.")
+            Key::new("addrs", Kind::TextList, "[]", "Brokers for `kafka`; when empty the cluster the record came from, and the keys below are unused.").receiver()
                 .example(r#"["localhost:9092"]"#),
             Key::new("client_id", Kind::Text, "", "Client id for `kafka`.").example(r#""kafkamq""#),
             Key::new("librdkafka", Kind::TextTable, "{}", "Further client library options for `kafka`.")
@@ -238,7 +245,7 @@ pub const RECORDER: Table = Table {
         Key::new("enabled", Kind::Flag, "false", "Whether it runs."),
         Key::new(
             "path",
-            Kind::Text,
+            Kind::Path,
             r#""recorder""#,
             "Folder; one folder per category in it.",
         ),

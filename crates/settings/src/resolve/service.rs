@@ -8,9 +8,9 @@ use kafkamq_point::Category;
 
 use super::super::reader::{Section, nearest};
 use super::super::{
-    AgeAction, AgeRule, DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings,
-    PipelineSettings, RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings,
-    ServerTls,
+    AgeAction, AgeRule, DeadLetterKind, DeadLetterSettings, LimitSettings, LogFilter, LogFormat,
+    LogSettings, PipelineSettings, RecorderEncoding, RecorderSettings, Role, ScriptFailure,
+    ServerSettings, ServerTls,
 };
 use super::{security, token};
 
@@ -26,6 +26,14 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
     }
     let tokens = token::tokens(section);
     let tls = server_tls(section);
+    for folder in section.list("change_folders") {
+        if !std::path::Path::new(&folder).is_absolute() {
+            section.error(
+                "change_folders",
+                format!("`{folder}` is not an absolute path"),
+            );
+        }
+    }
     let listen = listen.ok()?;
     let verified = tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
     if !listen.ip().is_loopback() && tokens.is_empty() && !verified && !section.has_file("tokens") {
@@ -296,8 +304,8 @@ pub(super) fn limits(section: &Section<'_>) -> LimitSettings {
 /// Reads `[log]`.
 pub(super) fn log(section: &Section<'_>) -> LogSettings {
     let level = section.text("level");
-    if let Err(error) = level.parse::<tracing_subscriber::filter::Targets>() {
-        section.error("level", format!("`{level}` is no log level: {error}"));
+    if let Err(error) = LogFilter::parse(&level) {
+        section.error("level", error.to_string());
     }
     LogSettings {
         level,
