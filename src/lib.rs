@@ -21,16 +21,18 @@
 //! * [`preflight`]: whether a service with this configuration can run.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
-//! * [`mod@bench`]: the flow benchmark.
+//! * `bench`, `demo`: the flow benchmark and the demonstration, with the feature `demo`.
 //! * [`app`]: builds all of it in order and stops it in order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod actors;
 pub mod app;
+#[cfg(feature = "demo")]
 pub mod bench;
 pub mod cli;
 pub mod controls;
 pub mod dead_letters;
+#[cfg(feature = "demo")]
 pub mod demo;
 mod descriptors;
 pub mod explain;

@@ -14,6 +14,7 @@
 //!
 //! What leaves this module are [`PartitionReader`]s and calls of the [`AssignmentListener`].
 
+#[cfg(feature = "demo")]
 mod bare;
 pub mod client;
 mod context;
@@ -28,6 +29,7 @@ mod topics;
 
 use std::time::Instant;
 
+#[cfg(feature = "demo")]
 pub use bare::{BareReading, read_bare};
 pub use context::InitialOffset;
 pub use partition::{PartitionReader, ReadResult, Wake};
