@@ -278,7 +278,7 @@ fn fail(terminal: &mut Terminal<'_>, error: &anyhow::Error) -> u8 {
     finish(writeln!(terminal.err, "error: {error:#}").map(|()| FAILED))
 }
 
-/// A reader that went away (`kafkamq functions | head`) is no failure.
+/// A reader that went away (`kafkamq functions | head`) is not a failure.
 fn finish(result: io::Result<u8>) -> u8 {
     match result {
         Ok(code) => code,

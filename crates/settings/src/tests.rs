@@ -638,7 +638,7 @@ fn patterns_are_checked_and_obey_the_rules_of_topics() {
     let refused = refuse(&broken);
     for pattern in ["`a(`", "`^b[`"] {
         assert!(
-            refused.contains(&format!("{pattern} is no regular expression")),
+            refused.contains(&format!("{pattern} is not a regular expression")),
             "{refused}"
         );
     }

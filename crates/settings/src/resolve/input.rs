@@ -205,7 +205,7 @@ fn check_version(section: &Section<'_>) {
             section
                 .warning(
                     "kafka_version",
-                    format!("`{version}` is no version; it is ignored anyway"),
+                    format!("`{version}` is not a version; it is ignored anyway"),
                 )
                 .with_hint("leave the key out, versions are negotiated with the broker"),
         );

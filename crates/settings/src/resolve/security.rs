@@ -51,7 +51,7 @@ pub(super) fn addrs(section: &Section<'_>, first: Option<String>) -> Vec<String>
 }
 
 fn check_addr(addr: &str) -> Result<(), String> {
-    let wrong = |why: &str| Err(format!("`{addr}` is no broker address: {why}"));
+    let wrong = |why: &str| Err(format!("`{addr}` is not a broker address: {why}"));
     if addr.contains("://") {
         return wrong("leave the scheme out, security has its own keys");
     }
@@ -385,7 +385,7 @@ const BREAKING: &[(&str, &str)] = &[
     ),
     (
         "enable.partition.eof",
-        "the end of a partition is no event here",
+        "the end of a partition is not an event here",
     ),
     (
         "group.protocol",

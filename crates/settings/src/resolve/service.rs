@@ -21,7 +21,7 @@ pub(super) fn server(section: &Section<'_>) -> Option<ServerSettings> {
     if listen.is_err() {
         section.error(
             "listen",
-            format!("`{written}` is no address such as 127.0.0.1:9530"),
+            format!("`{written}` is not an address such as 127.0.0.1:9530"),
         );
     }
     let tokens = token::tokens(section);

@@ -275,7 +275,7 @@ mod tests {
     byte 1: the data ends inside a value
     byte 1: field 1 has the unexpected wire type 0
     byte 0: field 1 has the unexpected wire type 3
-    byte 0: 0 is no field number
+    byte 0: 0 is not a field number
     byte 0: an integer exceeds 64 bits
     byte 4: text is not valid UTF-8
     byte 3: field 2 has the unexpected wire type 0
