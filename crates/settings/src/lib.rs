@@ -23,13 +23,14 @@ mod route;
 mod secret;
 mod security;
 mod service;
+mod sources;
 mod topic_pattern;
 
 pub use change::ChangeBy;
 pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
 pub use document::steps;
-pub use document::{Document, MASK, Sources};
+pub use document::{Document, MASK};
 pub use input::{
     Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,
     SamplingKey, Subscription, TopicRoute, ValuePolicy,
@@ -55,6 +56,7 @@ pub use service::{
     PipelineSettings, RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings,
     ServerTls, Token,
 };
+pub use sources::Sources;
 pub use topic_pattern::{TopicPattern, TopicSelection};
 
 /// The whole configuration of one process, validated and resolved.

@@ -13,9 +13,10 @@ use super::change::ChangeBy;
 use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
-use super::document::{Document, Sources};
+use super::document::Document;
 use super::keys::ROOT;
 use super::reader::Reader;
+use super::sources::Sources;
 
 /// An accepted configuration.
 #[derive(Clone)]
