@@ -432,7 +432,7 @@ fn in_place(running: &Settings, wanted: &Settings) -> Vec<String> {
         ),
         ("pipeline.path", p.path == q.path),
         ("pipeline.on_error", p.on_error == q.on_error),
-        ("pipeline.max_age", p.age == q.age),
+        ("pipeline.max_age, pipeline.max_age_action", p.age == q.age),
         ("pipeline.watch", p.watch == q.watch),
         ("server.tokens", s.tokens == t.tokens),
         ("server.client_role", s.client_role == t.client_role),
@@ -489,6 +489,10 @@ fn at_next_start(running: &Settings, wanted: &Settings) -> Vec<String> {
             "limits.partitions",
             running.limits.partitions == wanted.limits.partitions,
         ),
+        (
+            "limits.partition_series",
+            running.limits.partition_series == wanted.limits.partition_series,
+        ),
     ]);
     for new in &wanted.inputs {
         let Some(old) = running.inputs.iter().find(|old| old.name == new.name) else {
@@ -533,6 +537,7 @@ pub fn deferred(running: &Settings, wanted: &Settings) -> Settings {
     effective.recorder = running.recorder.clone();
     effective.log.format = running.log.format;
     effective.limits.partitions = running.limits.partitions;
+    effective.limits.partition_series = running.limits.partition_series;
     for new in &mut effective.inputs {
         if let Some(old) = running.inputs.iter().find(|old| old.name == new.name)
             && client_keys(old, new).is_empty()

@@ -100,6 +100,36 @@ impl Kind {
     }
 }
 
+/// When a changed value takes effect in a running service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakesEffect {
+    /// At once, without touching anything else.
+    InPlace,
+    /// At once; routes, destinations or scripts are made anew, and topics that go elsewhere settle
+    /// what they have in flight first.
+    Route,
+    /// At once, by a new client of the input: the group rebalances.
+    NewClient,
+    /// When the input gets its next client, at the latest with the next start.
+    NextClient,
+    /// When the process starts next.
+    NextStart,
+}
+
+impl TakesEffect {
+    /// The words of the reference.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::InPlace => "at once",
+            Self::Route => "at once, by route",
+            Self::NewClient => "new client",
+            Self::NextClient => "next client",
+            Self::NextStart => "next start",
+        }
+    }
+}
+
 /// One key.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
@@ -119,6 +149,8 @@ pub struct Key {
     pub instead: Option<&'static str>,
     /// Whether the value decides who receives the secrets of the same table.
     pub receiver: bool,
+    /// When a change takes effect, where that differs from the table's other keys.
+    pub takes_effect: Option<TakesEffect>,
 }
 
 impl Key {
@@ -133,7 +165,14 @@ impl Key {
             doc,
             instead: None,
             receiver: false,
+            takes_effect: None,
         }
+    }
+
+    /// Says when a change takes effect, in place of what the table says.
+    const fn takes_effect(mut self, when: TakesEffect) -> Self {
+        self.takes_effect = Some(when);
+        self
     }
 
     /// Marks the key as one that decides who receives the secrets of the same table.
@@ -184,6 +223,8 @@ pub struct Table {
     pub header: &'static str,
     /// What the table is for.
     pub doc: &'static str,
+    /// When a change of its keys takes effect, unless a key says otherwise.
+    pub takes_effect: TakesEffect,
     /// Keys, in the order of the manual.
     pub groups: &'static [Group],
     /// Tables inside it, by key.
@@ -194,6 +235,12 @@ impl Table {
     /// All keys, in the order of the manual.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
         self.groups.iter().flat_map(|group| group.keys.iter())
+    }
+
+    /// When a change of `key` takes effect.
+    #[must_use]
+    pub fn effect_of(&self, key: &Key) -> TakesEffect {
+        key.takes_effect.unwrap_or(self.takes_effect)
     }
 
     /// The key called `name`, by its name or an alias.
@@ -231,6 +278,7 @@ impl Table {
 pub const ROOT: Table = Table {
     header: "",
     doc: "",
+    takes_effect: TakesEffect::NextStart,
     groups: &[],
     tables: &[
         ("inputs", &INPUTS),
@@ -248,6 +296,7 @@ pub const ROOT: Table = Table {
 pub const INPUTS: Table = Table {
     header: "[inputs]",
     doc: "",
+    takes_effect: TakesEffect::NewClient,
     groups: &[],
     tables: &[("kafkamq", &INPUT)],
 };

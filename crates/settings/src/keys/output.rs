@@ -1,11 +1,12 @@
 //! `[output]`.
 
-use super::{Group, HTTP, Key, Kind, Table};
+use super::{Group, HTTP, Key, Kind, Table, TakesEffect};
 
 /// `[output]`, or several `[[output]]`.
 pub const OUTPUT: Table = Table {
     header: "[output]",
     doc: "Where points go. Write `[[output]]` for several: a point goes to each whose categories hold its own.",
+    takes_effect: TakesEffect::Route,
     groups: &[
         Group::own(&[
             Key::new("kind", Kind::Choice(&["datakit", "dataway", "influxdb", "kafka", "file", "stdout"]), r#""datakit""#, "What the destination is."),

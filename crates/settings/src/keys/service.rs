@@ -1,18 +1,19 @@
 //! The service's own tables.
 
-use super::{Group, Key, Kind, Table};
+use super::{Group, Key, Kind, Table, TakesEffect};
 
 /// `[server]`.
 pub const SERVER: Table = Table {
     header: "[server]",
     doc: "The HTTP server: health, metrics, status, configuration, console.",
+    takes_effect: TakesEffect::InPlace,
     groups: &[Group::own(&[
         Key::new(
             "listen",
             Kind::Text,
             r#""127.0.0.1:9530""#,
             "Address to listen on; other than loopback only with `tokens` or `client_ca`.",
-        ),
+        ).takes_effect(TakesEffect::NextStart),
         Key::new(
             "tokens",
             Kind::SecretList,
@@ -25,16 +26,16 @@ pub const SERVER: Table = Table {
             Kind::Path,
             "",
             "PEM file of the server's certificate chain; switches TLS on.",
-        )
+        ).takes_effect(TakesEffect::NextStart)
         .example(r#""/etc/kafkamq/server.pem""#),
-        Key::new("tls_key", Kind::Path, "", "PEM file of its private key.")
+        Key::new("tls_key", Kind::Path, "", "PEM file of its private key.").takes_effect(TakesEffect::NextStart)
             .example(r#""/etc/kafkamq/server.key""#),
         Key::new(
             "client_ca",
             Kind::Path,
             "",
             "PEM file of roots; clients must then show a certificate.",
-        )
+        ).takes_effect(TakesEffect::NextStart)
         .example(r#""/etc/kafkamq/clients.pem""#),
         Key::new(
             "client_role",
@@ -61,13 +62,13 @@ pub const SERVER: Table = Table {
             Kind::Integer,
             "1",
             "Threads that serve requests.",
-        ),
+        ).takes_effect(TakesEffect::NextStart),
         Key::new(
             "max_body",
             Kind::Bytes,
             r#""4MiB""#,
             "Largest request body.",
-        ),
+        ).takes_effect(TakesEffect::NextStart),
         Key::new(
             "allow_changes",
             Kind::Flag,
@@ -92,7 +93,7 @@ pub const SERVER: Table = Table {
             Kind::Path,
             "",
             "Folder in which changes made over HTTP, scripts and pauses included, outlive the process; without it a restart goes back to the files.",
-        )
+        ).takes_effect(TakesEffect::NextStart)
         .example(r#""/var/lib/kafkamq""#),
         Key::new(
             "watch",
@@ -108,6 +109,7 @@ pub const SERVER: Table = Table {
 pub const TOKEN: Table = Table {
     header: "[[server.tokens]]",
     doc: "A bearer token with a name, which the log of changes shows, and a role.",
+    takes_effect: TakesEffect::InPlace,
     groups: &[Group::own(&[
         Key::new(
             "name",
@@ -139,13 +141,14 @@ pub const TOKEN: Table = Table {
 pub const PIPELINE: Table = Table {
     header: "[pipeline]",
     doc: "Scripts that turn records into points.",
+    takes_effect: TakesEffect::Route,
     groups: &[Group::own(&[
         Key::new(
             "path",
             Kind::Path,
             r#""pipeline""#,
             "Folder of scripts: logging at the top, other categories in folders of their name.",
-        ),
+        ).takes_effect(TakesEffect::InPlace),
         Key::new(
             "default_scripts",
             Kind::TextTable,
@@ -165,31 +168,32 @@ pub const PIPELINE: Table = Table {
             Kind::Choice(&["keep", "dlq"]),
             r#""keep""#,
             "A script that fails while running: send the point with the changes made so far, or write the record to the dead letter queue.",
-        ),
+        ).takes_effect(TakesEffect::InPlace),
         Key::new(
             "max_age",
             Kind::Duration,
             r#""0s""#,
             "How far from now, in the past or in the future, the time of a point may be; 0 is any.",
-        ),
+        ).takes_effect(TakesEffect::InPlace),
         Key::new(
             "max_age_action",
             Kind::Choice(&["clamp", "drop", "dlq"]),
             r#""clamp""#,
             "What is done with other points: sent with the present time and their own in `__orig_time`, left out, or their record written to the dead letter queue.",
-        ),
+        ).takes_effect(TakesEffect::InPlace),
         Key::new(
             "watch",
             Kind::Flag,
             "true",
             "Load scripts and configuration again when their files change.",
-        ),
+        ).takes_effect(TakesEffect::InPlace),
         Key::new(
             "threads",
             Kind::Integer,
             "0",
             "Threads that run scripts; 0 is one per processor.",
-        ),
+        )
+        .takes_effect(TakesEffect::NextStart),
         Key::new(
             "geoip",
             Kind::Path,
@@ -218,13 +222,14 @@ pub const PIPELINE: Table = Table {
 pub const DEAD_LETTER: Table = Table {
     header: "[dead_letter]",
     doc: "Records that can be neither processed nor delivered, with their coordinates, the reason and their bytes.",
+    takes_effect: TakesEffect::NextStart,
     groups: &[
         Group::own(&[
             Key::new("kind", Kind::Choice(&["file", "kafka", "none"]), r#""file""#, "Where they go; `none` counts and drops them."),
             Key::new("path", Kind::Path, r#""dead-letter""#, "Folder for `file`."),
             Key::new("segment_bytes", Kind::Bytes, r#""16MiB""#, "Size of one file."),
             Key::new("max_bytes", Kind::Bytes, r#""1GiB""#, "Size of all files together; when it is reached the topics stop, nothing is deleted."),
-            Key::new("max_attempts", Kind::Integer, "3", "Tries after the first before a record whose processing keeps failing goes here."),
+            Key::new("max_attempts", Kind::Integer, "3", "Tries after the first before a record whose processing keeps failing goes here.").takes_effect(TakesEffect::InPlace),
             Key::new("topic", Kind::Text, r#""{topic}-dead-letter""#, "Topic for `kafka`; `{topic}` in it is the topic of the record."),
             Key::new("addrs", Kind::TextList, "[]", "Brokers for `kafka`; when empty the cluster the record came from, and the keys below are unused.").receiver()
                 .example(r#"["localhost:9092"]"#),
@@ -241,6 +246,7 @@ pub const DEAD_LETTER: Table = Table {
 pub const RECORDER: Table = Table {
     header: "[recorder]",
     doc: "Copies of outgoing points in files, to see what a script makes of records. Switch it off afterwards.",
+    takes_effect: TakesEffect::NextStart,
     groups: &[Group::own(&[
         Key::new("enabled", Kind::Flag, "false", "Whether it runs."),
         Key::new(
@@ -293,6 +299,7 @@ pub const RECORDER: Table = Table {
 pub const LIMITS: Table = Table {
     header: "[limits]",
     doc: "Bounds of memory and batches.",
+    takes_effect: TakesEffect::InPlace,
     groups: &[Group::own(&[
         Key::new(
             "memory",
@@ -323,19 +330,20 @@ pub const LIMITS: Table = Table {
             Kind::Bytes,
             r#""4MiB""#,
             "Largest answer of a destination that is read.",
-        ),
+        ).takes_effect(TakesEffect::Route),
         Key::new(
             "partitions",
             Kind::Integer,
             "64",
             "Partitions that memory is planned for; more work too, with smaller shares.",
-        ),
+        )
+        .takes_effect(TakesEffect::NextStart),
         Key::new(
             "partition_series",
             Kind::Integer,
             "1000",
             "Partitions that have metrics of their own; with more assigned, each topic has one series.",
-        ),
+        ).takes_effect(TakesEffect::NextStart),
     ])],
     tables: &[],
 };
@@ -344,6 +352,7 @@ pub const LIMITS: Table = Table {
 pub const LOG: Table = Table {
     header: "[log]",
     doc: "What the service says about itself, on standard error.",
+    takes_effect: TakesEffect::InPlace,
     groups: &[Group::own(&[
         Key::new(
             "level",
@@ -356,7 +365,8 @@ pub const LOG: Table = Table {
             Kind::Choice(&["text", "json"]),
             r#""text""#,
             "Readable lines, or JSON objects.",
-        ),
+        )
+        .takes_effect(TakesEffect::NextStart),
     ])],
     tables: &[],
 };
