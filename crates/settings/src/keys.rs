@@ -6,12 +6,18 @@
 mod input;
 mod output;
 mod route;
-mod service;
 
+pub use crate::tables::dead_letter::DEAD_LETTER;
+pub use crate::tables::limits::LIMITS;
+pub use crate::tables::log::LOG;
+pub use crate::tables::pipeline::PIPELINE;
+pub use crate::tables::recorder::RECORDER;
+pub use crate::tables::server::SERVER;
+pub use crate::tables::token::TOKEN;
+pub(crate) use input::CLUSTER;
 pub use input::{INPUT, TOPIC};
 pub use output::OUTPUT;
 pub use route::{CUSTOM, JAEGER, OTEL, REMOTE_HANDLE, SKYWALKING};
-pub use service::{DEAD_LETTER, LIMITS, LOG, PIPELINE, RECORDER, SERVER, TOKEN};
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +161,12 @@ pub struct Key {
 
 impl Key {
     /// A key with a default (TOML text, empty for none) and its sentence.
-    const fn new(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Self {
+    pub(crate) const fn new(
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
         Self {
             name,
             aliases: &[],
@@ -170,31 +181,31 @@ impl Key {
     }
 
     /// Says when a change takes effect, in place of what the table says.
-    const fn takes_effect(mut self, when: TakesEffect) -> Self {
+    pub(crate) const fn takes_effect(mut self, when: TakesEffect) -> Self {
         self.takes_effect = Some(when);
         self
     }
 
     /// Marks the key as one that decides who receives the secrets of the same table.
-    const fn receiver(mut self) -> Self {
+    pub(crate) const fn receiver(mut self) -> Self {
         self.receiver = true;
         self
     }
 
     /// Adds names that mean the same.
-    const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+    pub(crate) const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
 
     /// Adds a value for the manual.
-    const fn example(mut self, example: &'static str) -> Self {
+    pub(crate) const fn example(mut self, example: &'static str) -> Self {
         self.example = example;
         self
     }
 
     /// Marks the key as old.
-    const fn instead(mut self, instead: &'static str) -> Self {
+    pub(crate) const fn instead(mut self, instead: &'static str) -> Self {
         self.instead = Some(instead);
         self
     }
@@ -211,7 +222,7 @@ pub struct Group {
 
 impl Group {
     /// Keys of one table.
-    const fn own(keys: &'static [Key]) -> Self {
+    pub(crate) const fn own(keys: &'static [Key]) -> Self {
         Self { shared: "", keys }
     }
 }

@@ -137,4 +137,4 @@ const TIMING: &[Key] = &[
 ];
 
 /// Keys of another cluster than an input's own: where points or dead letters are written.
-pub(super) const CLUSTER: Group = SECURITY;
+pub(crate) const CLUSTER: Group = SECURITY;
