@@ -21,6 +21,7 @@
 //! * 408, 425, 429, 503 and a failed connection say "later": they are never taken for the fault of a
 //!   record, but others are asked for first after as many tries.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,6 +102,19 @@ pub enum Notice {
     },
     /// A request is refused time and again, so that other work is sent before it.
     Suspect,
+    /// A request will be sent again, since it was refused for what has this code.
+    Again(Cow<'static, str>),
+}
+
+/// The refusal seen last.
+#[derive(Clone, Debug)]
+pub struct LastRefusal {
+    /// When it came.
+    pub at: Instant,
+    /// What it said.
+    pub reason: Reason,
+    /// What was asked for: the endpoint, secrets masked.
+    pub asked: Arc<str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,8 +134,7 @@ pub struct Delivery<P> {
     ticks: u64,
     /// When something was accepted last, in ticks.
     accepted_at: u64,
-    /// What was refused last, and where.
-    refused: Option<(Reason, Arc<str>)>,
+    last_refusal: Option<LastRefusal>,
     /// Whether [`Notice::Suspect`] was given for the suspects there are.
     suspect_told: bool,
 }
@@ -138,7 +151,7 @@ impl<P> Delivery<P> {
             under_way: HashMap::new(),
             ticks: 0,
             accepted_at: 0,
-            refused: None,
+            last_refusal: None,
             suspect_told: false,
         }
     }
@@ -229,6 +242,13 @@ impl<P> Delivery<P> {
             _ => self.concurrency.answered(under_way.ticket, took),
         }
         let permit = under_way.permit;
+        if let Some(reason) = verdict.reason() {
+            self.last_refusal = Some(LastRefusal {
+                at: now,
+                reason: reason.clone(),
+                asked: Arc::clone(request.endpoint.name()),
+            });
+        }
         match verdict {
             Verdict::Delivered => {
                 let answer = outcome.ok().and_then(Reply::into_answer);
@@ -243,7 +263,6 @@ impl<P> Delivery<P> {
                 after,
                 reason,
             } => {
-                self.refused = Some((reason.clone(), Arc::clone(request.endpoint.name())));
                 let refused = Refused {
                     refusal,
                     after,
@@ -395,7 +414,7 @@ impl<P> Delivery<P> {
             Refusal::Access | Refusal::Hold => Failure::Hold,
             Refusal::Busy | Refusal::Unclear => Failure::Passing,
         };
-        let mut notices = Vec::new();
+        let mut notices = vec![Notice::Again(reason.code.clone())];
         let moment = if own {
             self.health.abandoned(under_way.permit);
             let tries = if cut { 1 } else { history.attempts };

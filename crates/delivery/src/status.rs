@@ -312,6 +312,21 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Why the request was not accepted, if it was not.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Delivered | Self::PartialSuccess { .. } => None,
+            Self::Refused { reason, .. }
+            | Self::TooLarge { reason }
+            | Self::Bisect { reason }
+            | Self::Rejected { reason }
+            | Self::Dropped { reason } => Some(reason),
+        }
+    }
+}
+
 /// Reads the outcome of one try with a request of `items` items.
 #[must_use]
 pub fn classify(policy: &Policy, outcome: &Result<Reply, TransportError>, items: usize) -> Verdict {

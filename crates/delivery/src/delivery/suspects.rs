@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::health::State;
 use super::super::lanes::{Item, RequestId, Suspect};
 use super::super::status::Reason;
-use super::{Delivery, Settle};
+use super::{Delivery, LastRefusal, Settle};
 
 /// A destination that accepted nothing for so long, or a suspect that is refused for so long, is an
 /// alarm: shorter troubles end by themselves.
@@ -86,8 +86,8 @@ impl<P> Delivery<P> {
             (None, Some(suspect)) => suspect.history.reason.clone(),
             (None, None) => None,
         };
-        let asked = match (&self.refused, first) {
-            (Some((_, asked)), _) if down.is_some() => Some(Arc::clone(asked)),
+        let asked = match (&self.last_refusal, first) {
+            (Some(last), _) if down.is_some() => Some(Arc::clone(&last.asked)),
             (_, Some(suspect)) => Some(Arc::clone(suspect.endpoint.name())),
             _ => None,
         };
@@ -105,8 +105,8 @@ impl<P> Delivery<P> {
 
     /// The last refusal, if there was one.
     #[must_use]
-    pub fn last_refusal(&self) -> Option<&Reason> {
-        self.refused.as_ref().map(|(reason, _)| reason)
+    pub fn last_refusal(&self) -> Option<&LastRefusal> {
+        self.last_refusal.as_ref()
     }
 
     /// The suspects, the one that was refused first in front.
