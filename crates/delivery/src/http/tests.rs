@@ -366,6 +366,22 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
+async fn an_empty_body_says_its_length() {
+    let server = Server::start(|_| status(204)).await;
+    let url = format!("http://{}/", server.address);
+    for bodies in [&[&b""[..]][..], &[b"x"]] {
+        let post = post_with(options(url.clone(), Profile::Generic), bodies);
+        transport().send(post).await.unwrap();
+    }
+    let seen = server.seen.lock();
+    let lengths: Vec<_> = seen
+        .iter()
+        .map(|request| request.headers()["content-length"].as_bytes())
+        .collect();
+    assert_eq!(lengths, [b"0", b"1"]);
+}
+
+#[tokio::test]
 async fn refusals_reach_their_verdicts() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
     let server = Server::start(move |number| {
