@@ -214,10 +214,16 @@ impl ForwarderActor {
                 Notice::Up => tracing::info!(%sink, "the destination is up again"),
                 Notice::Down { state, reason } => {
                     let asked = self.delivery.last_refusal().map(|last| last.asked.clone());
-                    tracing::warn!(
-                        %sink, state, %reason, asked = asked.as_deref(),
-                        "the destination does not take data; nothing is lost, its topics wait"
-                    );
+                    let what = match self.destination.backlog {
+                        None => {
+                            "the destination does not take data; nothing is lost, its topics wait"
+                        }
+                        Some(_) => {
+                            "the destination does not take data; it is not required, so points wait \
+                             in its backlog and are dropped beyond it"
+                        }
+                    };
+                    tracing::warn!(%sink, state, %reason, asked = asked.as_deref(), "{what}");
                 }
                 Notice::Suspect => {
                     let suspects = self.delivery.suspects();

@@ -32,7 +32,8 @@ pub struct ServiceStatus {
 }
 
 impl ServiceStatus {
-    /// Whether every input has joined its group and nothing is in alarm.
+    /// Whether every input has joined its group, nothing that is required is in alarm, and dead letters
+    /// can be written.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.stopping
@@ -40,10 +41,7 @@ impl ServiceStatus {
                 .inputs
                 .iter()
                 .all(|input| input.joined && input.alarm.is_none())
-            && self
-                .destinations
-                .iter()
-                .all(|destination| !destination.alarm)
+            && self.destinations.iter().all(DestinationStatus::is_ready)
             && self.dead_letters.reason.is_none()
     }
 }
@@ -142,6 +140,12 @@ pub struct DestinationStatus {
 }
 
 impl DestinationStatus {
+    /// Whether no record waits for somebody to look at it.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        !(self.alarm && self.required)
+    }
+
     /// Why it is not up, since when, and what was asked for, in one line.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {

@@ -91,7 +91,7 @@ impl Readiness {
             .iter()
             .map(|destination| Part {
                 name: destination.name.clone(),
-                ready: !destination.alarm,
+                ready: destination.is_ready(),
                 reason: destination.trouble(),
             })
             .collect();
@@ -148,6 +148,7 @@ mod tests {
             }],
             destinations: vec![DestinationStatus {
                 name: "d".into(),
+                required: true,
                 ..Default::default()
             }],
             ..Default::default()
@@ -167,6 +168,8 @@ mod tests {
             Readiness::of(&status).destinations[0].reason.as_deref(),
             Some("401 Unauthorized; for 61 s, from http://host/v1/write/logging")
         );
+        status.destinations[0].required = false;
+        assert!(Readiness::of(&status).ready, "nothing waits for it");
         status.destinations[0].alarm = false;
         status.dead_letters.reason = Some("no room".into());
         status.dead_letters.open = 3;
