@@ -26,7 +26,7 @@ use super::messages::{
     Retire, Sweep,
 };
 use super::status::{DestinationStatus, ErrorStatus, SuspectStatus};
-use crate::metrics::{Metrics, Outcome, SinkMetrics};
+use crate::metrics::{Metrics, Outcome, DestinationMetrics};
 use crate::routing::{Destination, InputId};
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::{Delivery, Notice, SuspectView};
@@ -50,7 +50,7 @@ pub(crate) struct ForwarderActor {
     carrier: Carrier,
     in_flight: HashMap<RequestId, SpawnHandle>,
     timer: Option<(Instant, SpawnHandle)>,
-    metrics: SinkMetrics,
+    metrics: DestinationMetrics,
     directory: Arc<Directory>,
     stopped: Recipient<ChildStopped>,
     /// Whether the backlog was full when something came last.
@@ -71,7 +71,7 @@ impl ForwarderActor {
     ) -> Self {
         Self {
             delivery: Delivery::new(destination.delivery, fastrand::Rng::new()),
-            metrics: SinkMetrics::new(metrics, &destination.id.0),
+            metrics: DestinationMetrics::new(metrics, &destination.id.0),
             destination,
             carrier,
             in_flight: HashMap::new(),
@@ -208,10 +208,10 @@ impl ForwarderActor {
 
     /// Says what has changed, in the log and the metrics.
     fn tell(&mut self, notices: Vec<Notice>, now: Instant) {
-        let sink = &self.destination.id;
+        let destination = &self.destination.id;
         for notice in notices {
             match notice {
-                Notice::Up => tracing::info!(%sink, "the destination is up again"),
+                Notice::Up => tracing::info!(%destination, "the destination is up again"),
                 Notice::Down { state, reason } => {
                     let asked = self.delivery.last_refusal().map(|last| last.asked.clone());
                     let what = match self.destination.backlog {
@@ -223,7 +223,7 @@ impl ForwarderActor {
                              in its backlog and are dropped beyond it"
                         }
                     };
-                    tracing::warn!(%sink, state, %reason, asked = asked.as_deref(), "{what}");
+                    tracing::warn!(%destination, state, %reason, asked = asked.as_deref(), "{what}");
                 }
                 Notice::Suspect => {
                     let suspects = self.delivery.suspects();
@@ -240,7 +240,7 @@ impl ForwarderActor {
                         ..
                     } = suspect_status(first, now);
                     tracing::warn!(
-                        %sink, topic, partition, offset, items, asked, answer,
+                        %destination, topic, partition, offset, items, asked, answer,
                         "a request is refused time and again; others are sent before it, and it is \
                          given up only if they are accepted or an operator says so"
                     );
@@ -313,13 +313,13 @@ impl ForwarderActor {
             self.metrics.dropped("backlog_full", forward.items.len());
         }
         if full != std::mem::replace(&mut self.overflowing, full) {
-            let sink = &self.destination.id;
+            let destination = &self.destination.id;
             match full {
                 true => tracing::warn!(
-                    %sink, backlog,
+                    %destination, backlog,
                     "the backlog of an output that is not required is full; points for it are dropped"
                 ),
-                false => tracing::info!(%sink, "the backlog has room again"),
+                false => tracing::info!(%destination, "the backlog has room again"),
             }
         }
         // Copied, since its bytes are slices of what the partition's window counts.
@@ -454,7 +454,7 @@ impl Handler<Retire> for ForwarderActor {
         let left = cancelled.payloads.len();
         if left > 0 {
             tracing::warn!(
-                sink = %self.destination.id, batches = left,
+                destination = %self.destination.id, batches = left,
                 "a destination that left the configuration did not take what it still had; it goes \
                  where it is routed now"
             );

@@ -9,21 +9,21 @@ use crate::actors::consignment::Consignment;
 use crate::actors::dead_letter::letter;
 use crate::actors::directory::Directory;
 use crate::actors::messages::{Bury, ParseAnswer};
-use crate::metrics::{Outcome, SinkMetrics};
+use crate::metrics::{Outcome, DestinationMetrics};
 use crate::parse::answer_category;
 use crate::routing::{DestinationId, HandleRoute, RouteKind};
 use std::sync::Arc;
 
 /// The fates that one outcome decides.
 pub(super) struct Fates<'a> {
-    metrics: &'a SinkMetrics,
+    metrics: &'a DestinationMetrics,
     destination: &'a DestinationId,
     buried: Vec<Bury>,
     answer: Option<ParseAnswer>,
 }
 
 impl<'a> Fates<'a> {
-    pub(super) const fn new(metrics: &'a SinkMetrics, destination: &'a DestinationId) -> Self {
+    pub(super) const fn new(metrics: &'a DestinationMetrics, destination: &'a DestinationId) -> Self {
         Self {
             metrics,
             destination,
@@ -97,7 +97,7 @@ impl Settle<Consignment> for Fates<'_> {
 
     fn partially_accepted(&mut self, rejected: u64, message: &str) {
         self.metrics.partial_rejections.inc_by(rejected);
-        tracing::warn!(sink = %self.destination, rejected, message, "partial success");
+        tracing::warn!(destination = %self.destination, rejected, message, "partial success");
     }
 
     fn delivered(&mut self, consignment: &mut Consignment, items: &[Item], later: bool) {
@@ -114,7 +114,7 @@ impl Settle<Consignment> for Fates<'_> {
         if consignment.is_unattached() {
             self.metrics.dropped("refused", items.len());
             tracing::warn!(
-                sink = %self.destination, %reason, items = items.len(),
+                destination = %self.destination, %reason, items = items.len(),
                 "points that belong to no record are refused and dropped"
             );
             return;

@@ -80,7 +80,7 @@ async fn deliver_the_rest(directory: &Directory) {
             }
             if Instant::now() >= deadline {
                 tracing::warn!(
-                    sink = status.name,
+                    destination = status.name,
                     waiting,
                     "points of aggregation, or of an output that is not required, are lost"
                 );
