@@ -675,8 +675,12 @@ impl DestinationMetrics {
             refusing_since: metrics
                 .destination_refusing_since
                 .with_label_values(&[destination]),
-            suspects: metrics.destination_suspects.with_label_values(&[destination]),
-            concurrency: metrics.destination_concurrency.with_label_values(&[destination]),
+            suspects: metrics
+                .destination_suspects
+                .with_label_values(&[destination]),
+            concurrency: metrics
+                .destination_concurrency
+                .with_label_values(&[destination]),
             partial_rejections: metrics.partial_rejections.with_label_values(&[destination]),
             delivered: metrics
                 .points_forwarded

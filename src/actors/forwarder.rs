@@ -26,7 +26,7 @@ use super::messages::{
     Retire, Sweep,
 };
 use super::status::{DestinationStatus, ErrorStatus, SuspectStatus};
-use crate::metrics::{Metrics, Outcome, DestinationMetrics};
+use crate::metrics::{DestinationMetrics, Metrics, Outcome};
 use crate::routing::{Destination, InputId};
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::{Delivery, Notice, SuspectView};
@@ -306,11 +306,21 @@ impl ForwarderActor {
             .consignment
             .settle_all(records, Outcome::NotRequired);
         let load = self.delivery.load();
-        let waiting = load.queued_bytes + load.in_flight_bytes;
-        let more: usize = forward.items.iter().map(|item| item.body.len()).sum();
-        let full = waiting.saturating_add(more) > backlog;
+        let mut room = backlog.saturating_sub(load.queued_bytes + load.in_flight_bytes);
+        let came = forward.items.len();
+        // Copied, since their bytes are slices of what the partition's window counts.
+        let taken: Vec<Item> = forward
+            .items
+            .iter()
+            .map_while(|item| {
+                room = room.checked_sub(item.body.len())?;
+                let body = Bytes::copy_from_slice(&item.body);
+                Some(Item { body, ..*item })
+            })
+            .collect();
+        let full = taken.len() < came;
         if full {
-            self.metrics.dropped("backlog_full", forward.items.len());
+            self.metrics.dropped("backlog_full", came - taken.len());
         }
         if full != std::mem::replace(&mut self.overflowing, full) {
             let destination = &self.destination.id;
@@ -322,13 +332,8 @@ impl ForwarderActor {
                 false => tracing::info!(%destination, "the backlog has room again"),
             }
         }
-        // Copied, since its bytes are slices of what the partition's window counts.
-        let own = |item: Item| Item {
-            body: Bytes::copy_from_slice(&item.body),
-            ..item
-        };
-        (!full).then(|| Forward {
-            items: forward.items.into_iter().map(own).collect(),
+        (!taken.is_empty()).then(|| Forward {
+            items: taken,
             consignment: Consignment::Unattached,
             ..forward
         })

@@ -97,7 +97,9 @@ async fn a_service_with_nothing_wrong_is_alive_and_ready() {
         );
     }
     let ready = get!(service, "/readyz");
-    let nothing = json!({"ready": true, "stopping": false, "inputs": [], "destinations": []});
+    let nothing = json!({
+        "ready": true, "stopping": false, "inputs": [], "destinations": [], "dead_letters": {}
+    });
     assert_eq!(
         (ready.status, ready.json()["ready"].clone()),
         (200, nothing["ready"].clone())

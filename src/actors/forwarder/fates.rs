@@ -9,7 +9,7 @@ use crate::actors::consignment::Consignment;
 use crate::actors::dead_letter::letter;
 use crate::actors::directory::Directory;
 use crate::actors::messages::{Bury, ParseAnswer};
-use crate::metrics::{Outcome, DestinationMetrics};
+use crate::metrics::{DestinationMetrics, Outcome};
 use crate::parse::answer_category;
 use crate::routing::{DestinationId, HandleRoute, RouteKind};
 use std::sync::Arc;
@@ -23,7 +23,10 @@ pub(super) struct Fates<'a> {
 }
 
 impl<'a> Fates<'a> {
-    pub(super) const fn new(metrics: &'a DestinationMetrics, destination: &'a DestinationId) -> Self {
+    pub(super) const fn new(
+        metrics: &'a DestinationMetrics,
+        destination: &'a DestinationId,
+    ) -> Self {
         Self {
             metrics,
             destination,

@@ -420,7 +420,7 @@ fn a_topic_that_may_not_be_written_to_holds_and_raises_an_alarm() {
 }
 
 /// The rig's configuration with dead letters in topics.
-fn with_dead_letter_topic(rig: &Rig, topic: &str) -> String {
+pub(super) fn with_dead_letter_topic(rig: &Rig, topic: &str) -> String {
     let folder = rig.folder.path().join("dead-letters");
     let files = format!("path = \"{}\"", folder.display());
     let config = rig.config("", "");
