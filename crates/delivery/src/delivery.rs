@@ -403,7 +403,9 @@ impl<P> Delivery<P> {
             Refusal::Busy => history.yields && accused,
             _ => accepted_at > history.sent,
         };
-        history.yields |= tired || slow;
+        // Without a connection the request was never seen.
+        let seen = refusal != Refusal::Busy || reason.status.is_some();
+        history.yields |= seen && (tired || slow);
         let history = history.clone();
         if end || wished {
             self.health.abandoned(under_way.permit);
@@ -487,7 +489,7 @@ impl<P> Delivery<P> {
     }
 
     fn after_change(&mut self) -> Vec<Notice> {
-        let any = self.lanes.suspect_count() > 0;
+        let any = self.lanes.any_yields() && !self.named_suspects().is_empty();
         let told = std::mem::replace(&mut self.suspect_told, any);
         match any && !told {
             true => vec![Notice::Suspect],

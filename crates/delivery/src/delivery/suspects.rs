@@ -76,7 +76,7 @@ impl<P> Delivery<P> {
     #[must_use]
     pub fn condition(&self, now: Instant) -> Condition {
         let long = |since: Instant| now.saturating_duration_since(since) >= ALARM_AFTER;
-        let suspects = self.lanes.suspects();
+        let suspects = self.named_suspects();
         let first = suspects.first();
         let state = self.health.state();
         let down = self.health.since();
@@ -112,7 +112,20 @@ impl<P> Delivery<P> {
     /// The suspects, the one that was refused first in front.
     #[must_use]
     pub fn suspects(&self) -> Vec<SuspectView<'_, P>> {
-        self.lanes.suspects().into_iter().map(Into::into).collect()
+        self.named_suspects().into_iter().map(Into::into).collect()
+    }
+
+    /// Suspects that are worth a name: refused often enough, and not merely by a destination that is
+    /// busy with everything.
+    pub(super) fn named_suspects(&self) -> Vec<Suspect<'_, P>> {
+        let up = *self.health.state() == State::Up;
+        let retries = self.options.max_retries.max(1);
+        let mut suspects = self.lanes.suspects();
+        suspects.retain(|suspect| {
+            let history = suspect.history;
+            history.attempts >= retries && (up || history.refusals > 0)
+        });
+        suspects
     }
 
     /// Does what an operator decides about the suspect `id`. Returns false if there is none.

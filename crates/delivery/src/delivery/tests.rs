@@ -512,6 +512,18 @@ fn a_final_rejection_is_not_a_sign_of_life() {
 }
 
 #[test]
+fn a_destination_that_is_busy_or_away_makes_no_suspects_of_its_requests() {
+    for act in [Act::Say(503), Act::Break(Layer::Connect)] {
+        let mut world = World::new(10, false, |_, _, _| act);
+        (0..5).for_each(|lane| world.push(lane, 10));
+        world.run(secs(100));
+        assert!(world.delivery.suspects().is_empty(), "{act:?}");
+        assert!(!world.notices.contains(&Notice::Suspect));
+        assert!(world.delivery.condition(world.now).alarm);
+    }
+}
+
+#[test]
 fn cancelled_suspects_are_forgotten() {
     let mut world = World::new(10, false, |_, _, _| Act::Say(500));
     world.push(0, 10);

@@ -209,10 +209,9 @@ impl<P> Lanes<P> {
         suspects
     }
 
-    /// How many suspects there are.
-    pub(crate) fn suspect_count(&self) -> usize {
-        let flights = self.flights.values();
-        flights.filter(|flight| flight.history.yields).count()
+    /// Whether there are suspects.
+    pub(crate) fn any_yields(&self) -> bool {
+        self.flights.values().any(|flight| flight.history.yields)
     }
 
     /// Whether a request waits to be sent again.
