@@ -119,6 +119,11 @@ impl Consignment {
         }
     }
 
+    /// Whether they belong to no record, so that no offset brings them back.
+    pub(crate) const fn is_unattached(&self) -> bool {
+        matches!(self, Self::Unattached)
+    }
+
     /// Whether nobody waits for these items any more.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {

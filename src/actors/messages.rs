@@ -13,10 +13,13 @@ use kafkamq_point::{Category, UnknownCategory};
 use super::carrier::Carrier;
 use super::consignment::Consignment;
 use super::directory::Terms;
-use super::status::{DestinationStatus, PartitionStatus, ServiceStatus};
+use super::status::{
+    DeadLetterStatus, DestinationStatus, PartitionStatus, ServiceStatus, SuspectStatus,
+};
 use crate::kafka::{Generation, PartitionReader, Statistics};
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, Route};
 use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_delivery::delivery::Decision;
 use kafkamq_delivery::endpoint::Endpoint;
 use kafkamq_delivery::lanes::{Item, Pool};
 use kafkamq_record::{AckShare, Resolution};
@@ -258,6 +261,17 @@ pub(crate) struct GetPartitionStatus;
 #[derive(Message)]
 #[rtype(result = "DestinationStatus")]
 pub(crate) struct GetDestinationStatus;
+
+/// Router to dead letters.
+#[derive(Message)]
+#[rtype(result = "DeadLetterStatus")]
+pub(crate) struct GetDeadLetterStatus;
+
+/// HTTP routes to forwarder: what is to become of the suspect that was refused first. Answers which
+/// one that was; `None` if there is none.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "Option<SuspectStatus>")]
+pub(crate) struct DecideSuspect(pub(crate) Decision);
 
 /// Tests to router: let an actor die as by a defect.
 #[cfg(test)]

@@ -21,16 +21,16 @@ use std::time::{Duration, Instant};
 use self::reconfigure::Retiring;
 pub use self::reconfigure::{Prepared, Stopping};
 use self::threads::Threads;
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError};
 
 use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
 use super::directory::{Addresses, Directory, Terms};
 use super::messages::{
-    ChildStopped, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport,
+    ChildStopped, DecideSuspect, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport,
     PartitionsAssigned, PartitionsRevoked, SetCredits, Shutdown, Sweep,
 };
-use super::status::{LastError, ServiceStatus};
+use super::status::{LastError, ServiceStatus, SuspectStatus};
 use super::topic::{Credits, TopicActor, TopicOptions};
 use crate::controls::Controls;
 use crate::dead_letters::PLACEHOLDER;
@@ -43,6 +43,7 @@ use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable,
 use crate::run_time::RunTime;
 use crate::scripts::{Scripts, ScriptsError, report_problems};
 use kafkamq_delivery::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
+use kafkamq_delivery::delivery::Decision;
 use kafkamq_memory::Account;
 use kafkamq_record::TopicPartition;
 use kafkamq_settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
@@ -343,6 +344,21 @@ impl Router {
             .await
             .ok()?
             .ok()
+    }
+
+    /// Decides about the request of `destination` that is refused time and again. `None` if there is
+    /// no such destination; an error if it does not answer; otherwise the request, if there is one.
+    pub(crate) async fn decide_suspect(
+        &self,
+        destination: &str,
+        decision: Decision,
+    ) -> Option<Result<Option<SuspectStatus>, MailboxError>> {
+        let addresses = Arc::clone(&self.directory.load());
+        let forwarder = addresses
+            .forwarders
+            .get(&DestinationId(destination.into()))?;
+        let asked = forwarder.send(DecideSuspect(decision));
+        Some(asked.timeout(STATUS_TIMEOUT).await)
     }
 
     /// Stops all inputs: takes nothing more, settles what is in flight up to each input's

@@ -32,6 +32,7 @@ use kafkamq_delivery::dead_letter::DeadLetterStore;
 use kafkamq_settings::{Sources, load};
 
 mod outputs;
+mod refusals;
 mod window;
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -341,7 +342,11 @@ fn a_stopped_destination_holds_only_its_own_topics() {
         waiting <= 1000,
         "{waiting} records in flight for a destination that is down"
     );
-    assert!(status.is_ready(), "a passing failure is no alarm");
+    // A passing failure is no alarm, one that goes on for seconds is.
+    let status = running.wait_status(|status| !status.is_ready());
+    let held: Vec<_> = status.destinations.iter().filter(|one| one.alarm).collect();
+    assert_eq!(held.len(), 1, "{held:?}");
+    assert!(held[0].asked.as_deref().unwrap().contains("/v3/"));
 
     rig.testbed.datakit.set_faults([]);
     rig.wait_delivered(Route::SkywalkingSegments, 6000);

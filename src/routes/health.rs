@@ -64,6 +64,8 @@ struct Readiness {
     inputs: Vec<Part>,
     /// Its destinations.
     destinations: Vec<Part>,
+    /// The writing of dead letters.
+    dead_letters: Part,
 }
 
 impl Readiness {
@@ -89,15 +91,22 @@ impl Readiness {
             .iter()
             .map(|destination| Part {
                 name: destination.name.clone(),
-                ready: !destination.alarm,
-                reason: destination.reason.clone(),
+                ready: destination.is_ready(),
+                reason: destination.trouble(),
             })
             .collect();
+        let dead_letters = &status.dead_letters;
+        let dead_letters = Part {
+            name: "dead_letters".to_owned(),
+            ready: dead_letters.reason.is_none(),
+            reason: dead_letters.trouble(),
+        };
         Self {
             ready: status.is_ready(),
             stopping: status.stopping,
             inputs,
             destinations,
+            dead_letters,
         }
     }
 }
@@ -109,6 +118,11 @@ async fn ready(shared: web::Data<Shared>) -> HttpResponse {
             stopping: false,
             inputs: Vec::new(),
             destinations: Vec::new(),
+            dead_letters: Part {
+                name: "dead_letters".to_owned(),
+                ready: false,
+                reason: None,
+            },
         });
     };
     let readiness = Readiness::of(&status);
@@ -134,6 +148,7 @@ mod tests {
             }],
             destinations: vec![DestinationStatus {
                 name: "d".into(),
+                required: true,
                 ..Default::default()
             }],
             ..Default::default()
@@ -147,7 +162,24 @@ mod tests {
             readiness.destinations[0].reason.as_deref(),
             Some("401 Unauthorized")
         );
+        status.destinations[0].refusing_seconds = Some(61.4);
+        status.destinations[0].asked = Some("http://host/v1/write/logging".into());
+        assert_eq!(
+            Readiness::of(&status).destinations[0].reason.as_deref(),
+            Some("401 Unauthorized; for 61 s, from http://host/v1/write/logging")
+        );
+        status.destinations[0].required = false;
+        assert!(Readiness::of(&status).ready, "nothing waits for it");
         status.destinations[0].alarm = false;
+        status.dead_letters.reason = Some("no room".into());
+        status.dead_letters.open = 3;
+        let readiness = Readiness::of(&status);
+        assert!(!readiness.ready && !readiness.dead_letters.ready);
+        assert_eq!(
+            readiness.dead_letters.reason.as_deref(),
+            Some("no room; 3 letters cannot be written, their records wait")
+        );
+        status.dead_letters.reason = None;
         status.inputs[0].joined = false;
         let readiness = Readiness::of(&status);
         assert!(!readiness.ready && readiness.inputs[0].reason.is_some());

@@ -340,7 +340,7 @@ impl RouterActor {
                     });
                 }
             }
-            _ => tracing::error!(sink = %id, "a destination was not prepared"),
+            _ => tracing::error!(destination = %id, "a destination was not prepared"),
         }
     }
 
@@ -491,8 +491,8 @@ impl RouterActor {
             self.directory.update(|addresses| {
                 addresses.forwarders.remove(&id);
             });
-            self.metrics.forget("sink", &id.0);
-            tracing::info!(sink = %id, "the destination is gone");
+            self.metrics.forget("destination", &id.0);
+            tracing::info!(destination = %id, "the destination is gone");
         }
     }
 }

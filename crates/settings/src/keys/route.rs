@@ -192,7 +192,7 @@ pub const OTEL: Table = Table {
                 "strict",
                 Kind::Flag,
                 "false",
-                "Treat answers exactly as OTLP says, so that 400 and 500 are permanent at once.",
+                "Treat the receiver as a strict OTLP one: 400 blames the record at once, and partial successes are read.",
             ),
             THREAD,
             COMPRESSION,

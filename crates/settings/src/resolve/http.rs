@@ -141,6 +141,7 @@ fn delivery(section: &Section<'_>) -> DeliverySettings {
         connect_timeout: section.some_duration("connect_timeout"),
         timeout: section.some_duration("timeout"),
         max_retries: u32::try_from(section.count("max_retries")).unwrap_or(u32::MAX),
+        probe_past: section.flag("probe_past"),
         backoff_min,
         backoff_max,
         hold_backoff: section.some_duration("hold_backoff"),

@@ -101,6 +101,10 @@ fn output(section: &Section<'_>) -> Option<OutputSettings> {
             max_bytes: section.bytes("batch_bytes").max(1),
             max_wait: section.duration("batch_wait"),
         },
+        backlog: match section.flag("required") {
+            true => None,
+            false => Some(section.bytes("backlog").max(1)),
+        },
     })
 }
 
