@@ -18,6 +18,7 @@ use kafkamq_delivery::endpoint::{
 };
 use kafkamq_delivery::http::{Post, RequestBody};
 use kafkamq_delivery::lanes::Item;
+use kafkamq_memory::Account;
 use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 use kafkamq_settings::{HandleContent, SplitFormat};
 
@@ -95,7 +96,7 @@ fn handle_items(batch: &RecordBatch) -> Vec<Item> {
         encode_for_handle(&record, "\"logs\"", HandleContent::Batch, &mut buffer);
         ends.push((index, buffer.len()));
     }
-    slices(buffer, &ends)
+    slices(buffer, &ends, &Account::root("bench", usize::MAX))
 }
 
 fn endpoint(options: EndpointOptions) -> Arc<Endpoint> {

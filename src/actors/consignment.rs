@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::metrics::{Outcome, TopicMetrics};
 use crate::routing::Route;
-use kafkamq_record::AckShare;
-use kafkamq_record::{Record, RecordBatch};
+use kafkamq_record::{AckShare, PartitionAccounts, Record, RecordBatch};
 
 /// The origin of items and their acknowledgement. Dropping one with unsettled items sends the
 /// records again.
@@ -60,6 +59,15 @@ impl Consignment {
         match self {
             Self::Records(records) => Some(&records.route),
             Self::Answer(answer) => Some(&answer.route),
+            Self::Unattached => None,
+        }
+    }
+
+    /// The accounts of the partition that the records came from; for an answer, of the first one.
+    pub(crate) fn accounts(&self) -> Option<&PartitionAccounts> {
+        match self {
+            Self::Records(records) => Some(records.share.accounts()),
+            Self::Answer(answer) => answer.asked.first()?.0.accounts(),
             Self::Unattached => None,
         }
     }

@@ -18,6 +18,7 @@ use super::parser::ParserActor;
 use crate::recorder::Recorder;
 use crate::routing::{DestinationId, RouteTable};
 use crate::scripts::ScriptsInForce;
+use kafkamq_memory::Account;
 use kafkamq_record::TopicPartition;
 use kafkamq_settings::{AgeRule, ScriptFailure, Settings};
 
@@ -64,6 +65,8 @@ pub(crate) struct Addresses {
     pub(crate) parsers: Vec<Addr<ParserActor>>,
     pub(crate) forwarders: HashMap<DestinationId, Addr<ForwarderActor>>,
     pub(crate) dead_letter: Addr<DeadLetterActor>,
+    /// The account of the service, above those of its partitions.
+    pub(crate) memory: Arc<Account>,
 }
 
 /// Shared access to the newest snapshot.

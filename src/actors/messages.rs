@@ -88,6 +88,11 @@ pub(crate) struct InputFailed {
 #[rtype(result = "()")]
 pub(crate) struct Wake;
 
+/// Account to topic: there is room for further records.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct RoomAgain;
+
 /// Router to topic: take nothing more, finish what is in flight, store, stop.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -34,6 +34,7 @@ use crate::recorder::{AGGREGATED_FEED, Feed, HANDLE_FEED, topic_feed};
 use crate::routing::{HandleRoute, InputId, Route, RouteKind};
 use crate::scripts::Scripts;
 use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_memory::Account;
 use kafkamq_record::Record;
 
 /// How often aggregation is asked for what is due.
@@ -177,7 +178,6 @@ impl ParserActor {
             scripts: ScriptStep::new(terms.scripts.snapshot(), &mut self.run),
             outgoing: Vec::new(),
             bodies,
-            converted_bytes: 0,
             letters: Vec::new(),
             buried: Vec::new(),
             now_ns,
@@ -270,12 +270,19 @@ impl ParserActor {
             .first()
             .and_then(|(consignment, record)| consignment.record(*record))
             .map_or(0, |(batch, _)| self.directory.lane(batch.source(), 0));
+        let account = asked
+            .first()
+            .and_then(|(consignment, _)| consignment.accounts())
+            .map_or_else(
+                || Arc::clone(&addresses.memory),
+                |own| Arc::clone(&own.answers),
+            );
         let answer = Arc::new(Answer {
             route: Arc::clone(&route),
             asked,
             open: AtomicU32::new(u32::try_from(bodies.len()).unwrap_or(u32::MAX)),
         });
-        forward(&addresses, bodies, Some(lane), || {
+        forward(&addresses, bodies, &account, Some(lane), || {
             Consignment::Answer(Arc::clone(&answer))
         });
     }
@@ -301,7 +308,9 @@ impl ParserActor {
                 tracing::warn!(reason, "a point of aggregation is left out");
             }
         }
-        forward(&addresses, bodies, None, || Consignment::Unattached);
+        forward(&addresses, bodies, &addresses.memory, None, || {
+            Consignment::Unattached
+        });
     }
 }
 
@@ -314,10 +323,11 @@ fn feed<'a>(terms: &Terms, name: impl FnOnce() -> Cow<'a, str>) -> Option<Feed> 
 fn forward(
     addresses: &Addresses,
     bodies: Bodies<'_>,
+    account: &Arc<Account>,
     lane: Option<u64>,
     consignment: impl Fn() -> Consignment,
 ) {
-    for items in bodies.into_items() {
+    for items in bodies.into_items(account) {
         let Some(endpoint) = items.output.endpoint(items.category) else {
             continue;
         };

@@ -44,15 +44,18 @@ use crate::run_time::RunTime;
 use crate::scripts::{Scripts, ScriptsError, report_problems};
 use kafkamq_delivery::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
 use kafkamq_memory::Account;
-use kafkamq_record::TopicPartition;
+use kafkamq_record::{PartitionAccounts, TopicPartition};
 use kafkamq_settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
 
-/// Share of the memory limit for records in flight, all partitions together.
+/// Share of the memory limit that is charged to accounts; the rest is for prefetched records.
+const CHARGED_SHARE: u64 = 2;
+/// Share of the memory limit for records in flight, all partitions together, and again for what is
+/// made of them.
 const IN_FLIGHT_SHARE: u64 = 4;
 /// The part of the memory that copies of records for taps may take.
 const TAPS_SHARE: u64 = 16;
-/// Least memory in flight that one partition is given: any less would starve it.
-const MIN_PARTITION_BYTES: u64 = 128 * 1024;
+/// Least allowance of one partition: any less would starve it.
+const MIN_PARTITION_BYTES: u64 = 32 * 1024;
 /// Most memory in flight that one partition can use well.
 const MAX_PARTITION_BYTES: u64 = 16 << 20;
 /// Pause before an actor that died is started again; doubles while it keeps dying.
@@ -123,6 +126,8 @@ struct Input {
     topics: HashMap<TopicPartition, (Generation, Addr<TopicActor>)>,
     /// Rate limits by topic; `None` is what topics without rules of their own share.
     limits: HashMap<Option<Arc<str>>, (Rates, Arc<RateLimit>)>,
+    /// What the work in flight of each topic is charged to.
+    accounts: HashMap<Arc<str>, Arc<Account>>,
     joined: bool,
     statistics: Statistics,
     /// Sum of committed offsets, and since when it has not moved.
@@ -152,6 +157,7 @@ impl Input {
             leaving: None,
             topics: HashMap::new(),
             limits: HashMap::new(),
+            accounts: HashMap::new(),
             joined: false,
             statistics: Statistics::default(),
             progress: (0, Instant::now()),
@@ -159,6 +165,20 @@ impl Input {
             logged: HashMap::new(),
             alarm: None,
         }
+    }
+
+    /// Accounts for a partition of `topic`, each with an allowance of `bytes`.
+    fn accounts(
+        &mut self,
+        service: &Arc<Account>,
+        topic: &Arc<str>,
+        bytes: usize,
+    ) -> PartitionAccounts {
+        let own = self
+            .accounts
+            .entry(Arc::clone(topic))
+            .or_insert_with(|| service.child(Arc::clone(topic), usize::MAX));
+        PartitionAccounts::below(service, own, bytes)
     }
 
     /// The limit that `topic` is read under, shared by its partitions; a topic without a limit of
@@ -199,6 +219,8 @@ pub(crate) struct RouterActor {
     scripts: Arc<Scripts>,
     recorder: Option<Recorder>,
     controls: Arc<Controls>,
+    /// Above the accounts of all topics.
+    memory: Arc<Account>,
     series: PartitionSeries,
     inputs: HashMap<InputId, Input>,
     deaths: HashMap<String, Deaths>,
@@ -354,6 +376,12 @@ impl Router {
     }
 }
 
+/// Bytes that may be charged to accounts: the memory limit without what the client library keeps.
+fn charged_bytes(settings: &Settings) -> usize {
+    let bytes = settings.limits.memory_bytes / CHARGED_SHARE;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
     let (scripts, report) = Scripts::load(&settings.pipeline)?;
     report_problems(&report);
@@ -426,6 +454,7 @@ impl RouterActor {
         address: &Addr<Self>,
     ) -> Self {
         let threads = Threads::start(settings.pipeline.threads);
+        let memory = Account::root("service", charged_bytes(&settings));
         let dead_letter = children::start_dead_letter(
             &threads.dead_letter,
             graveyard.clone(),
@@ -438,6 +467,7 @@ impl RouterActor {
             parsers: Vec::new(),
             forwarders: HashMap::new(),
             dead_letter,
+            memory: Arc::clone(&memory),
         });
         let series = PartitionSeries::new(&metrics, settings.limits.partition_series);
         let actor = Self {
@@ -449,6 +479,7 @@ impl RouterActor {
             scripts,
             recorder,
             controls,
+            memory,
             series,
             inputs: HashMap::new(),
             deaths: HashMap::new(),
@@ -502,6 +533,7 @@ impl RouterActor {
     }
 
     fn share_out_credits(&self) {
+        self.memory.set_limit(charged_bytes(&self.settings));
         let credits = SetCredits {
             bytes: self.partition_bytes(),
         };
@@ -536,13 +568,13 @@ impl RouterActor {
                 generation,
                 credits: Credits {
                     records: input.settings.max_in_flight,
-                    bytes,
                 },
                 batch_records: limits.batch_records,
                 batch_bytes: usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX),
                 max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
                 limit: input.limit(&source.topic),
                 limit_key: input.settings.flow(&source.topic).limit_key,
+                accounts: input.accounts(&self.memory, &source.topic, bytes),
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
                 handled: if folded {
                     HandledCounters::folded(&self.metrics, &source.topic)
@@ -584,6 +616,9 @@ impl RouterActor {
         }
         for source in &revoked.partitions {
             let gone = input.topics.keys().all(|owned| owned.topic != source.topic);
+            if gone {
+                input.accounts.remove(&source.topic);
+            }
             let routes = &self.directory.load().routes;
             if gone && routes.route(&revoked.input, &source.topic).is_none() {
                 self.metrics.forget("topic", &source.topic);

@@ -17,6 +17,7 @@ use crate::routing::{DestinationId, HandleRoute, PointRoute, Route, RouteKind, T
 use crate::scripts::{Scripts, shown};
 use kafkamq_delivery::endpoint::Endpoint;
 use kafkamq_delivery::lanes::Item;
+use kafkamq_memory::Account;
 use kafkamq_record::{Record, TopicPartition};
 use kafkamq_settings::{
     AgeAction, Newlines, PointTime, SamplingKey, ScriptFailure, Settings, SplitFailure, ValuePolicy,
@@ -387,7 +388,8 @@ impl<'a> Work<'a> {
 
     pub(super) fn finish(self) -> Found {
         let mut outgoing = self.outgoing;
-        for items in self.bodies.into_items() {
+        let account = Account::root("explain", usize::MAX);
+        for items in self.bodies.into_items(&account) {
             if let Some(endpoint) = items.output.endpoint(items.category) {
                 outgoing.push(Outgoing {
                     destination: items.output.destination.clone(),

@@ -1,6 +1,8 @@
 //! Points to items: each output's points are encoded once, into one buffer whose slices travel.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use kafkamq_memory::Account;
 use kafkamq_point::codec::EncodeError;
 use kafkamq_point::{Category, Point};
 
@@ -99,21 +101,15 @@ impl<'a> Bodies<'a> {
         lengths.max().unwrap_or(0)
     }
 
-    /// Bytes of memory that the encoded points take.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let buffers = self.bodies.iter().map(|body| body.buffer.capacity());
-        buffers.sum()
-    }
-
     /// Whether there is no item.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The items, output by output. Framing comes between them when a request is formed.
-    pub fn into_items(self) -> impl Iterator<Item = OutputItems<'a>> {
+    /// The items, output by output, charged to `account` as long as one of them lives. Framing comes
+    /// between them when a request is formed.
+    pub fn into_items(self, account: &Arc<Account>) -> impl Iterator<Item = OutputItems<'a>> {
         self.bodies.into_iter().map(|body| {
             let Body {
                 output,
@@ -126,16 +122,24 @@ impl<'a> Bodies<'a> {
                 output,
                 category,
                 lane,
-                items: slices(buffer, &ends),
+                items: slices(buffer, &ends, account),
             }
         })
     }
 }
 
+/// Memory that an item takes beside its bytes: itself on its way, in a queue and in a request.
+const ITEM_BYTES: usize = 2 * size_of::<Item>();
+
 /// Cuts a buffer into items at `ends`: the index of each item's record and the end of its bytes.
+/// The buffer and the items are charged to `account` as long as one of them lives.
 #[must_use]
-pub fn slices(buffer: Vec<u8>, ends: &[(u32, usize)]) -> Vec<Item> {
-    let buffer = Bytes::from(buffer);
+pub fn slices(buffer: Vec<u8>, ends: &[(u32, usize)], account: &Arc<Account>) -> Vec<Item> {
+    if ends.is_empty() {
+        return Vec::new();
+    }
+    let charge = account.charge_beyond(buffer.capacity());
+    let buffer = charge.seal_with(buffer, ends.len() * ITEM_BYTES);
     let mut start = 0;
     ends.iter()
         .map(|&(record, end)| {

@@ -30,9 +30,13 @@ impl<'a> Work<'a> {
             self.bury(index, record, STAGE, &format!("no address for {form:?}"));
             return;
         };
-        if body.as_ptr() != value.as_ptr() {
-            self.converted_bytes += body.len();
-        }
+        let body = match body.as_ptr() == value.as_ptr() {
+            true => body,
+            false => {
+                let made = &self.share.accounts().made;
+                made.charge_beyond(body.len()).keep(body)
+            }
+        };
         let lane = self.lane(record);
         let item = Item {
             record: index,

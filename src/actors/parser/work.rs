@@ -67,8 +67,6 @@ pub(super) struct Work<'a> {
     pub(super) scripts: ScriptStep<'a>,
     pub(super) outgoing: Vec<Outgoing<'a>>,
     pub(super) bodies: Bodies<'a>,
-    /// Bytes of payloads that were converted, which are no slices of the batch.
-    pub(super) converted_bytes: usize,
     pub(super) letters: Vec<DeadLetter>,
     pub(super) buried: Vec<u32>,
     pub(super) now_ns: i64,
@@ -374,21 +372,22 @@ impl<'a> Work<'a> {
     pub(super) fn dispatch(mut self) {
         self.consignment
             .settle_all(self.acknowledged.iter().copied(), Outcome::Acknowledged);
-        let made = self.bodies.bytes() + self.handle_buffer.capacity() + self.converted_bytes;
-        self.share.hold_bytes(made);
+        let made = &self.share.accounts().made;
         let route: &'a Route = self.route;
         if let RouteKind::Handle(handle) = &route.kind {
             let buffer = std::mem::take(&mut self.handle_buffer);
             let ends = std::mem::take(&mut self.handle_ends);
             let lanes = std::mem::take(&mut self.handle_lanes);
-            for (item, lane) in slices(buffer, &ends).into_iter().zip(lanes) {
+            for (item, lane) in slices(buffer, &ends, made).into_iter().zip(lanes) {
                 self.push(&handle.destination, &handle.endpoint, lane, item);
             }
         }
         let pool = self.pool();
         self.scripts.finish();
         let consignment = self.consignment;
-        forward(self.addresses, self.bodies, None, || consignment.share());
+        forward(self.addresses, self.bodies, made, None, || {
+            consignment.share()
+        });
         for outgoing in self.outgoing {
             if let Some(forwarder) = self.addresses.forwarders.get(outgoing.destination) {
                 forwarder.do_send(Forward {
