@@ -96,7 +96,11 @@ fn handle_items(batch: &RecordBatch) -> Vec<Item> {
         encode_for_handle(&record, "\"logs\"", HandleContent::Batch, &mut buffer);
         ends.push((index, buffer.len()));
     }
-    slices(buffer, &ends, &Account::root("bench", usize::MAX))
+    slices(
+        buffer,
+        ends.into_iter(),
+        &Account::root("bench", usize::MAX),
+    )
 }
 
 fn endpoint(options: EndpointOptions) -> Arc<Endpoint> {

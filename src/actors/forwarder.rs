@@ -16,9 +16,10 @@ use actix::{
     SpawnHandle, WrapFuture,
 };
 
+use kafkamq_pipeline::{Clock as _, SystemClock};
+
 use super::carrier::{Carrier, Origin, retire};
 use super::consignment::Consignment;
-use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
     Adopt, Bury, Child, ChildStopped, Flush, Forward, GetDestinationStatus, ParseAnswer, Recall,
@@ -27,9 +28,11 @@ use super::messages::{
 use super::status::{DestinationStatus, LastError};
 use crate::metrics::{Metrics, Outcome, SinkMetrics};
 use crate::parse::answer_category;
+use crate::process::Cause;
 use crate::routing::{Destination, HandleRoute, InputId, RouteKind};
 use kafkamq_delivery::answer::{Answer, TransportError};
 use kafkamq_delivery::concurrency::{Concurrency, Ticket};
+use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::endpoint::OffsetRange;
 use kafkamq_delivery::health::{Failure, Gate, Health, Permit, State};
 use kafkamq_delivery::http::Post;
@@ -310,24 +313,24 @@ impl ForwarderActor {
 
     fn reject(&mut self, id: RequestId, reason: &Reason, tries: u32) {
         let mut buried = Vec::new();
+        let text = reason.to_string();
+        let cause = Cause {
+            stage: "deliver",
+            reason: &text,
+            time_ms: SystemClock.now_ns() / 1_000_000,
+        };
         let rejected = &self.metrics.rejected;
         drop(self.lanes.rejected(id, |consignment, items| {
             rejected.inc_by(items.len() as u64);
             let (letters, records) = items
                 .iter()
                 .filter_map(|item| {
-                    let (batch, record) = consignment.record(item.record)?;
-                    let input = &consignment.route()?.input;
-                    let text = reason.to_string();
-                    let letter = letter(
-                        input,
-                        batch.source(),
-                        &record,
-                        "deliver",
-                        &text,
-                        reason.status,
-                        tries + 1,
-                    );
+                    let letter = consignment.letter(item.record, &item.body, cause)?;
+                    let letter = DeadLetter {
+                        status: reason.status,
+                        attempts: tries + 1,
+                        ..letter
+                    };
                     Some((letter, item.record))
                 })
                 .unzip();

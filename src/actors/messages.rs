@@ -12,9 +12,9 @@ use kafkamq_point::{Category, UnknownCategory};
 
 use super::carrier::Carrier;
 use super::consignment::Consignment;
-use super::directory::Terms;
 use super::status::{DestinationStatus, PartitionStatus, ServiceStatus};
 use crate::kafka::{Generation, PartitionReader, Statistics};
+use crate::process::RecordRules;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, Route};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::endpoint::Endpoint;
@@ -148,7 +148,7 @@ pub(crate) struct BatchResolved {
 #[rtype(result = "()")]
 pub(crate) struct ParseBatch {
     pub(crate) route: Arc<Route>,
-    pub(crate) terms: Arc<Terms>,
+    pub(crate) terms: Arc<RecordRules>,
     pub(crate) batch: Arc<RecordBatch>,
     pub(crate) share: AckShare,
 }

@@ -25,7 +25,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler};
 
 use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
-use super::directory::{Addresses, Directory, Terms};
+use super::directory::{Addresses, Directory};
 use super::messages::{
     ChildStopped, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport,
     PartitionsAssigned, PartitionsRevoked, SetCredits, Shutdown, Sweep,
@@ -38,6 +38,7 @@ use crate::kafka::{
     ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics, Stretch,
 };
 use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
+use crate::process::RecordRules;
 use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
 use crate::run_time::RunTime;
@@ -463,7 +464,11 @@ impl RouterActor {
         );
         let directory = Directory::new(Addresses {
             routes: Arc::clone(&routes),
-            terms: Arc::new(Terms::new(&settings, scripts.in_force(), recorder.clone())),
+            terms: Arc::new(RecordRules::new(
+                &settings,
+                scripts.in_force(),
+                recorder.clone(),
+            )),
             parsers: Vec::new(),
             forwarders: HashMap::new(),
             dead_letter,

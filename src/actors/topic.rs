@@ -19,7 +19,6 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, 
 
 use self::paced::Paced;
 use super::consignment::{Consignment, Records};
-use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
     BatchResolved, Bury, Child, ChildStopped, Drain, Flush, GetPartitionStatus, InputFailed,
@@ -29,7 +28,10 @@ use super::status::PartitionStatus;
 use crate::controls::TopicControl;
 use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
+use crate::process::{Cause, Origin, record_letter};
 use crate::routing::{InputId, KeyLimit, RateLimit};
+use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_record::{Assignment, BatchAck, PartitionAccounts, Resolution};
 use kafkamq_record::{BatchId, NextOffset, OffsetTracker, Uncommitted};
 use kafkamq_record::{RecordBatch, TopicPartition};
@@ -351,9 +353,20 @@ impl TopicActor {
         };
         if attempt > self.options.max_attempts && batch.len() == 1 {
             let Some(record) = batch.get(0) else { return };
-            let reason = "processing failed repeatedly";
-            let input = &self.options.input;
-            let letter = letter(input, &self.source, &record, "parse", reason, None, attempt);
+            let cause = Cause {
+                stage: "parse",
+                reason: "processing failed repeatedly",
+                time_ms: SystemClock.now_ns() / 1_000_000,
+            };
+            let origin = Origin {
+                input: &self.options.input,
+                source: &self.source,
+                record,
+            };
+            let letter = DeadLetter {
+                attempts: attempt,
+                ..record_letter(origin, cause)
+            };
             addresses.dead_letter.do_send(Bury {
                 letters: vec![letter],
                 records: vec![0],

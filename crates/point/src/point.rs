@@ -68,7 +68,8 @@ impl Point {
         }
     }
 
-    /// A point from entries in any order; of several with the same key the last one stays.
+    /// A point from entries in any order. Of several with the same key the last one stays, and a tag
+    /// rather than a field.
     #[must_use]
     pub fn from_entries(
         name: impl Into<Text>,
@@ -234,29 +235,35 @@ impl Point {
     }
 }
 
-/// Removes every entry whose key occurs again later.
+/// Keeps one entry of each key: the last tag, or else the last field.
 fn keep_last(entries: &mut Vec<Entry>) {
     // Comparing all pairs is cheapest for the usual point, but a body may hold any number of keys.
     const PAIRS: usize = 24;
     let doomed: Vec<bool> = if entries.len() <= PAIRS {
-        let repeats = |(at, entry): (usize, &Entry)| {
-            entries
+        let yields = |(at, entry): (usize, &Entry)| {
+            let (before, behind) = entries.split_at(at);
+            before
                 .iter()
-                .skip(at + 1)
-                .any(|later| later.key == entry.key)
+                .any(|other| other.tag && !entry.tag && other.key == entry.key)
+                || behind
+                    .iter()
+                    .skip(1)
+                    .any(|other| (other.tag || !entry.tag) && other.key == entry.key)
         };
-        if !entries.iter().enumerate().any(repeats) {
+        if !entries.iter().enumerate().any(yields) {
             return;
         }
-        entries.iter().enumerate().map(repeats).collect()
+        entries.iter().enumerate().map(yields).collect()
     } else {
         let mut seen = HashSet::with_capacity(entries.len());
-        let mut doomed: Vec<bool> = entries
-            .iter()
-            .rev()
-            .map(|entry| !seen.insert(entry.key.as_str()))
-            .collect();
-        doomed.reverse();
+        let mut doomed = vec![true; entries.len()];
+        for tag in [true, false] {
+            for (entry, doomed) in entries.iter().zip(&mut doomed).rev() {
+                if entry.tag == tag {
+                    *doomed = !seen.insert(entry.key.as_str());
+                }
+            }
+        }
         doomed
     };
     let mut doomed = doomed.into_iter();
@@ -280,6 +287,27 @@ mod tests {
             point.get("host").map(|entry| &entry.value),
             Some(&Value::Float(2.5))
         );
+    }
+
+    #[test]
+    fn a_tag_stays_where_a_field_has_its_name_too() {
+        for more in [0, 30] {
+            for tag_first in [true, false] {
+                let entry = |tag: bool, value: &str| Entry {
+                    key: "k".into(),
+                    value: value.into(),
+                    tag,
+                };
+                let mut entries = vec![entry(tag_first, "1"), entry(!tag_first, "2")];
+                entries.extend((0..more).map(|n| Entry {
+                    key: format!("k{n}").into(),
+                    ..entry(false, "")
+                }));
+                let point = Point::from_entries("m", Category::Metric, 1, entries);
+                assert!(point.get("k").unwrap().tag);
+                assert_eq!(point.entries().len(), 1 + more);
+            }
+        }
     }
 
     #[test]

@@ -8,9 +8,11 @@
 mod accounts;
 mod ack;
 mod offsets;
+mod part;
 mod record;
 
 pub use accounts::PartitionAccounts;
 pub use ack::*;
 pub use offsets::*;
+pub use part::{Fates, LeftOut, Part, PartId};
 pub use record::*;

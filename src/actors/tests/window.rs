@@ -57,6 +57,6 @@ fn batches_that_a_rule_settles_before_anything_is_sent_give_their_memory_back() 
     let limits = "[limits]\nmemory = \"16MiB\"\nbatch_bytes = \"1MiB\"\nrecord_bytes = \"1MiB\"\n";
     let running = rig.start(&format!("{limits}{config}"));
     rig.wait_committed("device-frames", 0, 101);
-    assert_eq!(rig.testbed.handle.requests(), 1);
+    assert_eq!(rig.testbed.handle.requests("/", 10).len(), 1);
     running.stop();
 }

@@ -57,6 +57,26 @@ impl<'a> Lines<'a> {
             counted: (0, 1),
         }
     }
+
+    /// Goes on where another reader of the same text stood.
+    pub(in crate::codec) const fn at(
+        text: &'a str,
+        options: DecodeOptions,
+        at: usize,
+        counted: (usize, usize),
+    ) -> Self {
+        Self {
+            text,
+            options,
+            at,
+            counted,
+        }
+    }
+
+    /// Where it stands, for [`Lines::at`].
+    pub(in crate::codec) const fn stand(&self) -> (usize, (usize, usize)) {
+        (self.at, self.counted)
+    }
 }
 
 impl Iterator for Lines<'_> {
