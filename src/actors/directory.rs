@@ -23,7 +23,10 @@ use kafkamq_record::TopicPartition;
 pub(crate) struct Addresses {
     pub(crate) routes: Arc<RouteTable>,
     pub(crate) terms: Arc<RecordRules>,
+    /// First those for quick scripts, then those for scripts that wait.
     pub(crate) parsers: Vec<Addr<ParserActor>>,
+    /// How many of them are for quick scripts.
+    pub(crate) quick_parsers: usize,
     pub(crate) forwarders: HashMap<DestinationId, Addr<ForwarderActor>>,
     pub(crate) dead_letter: Addr<DeadLetterActor>,
     /// The account of the service, above those of its partitions.
@@ -56,14 +59,19 @@ impl Directory {
         self.current.store(Arc::new(addresses));
     }
 
-    /// The parser that serves a partition: always the same one, so its batches stay in order.
-    pub(crate) fn parser(&self, source: &TopicPartition) -> Option<Addr<ParserActor>> {
+    /// The parser that serves a partition: always the same one, so its batches stay in order. Topics
+    /// whose scripts wait for answers from outside have parsers of their own.
+    pub(crate) fn parser(&self, source: &TopicPartition, waits: bool) -> Option<Addr<ParserActor>> {
         let addresses = self.load();
-        let count = u64::try_from(addresses.parsers.len())
+        let (quick, waiting) = addresses
+            .parsers
+            .split_at_checked(addresses.quick_parsers)?;
+        let parsers = if waits { waiting } else { quick };
+        let count = u64::try_from(parsers.len())
             .ok()
             .filter(|&count| count > 0)?;
         let at = usize::try_from(self.lanes.partition_hash(source) % count).ok()?;
-        addresses.parsers.get(at).cloned()
+        parsers.get(at).cloned()
     }
 
     /// The names of lanes, the same in every actor of this process.

@@ -292,7 +292,10 @@ impl ForwarderActor {
                 .asked
                 .first()
                 .and_then(|(consignment, record)| consignment.record(*record))
-                .and_then(|(batch, _)| self.directory.parser(batch.source()));
+                .and_then(|(batch, _)| {
+                    let waits = self.directory.load().terms.waits(&message.route);
+                    self.directory.parser(batch.source(), waits)
+                });
             // The records are settled with the points of the answer; until then their shares
             // travel in the message.
             drop(

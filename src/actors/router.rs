@@ -470,6 +470,7 @@ impl RouterActor {
                 recorder.clone(),
             )),
             parsers: Vec::new(),
+            quick_parsers: threads.parse.len(),
             forwarders: HashMap::new(),
             dead_letter,
             memory: Arc::clone(&memory),
@@ -500,7 +501,7 @@ impl RouterActor {
                 actor.start_forwarder(destination.clone(), carrier.clone(), address);
             }
         }
-        for index in 0..actor.threads.parse.len() {
+        for index in 0..actor.threads.parse.len() + actor.threads.waiting.len() {
             actor.start_parser(index, address);
         }
         actor

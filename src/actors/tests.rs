@@ -8,6 +8,7 @@
 mod contract;
 mod converting;
 mod explained;
+mod parts;
 mod reloading;
 mod replayed;
 mod routes;

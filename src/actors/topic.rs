@@ -103,6 +103,8 @@ pub(crate) struct TopicActor {
     records_in_flight: usize,
     /// Bytes of a record, as the last batch had them on average.
     record_bytes: Option<usize>,
+    /// Whether its parsers are those for scripts that wait for answers from outside.
+    waits: bool,
     /// Whether the account says when it has room again.
     awaits_room: bool,
     uncommitted: Uncommitted,
@@ -142,6 +144,7 @@ impl TopicActor {
             in_flight: BTreeMap::new(),
             records_in_flight: 0,
             record_bytes: None,
+            waits: false,
             awaits_room: false,
             uncommitted: Uncommitted::default(),
             commit_asked: None,
@@ -351,6 +354,10 @@ impl TopicActor {
             share.recall();
             return;
         };
+        if self.in_flight.len() <= 1 {
+            // Not while older batches are with another parser, which newer ones would overtake.
+            self.waits = addresses.terms.waits(&route);
+        }
         if attempt > self.options.max_attempts && batch.len() == 1 {
             let Some(record) = batch.get(0) else { return };
             let cause = Cause {
@@ -377,7 +384,7 @@ impl TopicActor {
                     metrics: Arc::clone(&self.options.metrics),
                 }),
             });
-        } else if let Some(parser) = directory.parser(&self.source) {
+        } else if let Some(parser) = directory.parser(&self.source, self.waits) {
             parser.do_send(ParseBatch {
                 route: Arc::clone(&route),
                 terms: Arc::clone(&addresses.terms),

@@ -393,6 +393,7 @@ fn letters_are_shown_as_json() {
       "input": "shop",
       "value_bytes": 4,
       "replayed": false,
+      "part": "record",
       "key": {
         "base64": "/yBrZXk="
       },

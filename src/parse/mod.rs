@@ -20,4 +20,6 @@ pub use points::{Origin, add_record_fields, build_point, without_newlines};
 pub use sampling::Sampler;
 pub use scripting::{ScriptStep, Scripted};
 pub use split::{Elements, Position, SplitError, without_mark, wrapped};
-pub use transcode::{Conversion, Form, OtlpJson, PointConversion, Signal, TranscodeError};
+pub use transcode::{
+    Conversion, ConvertedPoints, Form, OtlpJson, PointConversion, Signal, TranscodeError,
+};

@@ -1,6 +1,7 @@
 //! Values to points to items: splitting, building, scripts, and the last steps.
 
 use std::borrow::Cow;
+use std::iter::Peekable;
 
 use kafkamq_point::Point;
 use kafkamq_record::{Fates, PartId, Record};
@@ -10,10 +11,10 @@ use super::letter::{Cause, element_letter, point_letter, record_letter};
 use super::witness::Finished;
 use super::{Ending, Finish, LeftOut, Pace, Processor, Witness};
 use crate::parse::{
-    Elements, Origin as PointOrigin, PointConversion, Position, add_record_fields, build_point,
-    without_newlines,
+    ConvertedPoints, Elements, Origin as PointOrigin, PointConversion, Position, add_record_fields,
+    build_point, without_newlines,
 };
-use crate::routing::{OutputRoute, PointRoute};
+use crate::routing::{OutputRoute, PointRoute, Route, RouteKind};
 use kafkamq_settings::{
     Newlines, PointTime, RecordFields, ScriptFailure, SplitFailure, SplitFormat,
 };
@@ -22,9 +23,25 @@ use kafkamq_settings::{
 #[derive(Debug)]
 pub(crate) struct OpenRecord {
     fates: Fates,
-    /// Where the next element begins; `None` where the value is one text.
-    next: Option<Position>,
+    rest: Rest,
     lane: u64,
+    /// Why a point of it can go nowhere, while that decides nothing yet.
+    fault: Option<String>,
+}
+
+/// What of a record is still to be worked on.
+#[derive(Debug)]
+enum Rest {
+    /// The value as one text.
+    Whole,
+    /// Elements from here on.
+    Elements(Position),
+    /// Points it was converted to; whether it has one only, and how many there were so far.
+    Points {
+        points: Peekable<ConvertedPoints>,
+        is_only: bool,
+        count: usize,
+    },
 }
 
 /// What an element is a part of, for its letter.
@@ -47,7 +64,7 @@ impl Element<'_> {
 }
 
 impl<'a, W: Witness> Processor<'a, W> {
-    /// Finds the elements of a record; `None` if it ends instead.
+    /// Finds what a record holds; `None` if it ends instead.
     pub(super) fn open(
         &mut self,
         index: u32,
@@ -55,10 +72,10 @@ impl<'a, W: Witness> Processor<'a, W> {
         route: &PointRoute,
     ) -> Option<OpenRecord> {
         let value = record.value().unwrap_or_default();
-        let mut next = None;
+        let mut rest = Rest::Whole;
         if let Some(rule) = &route.split {
             match Elements::of(value, &rule.format) {
-                Ok(elements) => next = Some(elements.position()),
+                Ok(elements) => rest = Rest::Elements(elements.position()),
                 Err(error) => {
                     self.witness.cannot_split(&error);
                     if rule.on_failure == SplitFailure::DeadLetter {
@@ -68,11 +85,44 @@ impl<'a, W: Witness> Processor<'a, W> {
                 }
             }
         }
-        Some(OpenRecord {
+        Some(self.opened(record, rest))
+    }
+
+    /// The same for a value that is converted to points.
+    pub(super) fn open_converted(
+        &mut self,
+        index: u32,
+        record: &Record<'_>,
+        conversion: PointConversion,
+    ) -> Option<OpenRecord> {
+        let value = record.value_bytes().unwrap_or_default();
+        if value.is_empty() {
+            self.ends(index, record, &Ending::NothingToConvert);
+            return None;
+        }
+        match conversion.points(&value, self.now_ns) {
+            Ok(points) => {
+                let rest = Rest::Points {
+                    points: points.peekable(),
+                    is_only: false,
+                    count: 0,
+                };
+                Some(self.opened(record, rest))
+            }
+            Err(error) => {
+                self.ends(index, record, &Ending::Unconvertible(&error));
+                None
+            }
+        }
+    }
+
+    fn opened(&mut self, record: &Record<'_>, rest: Rest) -> OpenRecord {
+        OpenRecord {
             fates: Fates::default(),
-            next,
+            rest,
             lane: self.lanes.lane(record),
-        })
+            fault: None,
+        }
     }
 
     /// Works on the elements of a record from where `open` stands, until `pace` stops it.
@@ -83,11 +133,38 @@ impl<'a, W: Witness> Processor<'a, W> {
         mut open: OpenRecord,
         pace: &mut Pace<'_>,
     ) -> Option<OpenRecord> {
-        use crate::routing::RouteKind;
-        let route: &'a crate::routing::Route = self.route;
+        let route: &'a Route = self.route;
         let (RouteKind::Points(route) | RouteKind::ConvertedPoints(_, route)) = &route.kind else {
             return None;
         };
+        while self.next_element(index, record, &mut open, route) {
+            if !pace(self.made.bytes()) {
+                // The record itself stays open beside what was made of it so far.
+                let owed = open.fates.take_owed();
+                if owed > 0 {
+                    self.made.obligations.push((index, owed.saturating_add(1)));
+                }
+                return Some(open);
+            }
+        }
+        if let Some(fault) = &open.fault
+            && open.fates.sent() + open.fates.buried() == 0
+        {
+            open.fates.part(PartId::whole(index)).bury();
+            self.bury_record(index, record, "script", fault);
+        }
+        self.conclude(index, &open.fates);
+        None
+    }
+
+    /// Works on one element of a record; whether there may be another.
+    fn next_element(
+        &mut self,
+        index: u32,
+        record: &Record<'_>,
+        open: &mut OpenRecord,
+        route: &'a PointRoute,
+    ) -> bool {
         let value = record.value().unwrap_or_default();
         let mut element = Element {
             index,
@@ -95,31 +172,49 @@ impl<'a, W: Witness> Processor<'a, W> {
             cut: None,
             lane: open.lane,
         };
-        match (open.next, &route.split) {
-            (Some(next), Some(rule)) => {
-                let mut elements = Elements::from(value, next);
-                let mut number = elements.number();
-                while let Some(bytes) = elements.next() {
-                    element.cut = Some((number, bytes, &rule.format));
-                    self.element(&element, bytes, route, &open.fates);
-                    number = elements.number();
-                    if !pace(self.made.bytes()) {
-                        // The record itself stays open beside what was made of it so far.
-                        let owed = open.fates.take_owed();
-                        if owed > 0 {
-                            self.made.obligations.push((index, owed.saturating_add(1)));
-                        }
-                        open.next = Some(elements.position());
-                        return Some(open);
-                    }
-                }
-                self.witness
-                    .note(|| format!("its value is split; elements: {number}"));
+        match &mut open.rest {
+            Rest::Whole => {
+                self.element(&element, value, route, &open.fates);
+                false
             }
-            _ => self.element(&element, value, route, &open.fates),
+            Rest::Elements(position) => {
+                let mut elements = Elements::from(value, *position);
+                let number = elements.number();
+                let Some(bytes) = elements.next() else {
+                    self.witness
+                        .note(|| format!("its value is split; elements: {number}"));
+                    return false;
+                };
+                *position = elements.position();
+                element.cut = route
+                    .split
+                    .as_ref()
+                    .map(|rule| (number, bytes, &rule.format));
+                self.element(&element, bytes, route, &open.fates);
+                true
+            }
+            Rest::Points {
+                points,
+                is_only,
+                count,
+            } => {
+                let Some(point) = points.next() else {
+                    let count = *count;
+                    self.witness
+                        .note(|| format!("its value is converted to points: {count}"));
+                    return false;
+                };
+                *is_only = *count == 0 && points.peek().is_none();
+                *count += 1;
+                let fault = self.scripted(&element, point, *is_only, route, &open.fates);
+                if fault.is_some() {
+                    open.fates.part(element.id()).left_out();
+                    self.witness.left_out(LeftOut::NoField);
+                    open.fault = fault;
+                }
+                true
+            }
         }
-        self.conclude(index, &open.fates);
-        None
     }
 
     /// One text of a record to items.
@@ -162,74 +257,42 @@ impl<'a, W: Witness> Processor<'a, W> {
         if route.fields != RecordFields::default() {
             add_record_fields(&mut point, record, route.fields);
         }
-        self.scripted(element, vec![point], route, fates);
+        // An element has one point, so what is wrong with it is dealt with there.
+        self.scripted(element, point, true, route, fates);
     }
 
-    /// One value to points, through their scripts to the outputs.
-    pub(super) fn converted(
-        &mut self,
-        index: u32,
-        record: &Record<'_>,
-        conversion: PointConversion,
-        route: &'a PointRoute,
-    ) {
-        let value = record.value_bytes().unwrap_or_default();
-        if value.is_empty() {
-            self.ends(index, record, &Ending::NothingToConvert);
-            return;
-        }
-        let points = match conversion.points(&value, self.now_ns) {
-            Ok(points) => points,
-            Err(error) => {
-                self.ends(index, record, &Ending::Unconvertible(&error));
-                return;
-            }
-        };
-        let count = points.len();
-        self.witness
-            .note(|| format!("its value is converted to points: {count}"));
-        let element = Element {
-            index,
-            record,
-            cut: None,
-            lane: self.lanes.lane(record),
-        };
-        let fates = Fates::default();
-        self.scripted(&element, points, route, &fates);
-        self.conclude(index, &fates);
-    }
-
-    /// The points of one element, each through its script, to items.
+    /// A point of an element through its script to items. Where the element has other points, the
+    /// caller hears why this one can go nowhere.
     fn scripted(
         &mut self,
         element: &Element<'_>,
-        points: Vec<Point>,
+        point: Point,
+        is_only: bool,
         route: &'a PointRoute,
         fates: &Fates,
-    ) {
-        let before = (fates.sent(), fates.buried());
-        let mut going = Going {
-            is_only: points.len() == 1,
-            ..Going::default()
-        };
-        for point in points {
-            if W::WANTS_DETAILS {
-                self.witness.built(&point);
-                let script = self.scripts.name_for(&point, &route.scripts);
-                self.witness.runs(script.as_deref());
-            }
-            if !self.scripts.concerns(route.category) {
-                self.point(element, point, route, fates, &mut going);
-                continue;
-            }
+    ) -> Option<String> {
+        if W::WANTS_DETAILS {
+            self.witness.built(&point);
+            let script = self.scripts.name_for(&point, &route.scripts);
+            self.witness.runs(script.as_deref());
+        }
+        let spent = || fates.sent() + fates.buried();
+        let before = spent();
+        let fault = if self.scripts.concerns(route.category) {
             let scripted = self.scripts.run(point, &route.scripts);
             self.witness.ran(&scripted);
             if let Some((script, error)) = &scripted.error {
                 self.witness.failed(script.name(), error);
                 if self.rules.script_failure == ScriptFailure::DeadLetter {
-                    going.fault = Some(error.to_string());
-                    going.must_bury = true;
-                    continue;
+                    let reason = error.to_string();
+                    match &scripted.point {
+                        Some(point) if !is_only => {
+                            let id = element.id();
+                            self.bury_point(element, point, id, &route.outputs, fates, &reason);
+                        }
+                        _ => self.bury(element, fates, &reason),
+                    }
+                    return None;
                 }
             }
             if scripted.dropped {
@@ -237,60 +300,73 @@ impl<'a, W: Witness> Processor<'a, W> {
                 self.witness.left_out(LeftOut::Script);
             }
             let made = usize::from(scripted.point.is_some()) + scripted.further.len();
-            going.is_only &= made == 1;
-            for point in scripted.point.into_iter().chain(scripted.further) {
-                self.point(element, point, route, fates, &mut going);
+            let is_only = is_only && made == 1;
+            let mut fault = None;
+            let points = scripted.point.into_iter().chain(scripted.further);
+            for (number, point) in (0..PartId::ONLY).zip(points) {
+                let refused = self.point(element, point, number, is_only, route, fates);
+                fault = refused.or(fault);
             }
+            fault
+        } else {
+            self.point(element, point, 0, is_only, route, fates)
+        };
+        if spent() != before && fault.is_some() {
+            // Others of its element went on, and there is nothing of it to send.
+            fates.part(element.id()).left_out();
+            self.witness.left_out(LeftOut::NoField);
+            return None;
         }
-        let is_alone = before == (fates.sent(), fates.buried());
-        if let Some(fault) = going.fault {
-            if is_alone || going.must_bury {
+        match fault {
+            Some(fault) if is_only => {
                 self.bury(element, fates, &fault);
-            } else {
-                // Others of its element went on, and there is nothing of it to send.
-                fates.part(element.id()).left_out();
-                self.witness.left_out(LeftOut::NoField);
+                None
             }
+            fault => fault,
         }
     }
 
-    /// The last steps of one point, and its encodings.
+    /// The last steps of one point, and its encodings. Returns why it can go nowhere, if that is
+    /// still to be dealt with.
     fn point(
         &mut self,
         element: &Element<'_>,
         mut point: Point,
+        number: u16,
+        is_only: bool,
         route: &'a PointRoute,
         fates: &Fates,
-        going: &mut Going,
-    ) {
+    ) -> Option<String> {
         let id = PartId {
-            point: going.next,
+            point: number,
             ..element.id()
         };
-        going.next = going.next.saturating_add(1).min(PartId::ONLY - 1);
         let mut corrections = Vec::new();
         let noted = W::WANTS_DETAILS.then_some(&mut corrections);
         let finish = Finish {
             one_line: route.newlines == Newlines::Space,
             ..self.finish
         };
-        let outputs: &'a [OutputRoute] = &route.outputs;
         let mut taken = Vec::new();
-        let refused = match finish.correct(&mut point, noted) {
-            Ok(()) => self.encode(element, &point, id, outputs, fates, going, &mut taken),
+        let (refused, fault) = match finish.correct(&mut point, noted) {
+            Ok(()) => self.encode(
+                element,
+                &point,
+                id,
+                is_only,
+                &route.outputs,
+                fates,
+                &mut taken,
+            ),
             Err(Refused::LeftOut(why)) => {
                 fates.part(id).left_out();
                 self.witness.left_out(why);
-                Some(why.to_string())
+                (Some(why.to_string()), None)
             }
+            Err(Refused::Fault(reason)) if is_only => (Some(reason.clone()), Some(reason)),
             Err(Refused::Fault(reason)) => {
-                if going.is_only {
-                    going.fault = Some(reason.clone());
-                    going.must_bury = true;
-                } else {
-                    self.bury_point(element, &point, id, outputs, fates, &reason);
-                }
-                Some(reason)
+                self.bury_point(element, &point, id, &route.outputs, fates, &reason);
+                (Some(reason), None)
             }
         };
         self.witness.finished(&Finished {
@@ -299,9 +375,11 @@ impl<'a, W: Witness> Processor<'a, W> {
             outputs: &taken,
             refused: refused.as_deref(),
         });
+        fault
     }
 
-    /// Encodes a point for every output that takes it. Returns why one cannot have it.
+    /// Encodes a point for every output that takes it. Returns why one cannot have it, and the same
+    /// if that is a fault.
     #[expect(
         clippy::too_many_arguments,
         reason = "what names a part, and who hears of it"
@@ -311,28 +389,26 @@ impl<'a, W: Witness> Processor<'a, W> {
         element: &Element<'_>,
         point: &Point,
         id: PartId,
+        is_only: bool,
         outputs: &'a [OutputRoute],
         fates: &Fates,
-        going: &mut Going,
         taken: &mut Vec<&'a OutputRoute>,
-    ) -> Option<String> {
+    ) -> (Option<String>, Option<String>) {
         let category = point.category();
-        let takers = || {
-            outputs
-                .iter()
-                .filter(|output| output.endpoint(category).is_some())
+        let takes = |(_, output): &(u16, &OutputRoute)| output.endpoint(category).is_some();
+        let takers = || (0u16..).zip(outputs).filter(takes);
+        let id = match is_only && takers().nth(1).is_none() {
+            true => PartId {
+                point: PartId::ONLY,
+                ..id
+            },
+            false => id,
         };
-        let is_only = going.is_only && takers().nth(1).is_none();
-        let mut refused = None;
-        let mut asked = false;
-        for (number, output) in outputs.iter().enumerate() {
-            if output.endpoint(category).is_none() {
-                continue;
-            }
+        let (mut refused, mut asked) = (None, false);
+        for (output_number, output) in takers() {
             asked = true;
             let id = PartId {
-                point: if is_only { PartId::ONLY } else { id.point },
-                output: u16::try_from(number).unwrap_or(u16::MAX),
+                output: output_number,
                 ..id
             };
             match self.made.bodies.push(output, point, id, element.lane) {
@@ -350,12 +426,9 @@ impl<'a, W: Witness> Processor<'a, W> {
         if !asked {
             fates.part(id).left_out();
             self.witness.left_out(LeftOut::Category);
-            return Some(format!("no output takes points of {category}"));
+            return (Some(format!("no output takes points of {category}")), None);
         }
-        if refused.is_some() {
-            going.fault.clone_from(&refused);
-        }
-        refused
+        (refused.clone(), refused)
     }
 
     /// An element, or a record that is one, to the dead letters.
@@ -393,17 +466,4 @@ impl<'a, W: Witness> Processor<'a, W> {
             self.made.bury(element.index, letter);
         }
     }
-}
-
-/// What came of the points of one element so far.
-#[derive(Default)]
-struct Going {
-    /// Whether the element has one point only.
-    is_only: bool,
-    /// The number of the next point.
-    next: u16,
-    /// Why a point can go nowhere.
-    fault: Option<String>,
-    /// Whether the element is buried although other points of it went on.
-    must_bury: bool,
 }

@@ -160,8 +160,9 @@ impl<'a, W: Witness> Processor<'a, W> {
                 let open = self.open(index, record, points)?;
                 return self.elements(index, record, open, pace);
             }
-            RouteKind::ConvertedPoints(conversion, points) => {
-                self.converted(index, record, *conversion, points);
+            RouteKind::ConvertedPoints(conversion, _) => {
+                let open = self.open_converted(index, record, *conversion)?;
+                return self.elements(index, record, open, pace);
             }
             RouteKind::Handle(handle) => self.handle(index, record, handle),
         }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use kafkamq_point::Text;
 
+use crate::parse::{Origin, build_point};
 use crate::recorder::Recorder;
+use crate::routing::{Route, RouteKind};
 use crate::scripts::ScriptsInForce;
 use kafkamq_settings::{AgeRule, ScriptFailure, Settings};
 
@@ -20,11 +22,31 @@ pub(crate) struct RecordRules {
     pub(crate) age: Option<AgeRule>,
     /// Where copies of points go; the same for the life of the process.
     pub(crate) recorder: Option<Recorder>,
-    /// Bytes that one run of a script may make.
-    pub(crate) script_bytes: usize,
 }
 
 impl RecordRules {
+    /// Whether the script that runs on records by `route` waits for answers from outside. Such work
+    /// has threads of its own.
+    pub(crate) fn waits(&self, route: &Route) -> bool {
+        match &route.kind {
+            RouteKind::Points(points) | RouteKind::ConvertedPoints(_, points) => {
+                self.scripts.waits(|snapshot| {
+                    let origin = Origin {
+                        topic: &route.topic,
+                        partition: 0,
+                        offset: 0,
+                    };
+                    // Scripts are chosen by what every point of the topic has.
+                    let point = build_point("", points.category, origin, 1);
+                    Some(snapshot.select(points.category, &point, &points.scripts))
+                })
+            }
+            // What a handle answers is not known before.
+            RouteKind::Handle(handle) => handle.answers.is_some() && self.scripts.waits(|_| None),
+            _ => false,
+        }
+    }
+
     pub(crate) fn new(
         settings: &Settings,
         scripts: Arc<ScriptsInForce>,
@@ -40,14 +62,6 @@ impl RecordRules {
                 .collect(),
             age: settings.pipeline.age,
             recorder,
-            script_bytes: script_bytes(settings),
         }
     }
-}
-
-/// An eighth of the memory limit, shared by the threads that run scripts at once.
-fn script_bytes(settings: &Settings) -> usize {
-    const SHARE: u64 = 8;
-    let threads = settings.pipeline.threads.max(1) as u64;
-    usize::try_from(settings.limits.memory_bytes / SHARE / threads).unwrap_or(usize::MAX)
 }

@@ -68,8 +68,7 @@ impl Point {
         }
     }
 
-    /// A point from entries in any order. Of several with the same key the last one stays, and a tag
-    /// rather than a field.
+    /// A point from entries in any order; of several with the same key the last one stays.
     #[must_use]
     pub fn from_entries(
         name: impl Into<Text>,
@@ -77,7 +76,28 @@ impl Point {
         time_ns: i64,
         mut entries: Vec<Entry>,
     ) -> Self {
-        keep_last(&mut entries);
+        keep_one(&mut entries, false);
+        Self::of_unique(name, category, time_ns, entries)
+    }
+
+    /// The same where tags and fields stood apart: a tag stays rather than a field of its name.
+    #[must_use]
+    pub fn from_tags_and_fields(
+        name: impl Into<Text>,
+        category: Category,
+        time_ns: i64,
+        mut entries: Vec<Entry>,
+    ) -> Self {
+        keep_one(&mut entries, true);
+        Self::of_unique(name, category, time_ns, entries)
+    }
+
+    fn of_unique(
+        name: impl Into<Text>,
+        category: Category,
+        time_ns: i64,
+        entries: Vec<Entry>,
+    ) -> Self {
         let bits = entries.iter().map(|entry| bit(&entry.key));
         Self {
             filter: bits.fold(0, |filter, bit| filter | bit),
@@ -235,20 +255,18 @@ impl Point {
     }
 }
 
-/// Keeps one entry of each key: the last tag, or else the last field.
-fn keep_last(entries: &mut Vec<Entry>) {
+/// Keeps the last entry of each key; with `tags_stay` the last tag, or else the last field.
+fn keep_one(entries: &mut Vec<Entry>, tags_stay: bool) {
     // Comparing all pairs is cheapest for the usual point, but a body may hold any number of keys.
     const PAIRS: usize = 24;
     let doomed: Vec<bool> = if entries.len() <= PAIRS {
         let yields = |(at, entry): (usize, &Entry)| {
+            let goes_first = |other: &&Entry| tags_stay && other.tag && !entry.tag;
+            let stays = |other: &&Entry| !tags_stay || other.tag || !entry.tag;
             let (before, behind) = entries.split_at(at);
-            before
-                .iter()
-                .any(|other| other.tag && !entry.tag && other.key == entry.key)
-                || behind
-                    .iter()
-                    .skip(1)
-                    .any(|other| (other.tag || !entry.tag) && other.key == entry.key)
+            let mut before = before.iter().filter(goes_first);
+            let mut behind = behind.iter().skip(1).filter(stays);
+            before.any(|other| other.key == entry.key) || behind.any(|other| other.key == entry.key)
         };
         if !entries.iter().enumerate().any(yields) {
             return;
@@ -257,9 +275,9 @@ fn keep_last(entries: &mut Vec<Entry>) {
     } else {
         let mut seen = HashSet::with_capacity(entries.len());
         let mut doomed = vec![true; entries.len()];
-        for tag in [true, false] {
+        for turn in [true, false] {
             for (entry, doomed) in entries.iter().zip(&mut doomed).rev() {
-                if entry.tag == tag {
+                if (entry.tag || !tags_stay) == turn {
                     *doomed = !seen.insert(entry.key.as_str());
                 }
             }
@@ -303,8 +321,10 @@ mod tests {
                     key: format!("k{n}").into(),
                     ..entry(false, "")
                 }));
-                let point = Point::from_entries("m", Category::Metric, 1, entries);
+                let point = Point::from_tags_and_fields("m", Category::Metric, 1, entries.clone());
                 assert!(point.get("k").unwrap().tag);
+                let last = Point::from_entries("m", Category::Metric, 1, entries);
+                assert_eq!(last.get("k").unwrap().value, "2".into());
                 assert_eq!(point.entries().len(), 1 + more);
             }
         }

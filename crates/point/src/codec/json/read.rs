@@ -197,12 +197,11 @@ impl Element {
             self.measurement.or(self.name)
         };
         let name = name.unwrap_or_default();
-        Ok(Point::from_entries(
-            name,
-            options.category,
-            time_ns,
-            entries,
-        ))
+        let point = match is_pb {
+            true => Point::from_entries,
+            false => Point::from_tags_and_fields,
+        };
+        Ok(point(name, options.category, time_ns, entries))
     }
 }
 

@@ -142,7 +142,7 @@ impl<'a> Lines<'a> {
             return Err((start, Fault::NoFields));
         }
         let time_ns = self.time()?;
-        Ok(Point::from_entries(
+        Ok(Point::from_tags_and_fields(
             name,
             self.options.category,
             time_ns,
