@@ -11,7 +11,7 @@
 //! * [`kafka`]: the only module that knows the client library.
 //! * [`kafkamq_record`]: a batch, its acknowledgement, and what may be committed.
 //! * [`kafkamq_memory`]: the accounts that bound the memory of all of it.
-//! * [`parse`]: records to items, as pure functions. [`scripts`]: the script language in use.
+//! * `process`: the way of a record, decided. [`parse`]: its steps, as pure functions. [`scripts`]: the script language in use.
 //! * [`kafkamq_delivery`]: delivery over HTTP and the dead letters.
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
@@ -41,6 +41,7 @@ pub mod kafka;
 pub mod metrics;
 pub mod parse;
 pub mod preflight;
+mod process;
 pub mod reconfiguration;
 pub mod recorder;
 pub mod replay;

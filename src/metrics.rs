@@ -16,6 +16,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use kafkamq_record::LeftOut;
 pub use partitions::{PartitionGauges, PartitionSeries};
 
 /// The partition of series that stand for all partitions of their topic.
@@ -132,6 +133,8 @@ pub struct Metrics {
     pub recorder_points: IntCounterVec,
     /// Elements that a receiver refused inside an accepted request.
     pub partial_rejections: IntCounterVec,
+    /// Elements and points that a rule left out.
+    pub parts_left_out: IntCounterVec,
     /// Batches not settled yet.
     pub batches_in_flight: IntGaugeVec,
     /// Bytes of records not settled yet.
@@ -282,6 +285,11 @@ impl Metrics {
                 "kafkamq_partial_rejections_total",
                 "Elements that a receiver refused inside a request it accepted.",
                 &["destination"],
+            )?,
+            parts_left_out: add.counters(
+                "kafkamq_parts_left_out_total",
+                "Elements and points that a rule left out: `script`, `age`, `category` (no output takes it), `no_field`. Their records count by what became of the rest.",
+                &["topic", "rule"],
             )?,
             batches_in_flight: add.gauges(
                 "kafkamq_batches_in_flight",
@@ -573,6 +581,7 @@ pub struct TopicMetrics {
     /// See [`Metrics::split_failures`].
     pub split_failures: IntCounter,
     outcomes: [IntCounter; Outcome::ALL.len()],
+    left_out: [IntCounter; LeftOut::ALL.len()],
 }
 
 impl TopicMetrics {
@@ -593,6 +602,18 @@ impl TopicMetrics {
                     .records_processed
                     .with_label_values(&[topic[0], outcome.label()])
             }),
+            left_out: LeftOut::ALL.map(|rule| {
+                metrics
+                    .parts_left_out
+                    .with_label_values(&[topic[0], rule.label()])
+            }),
+        }
+    }
+
+    /// Counts an element or point that a rule left out.
+    pub fn left_out(&self, rule: LeftOut) {
+        if let Some(counter) = self.left_out.get(rule as usize) {
+            counter.inc();
         }
     }
 

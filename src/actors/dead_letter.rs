@@ -11,17 +11,13 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle,
     WrapFuture,
 };
-use bytes::Bytes;
-use kafkamq_pipeline::{Clock as _, SystemClock};
 
 use super::consignment::Consignment;
 use super::messages::{Bury, Child, ChildStopped, GetDeadLetterStatus};
 use super::status::DeadLetterStatus;
 use crate::metrics::{Metrics, Outcome};
-use crate::routing::InputId;
 use kafkamq_delivery::burial::{Burial, Letters};
 use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterStore};
-use kafkamq_record::{Record, TopicPartition};
 
 mod topic;
 
@@ -196,41 +192,6 @@ impl DeadLetterActor {
             "dead letter"
         );
         consignment.settle(record, Outcome::DeadLettered);
-    }
-}
-
-/// The dead letter of a record that ended in `stage` for `reason`.
-pub(crate) fn letter(
-    input: &InputId,
-    source: &TopicPartition,
-    record: &Record<'_>,
-    stage: &str,
-    reason: &str,
-    status: Option<u16>,
-    attempts: u32,
-) -> DeadLetter {
-    DeadLetter {
-        input: input.to_string(),
-        topic: source.topic.to_string(),
-        partition: source.partition,
-        offset: record.offset(),
-        timestamp: record.timestamp_ms(),
-        key: record.key().map(Bytes::copy_from_slice),
-        value: record.value_bytes(),
-        headers: record
-            .headers()
-            .map(|(name, value)| {
-                (
-                    Bytes::copy_from_slice(name.as_bytes()),
-                    value.map(Bytes::copy_from_slice),
-                )
-            })
-            .collect(),
-        stage: stage.to_owned(),
-        reason: reason.to_owned(),
-        status,
-        attempts,
-        time: SystemClock.now_ns() / 1_000_000,
     }
 }
 

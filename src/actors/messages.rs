@@ -12,11 +12,11 @@ use kafkamq_point::{Category, UnknownCategory};
 
 use super::carrier::Carrier;
 use super::consignment::Consignment;
-use super::directory::Terms;
 use super::status::{
     DeadLetterStatus, DestinationStatus, PartitionStatus, ServiceStatus, SuspectStatus,
 };
 use crate::kafka::{Generation, PartitionReader, Statistics};
+use crate::process::RecordRules;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, Route};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::delivery::Decision;
@@ -91,6 +91,11 @@ pub(crate) struct InputFailed {
 #[rtype(result = "()")]
 pub(crate) struct Wake;
 
+/// Account to topic: there is room for further records.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct RoomAgain;
+
 /// Router to topic: take nothing more, finish what is in flight, store, stop.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -146,7 +151,7 @@ pub(crate) struct BatchResolved {
 #[rtype(result = "()")]
 pub(crate) struct ParseBatch {
     pub(crate) route: Arc<Route>,
-    pub(crate) terms: Arc<Terms>,
+    pub(crate) terms: Arc<RecordRules>,
     pub(crate) batch: Arc<RecordBatch>,
     pub(crate) share: AckShare,
 }

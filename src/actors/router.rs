@@ -25,7 +25,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError};
 
 use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
-use super::directory::{Addresses, Directory, Terms};
+use super::directory::{Addresses, Directory};
 use super::messages::{
     ChildStopped, DecideSuspect, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport,
     PartitionsAssigned, PartitionsRevoked, SetCredits, Shutdown, Sweep,
@@ -38,6 +38,7 @@ use crate::kafka::{
     ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics, Stretch,
 };
 use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
+use crate::process::RecordRules;
 use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
 use crate::run_time::RunTime;
@@ -45,15 +46,18 @@ use crate::scripts::{Scripts, ScriptsError, report_problems};
 use kafkamq_delivery::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
 use kafkamq_delivery::delivery::Decision;
 use kafkamq_memory::Account;
-use kafkamq_record::TopicPartition;
+use kafkamq_record::{PartitionAccounts, TopicPartition};
 use kafkamq_settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
 
-/// Share of the memory limit for records in flight, all partitions together.
+/// Share of the memory limit that is charged to accounts; the rest is for prefetched records.
+const CHARGED_SHARE: u64 = 2;
+/// Share of the memory limit for records in flight, all partitions together, and again for what is
+/// made of them.
 const IN_FLIGHT_SHARE: u64 = 4;
 /// The part of the memory that copies of records for taps may take.
 const TAPS_SHARE: u64 = 16;
-/// Least memory in flight that one partition is given: any less would starve it.
-const MIN_PARTITION_BYTES: u64 = 128 * 1024;
+/// Least allowance of one partition: any less would starve it.
+const MIN_PARTITION_BYTES: u64 = 32 * 1024;
 /// Most memory in flight that one partition can use well.
 const MAX_PARTITION_BYTES: u64 = 16 << 20;
 /// Pause before an actor that died is started again; doubles while it keeps dying.
@@ -124,6 +128,8 @@ struct Input {
     topics: HashMap<TopicPartition, (Generation, Addr<TopicActor>)>,
     /// Rate limits by topic; `None` is what topics without rules of their own share.
     limits: HashMap<Option<Arc<str>>, (Rates, Arc<RateLimit>)>,
+    /// What the work in flight of each topic is charged to.
+    accounts: HashMap<Arc<str>, Arc<Account>>,
     joined: bool,
     statistics: Statistics,
     /// Sum of committed offsets, and since when it has not moved.
@@ -153,6 +159,7 @@ impl Input {
             leaving: None,
             topics: HashMap::new(),
             limits: HashMap::new(),
+            accounts: HashMap::new(),
             joined: false,
             statistics: Statistics::default(),
             progress: (0, Instant::now()),
@@ -160,6 +167,20 @@ impl Input {
             logged: HashMap::new(),
             alarm: None,
         }
+    }
+
+    /// Accounts for a partition of `topic`, each with an allowance of `bytes`.
+    fn accounts(
+        &mut self,
+        service: &Arc<Account>,
+        topic: &Arc<str>,
+        bytes: usize,
+    ) -> PartitionAccounts {
+        let own = self
+            .accounts
+            .entry(Arc::clone(topic))
+            .or_insert_with(|| service.child(Arc::clone(topic), usize::MAX));
+        PartitionAccounts::below(service, own, bytes)
     }
 
     /// The limit that `topic` is read under, shared by its partitions; a topic without a limit of
@@ -200,6 +221,8 @@ pub(crate) struct RouterActor {
     scripts: Arc<Scripts>,
     recorder: Option<Recorder>,
     controls: Arc<Controls>,
+    /// Above the accounts of all topics.
+    memory: Arc<Account>,
     series: PartitionSeries,
     inputs: HashMap<InputId, Input>,
     deaths: HashMap<String, Deaths>,
@@ -370,6 +393,12 @@ impl Router {
     }
 }
 
+/// Bytes that may be charged to accounts: the memory limit without what the client library keeps.
+fn charged_bytes(settings: &Settings) -> usize {
+    let bytes = settings.limits.memory_bytes / CHARGED_SHARE;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
     let (scripts, report) = Scripts::load(&settings.pipeline)?;
     report_problems(&report);
@@ -442,6 +471,7 @@ impl RouterActor {
         address: &Addr<Self>,
     ) -> Self {
         let threads = Threads::start(settings.pipeline.threads);
+        let memory = Account::root("service", charged_bytes(&settings));
         let dead_letter = children::start_dead_letter(
             &threads.dead_letter,
             graveyard.clone(),
@@ -450,10 +480,16 @@ impl RouterActor {
         );
         let directory = Directory::new(Addresses {
             routes: Arc::clone(&routes),
-            terms: Arc::new(Terms::new(&settings, scripts.in_force(), recorder.clone())),
+            terms: Arc::new(RecordRules::new(
+                &settings,
+                scripts.in_force(),
+                recorder.clone(),
+            )),
             parsers: Vec::new(),
+            quick_parsers: threads.parse.len(),
             forwarders: HashMap::new(),
             dead_letter,
+            memory: Arc::clone(&memory),
         });
         let series = PartitionSeries::new(&metrics, settings.limits.partition_series);
         let actor = Self {
@@ -465,6 +501,7 @@ impl RouterActor {
             scripts,
             recorder,
             controls,
+            memory,
             series,
             inputs: HashMap::new(),
             deaths: HashMap::new(),
@@ -480,7 +517,7 @@ impl RouterActor {
                 actor.start_forwarder(destination.clone(), carrier.clone(), address);
             }
         }
-        for index in 0..actor.threads.parse.len() {
+        for index in 0..actor.threads.parse.len() + actor.threads.waiting.len() {
             actor.start_parser(index, address);
         }
         actor
@@ -518,6 +555,7 @@ impl RouterActor {
     }
 
     fn share_out_credits(&self) {
+        self.memory.set_limit(charged_bytes(&self.settings));
         let credits = SetCredits {
             bytes: self.partition_bytes(),
         };
@@ -552,13 +590,13 @@ impl RouterActor {
                 generation,
                 credits: Credits {
                     records: input.settings.max_in_flight,
-                    bytes,
                 },
                 batch_records: limits.batch_records,
                 batch_bytes: usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX),
                 max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
                 limit: input.limit(&source.topic),
                 limit_key: input.settings.flow(&source.topic).limit_key,
+                accounts: input.accounts(&self.memory, &source.topic, bytes),
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
                 handled: if folded {
                     HandledCounters::folded(&self.metrics, &source.topic)
@@ -600,6 +638,9 @@ impl RouterActor {
         }
         for source in &revoked.partitions {
             let gone = input.topics.keys().all(|owned| owned.topic != source.topic);
+            if gone {
+                input.accounts.remove(&source.topic);
+            }
             let routes = &self.directory.load().routes;
             if gone && routes.route(&revoked.input, &source.topic).is_none() {
                 self.metrics.forget("topic", &source.topic);

@@ -8,6 +8,7 @@
 mod contract;
 mod converting;
 mod explained;
+mod parts;
 mod reloading;
 mod replayed;
 mod routes;
@@ -207,9 +208,15 @@ backoff_max = "200ms"
 }
 
 impl Running {
+    /// Stops the service. Whatever happened in it, nothing is left charged.
     fn stop(self) {
         self.stop.send(()).unwrap();
         self.thread.join().unwrap();
+        let memory = self.router.memory();
+        let (told, given_back) = mpsc::channel();
+        memory.on_room(0, Box::new(move || told.send(()).unwrap()));
+        let back = given_back.recv_timeout(WAIT);
+        assert!(back.is_ok(), "{} bytes stay charged", memory.used());
     }
 
     fn status(&self) -> ServiceStatus {

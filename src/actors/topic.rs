@@ -19,18 +19,20 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, 
 
 use self::paced::Paced;
 use super::consignment::{Consignment, Records};
-use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
     BatchResolved, Bury, Child, ChildStopped, Drain, Flush, GetPartitionStatus, InputFailed,
-    ParseBatch, SetBounds, SetCredits, Sweep, Wake,
+    ParseBatch, RoomAgain, SetBounds, SetCredits, Sweep, Wake,
 };
 use super::status::PartitionStatus;
 use crate::controls::TopicControl;
 use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
+use crate::process::{Cause, Origin, record_letter};
 use crate::routing::{InputId, KeyLimit, RateLimit};
-use kafkamq_record::{Assignment, BatchAck, Resolution};
+use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_pipeline::{Clock as _, SystemClock};
+use kafkamq_record::{Assignment, BatchAck, PartitionAccounts, Resolution};
 use kafkamq_record::{BatchId, NextOffset, OffsetTracker, Uncommitted};
 use kafkamq_record::{RecordBatch, TopicPartition};
 
@@ -50,7 +52,6 @@ const DRAIN_MARGIN: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Credits {
     pub(crate) records: usize,
-    pub(crate) bytes: usize,
 }
 
 /// What a [`TopicActor`] is started with.
@@ -65,6 +66,8 @@ pub(crate) struct TopicOptions {
     pub(crate) limit: Option<Arc<RateLimit>>,
     /// Records per second of each key.
     pub(crate) limit_key: Option<u64>,
+    /// What its work in flight is charged to.
+    pub(crate) accounts: PartitionAccounts,
     pub(crate) metrics: Arc<TopicMetrics>,
     pub(crate) handled: HandledCounters,
     /// What operators do to the topic: it may be paused, or watched.
@@ -98,7 +101,12 @@ pub(crate) struct TopicActor {
     tracker: OffsetTracker,
     in_flight: BTreeMap<BatchId, InFlight>,
     records_in_flight: usize,
-    bytes_in_flight: usize,
+    /// Bytes of a record, as the last batch had them on average.
+    record_bytes: Option<usize>,
+    /// Whether its parsers are those for scripts that wait for answers from outside.
+    waits: bool,
+    /// Whether the account says when it has room again.
+    awaits_room: bool,
     uncommitted: Uncommitted,
     /// When a commit was asked for that is not answered yet.
     commit_asked: Option<Instant>,
@@ -132,14 +140,16 @@ impl TopicActor {
             keys: KeyLimit::new(options.limit_key),
             paced: Paced::default(),
             reader: Some(reader),
-            options,
             tracker: OffsetTracker::default(),
             in_flight: BTreeMap::new(),
             records_in_flight: 0,
-            bytes_in_flight: 0,
+            record_bytes: None,
+            waits: false,
+            awaits_room: false,
             uncommitted: Uncommitted::default(),
             commit_asked: None,
-            assignment: Arc::default(),
+            assignment: Arc::new(Assignment::new(options.accounts.clone())),
+            options,
             blocked_since: None,
             limited: false,
             draining: None,
@@ -160,6 +170,7 @@ impl TopicActor {
             }
             let Some(room) = self.room() else {
                 self.blocked_since.get_or_insert_with(Instant::now);
+                self.await_room(ctx);
                 return;
             };
             if let Some(since) = self.blocked_since.take() {
@@ -196,7 +207,8 @@ impl TopicActor {
             if read.batch.is_empty() {
                 return;
             }
-            self.begin(read.batch, ctx);
+            let batch = read.batch.charged(&self.options.accounts.records);
+            self.begin(batch, ctx);
         }
     }
 
@@ -207,19 +219,28 @@ impl TopicActor {
             .records
             .checked_sub(self.records_in_flight + self.uncommitted.records())
             .filter(|&n| n > 0)?;
-        let bytes = credits
-            .bytes
-            .checked_sub(self.bytes_in_flight + self.assignment.made_bytes())
-            .filter(|&n| n > 0)?;
-        // The size of records to come is guessed from those in flight, so that one read does not
-        // overdraw the credit by much.
-        let size = self
-            .bytes_in_flight
-            .checked_div(self.records_in_flight)
-            .unwrap_or(1024)
-            .max(1);
-        let by_bytes = bytes.min(self.options.batch_bytes) / size;
-        Some(records.min(self.options.batch_records).min(by_bytes.max(1)))
+        let by_memory = self.options.accounts.records_to_read(self.record_bytes);
+        if by_memory == 0 {
+            return None;
+        }
+        // The size of records to come is guessed from those before, so that one read does not
+        // overdraw the allowance by much.
+        let by_bytes = self.options.batch_bytes / self.record_bytes.unwrap_or(1024).max(1);
+        let records = records.min(self.options.batch_records).min(by_memory);
+        Some(records.min(by_bytes.max(1)))
+    }
+
+    /// Goes on reading as soon as the account has room. Where the room of the service is used up
+    /// instead, each tick looks again.
+    fn await_room(&mut self, ctx: &Context<Self>) {
+        let records = &self.options.accounts.records;
+        if self.awaits_room || records.room() > 0 {
+            return;
+        }
+        self.awaits_room = true;
+        let owner = ctx.address();
+        let below = records.limit().saturating_sub(1);
+        records.on_room(below, Box::new(move || owner.do_send(RoomAgain)));
     }
 
     fn begin(&mut self, batch: RecordBatch, ctx: &mut Context<Self>) {
@@ -229,6 +250,7 @@ impl TopicActor {
         self.options.control.offer(&batch);
         self.notice_gap(first);
         self.expected = Some(next);
+        self.record_bytes = Some((batch.bytes() / batch.len().max(1)).max(1));
         let records = batch.len() as u64;
         self.options.metrics.received.inc_by(records);
         let payload_bytes = batch.payload_bytes();
@@ -250,7 +272,6 @@ impl TopicActor {
         self.options.metrics.batches_in_flight.inc();
         self.options.metrics.in_flight_bytes.add(to_i64(bytes));
         self.records_in_flight += records;
-        self.bytes_in_flight += bytes;
         let id = self.tracker.begin(next);
         self.in_flight.insert(
             id,
@@ -333,11 +354,26 @@ impl TopicActor {
             share.recall();
             return;
         };
+        if self.in_flight.len() <= 1 {
+            // Not while older batches are with another parser, which newer ones would overtake.
+            self.waits = addresses.terms.waits(&route);
+        }
         if attempt > self.options.max_attempts && batch.len() == 1 {
             let Some(record) = batch.get(0) else { return };
-            let reason = "processing failed repeatedly";
-            let input = &self.options.input;
-            let letter = letter(input, &self.source, &record, "parse", reason, None, attempt);
+            let cause = Cause {
+                stage: "parse",
+                reason: "processing failed repeatedly",
+                time_ms: SystemClock.now_ns() / 1_000_000,
+            };
+            let origin = Origin {
+                input: &self.options.input,
+                source: &self.source,
+                record,
+            };
+            let letter = DeadLetter {
+                attempts: attempt,
+                ..record_letter(origin, cause)
+            };
             addresses.dead_letter.do_send(Bury {
                 letters: vec![letter],
                 records: vec![0],
@@ -348,7 +384,7 @@ impl TopicActor {
                     metrics: Arc::clone(&self.options.metrics),
                 }),
             });
-        } else if let Some(parser) = directory.parser(&self.source) {
+        } else if let Some(parser) = directory.parser(&self.source, self.waits) {
             parser.do_send(ParseBatch {
                 route: Arc::clone(&route),
                 terms: Arc::clone(&addresses.terms),
@@ -390,7 +426,6 @@ impl TopicActor {
     fn settle(&mut self, id: BatchId, ctx: &mut Context<Self>) {
         if let Some(entry) = self.in_flight.remove(&id) {
             self.records_in_flight = self.records_in_flight.saturating_sub(entry.records);
-            self.bytes_in_flight = self.bytes_in_flight.saturating_sub(entry.bytes);
             self.options.metrics.batches_in_flight.dec();
             self.options
                 .metrics
@@ -543,6 +578,15 @@ impl Handler<Wake> for TopicActor {
     }
 }
 
+impl Handler<RoomAgain> for TopicActor {
+    type Result = ();
+
+    fn handle(&mut self, _: RoomAgain, ctx: &mut Self::Context) {
+        self.awaits_room = false;
+        self.fill(ctx);
+    }
+}
+
 impl Handler<BatchResolved> for TopicActor {
     type Result = ();
 
@@ -555,7 +599,7 @@ impl Handler<SetCredits> for TopicActor {
     type Result = ();
 
     fn handle(&mut self, credits: SetCredits, ctx: &mut Self::Context) {
-        self.options.credits.bytes = credits.bytes;
+        self.options.accounts.set_allowance(credits.bytes);
         self.fill(ctx);
     }
 }
@@ -615,7 +659,7 @@ impl Handler<GetPartitionStatus> for TopicActor {
             stored: self.tracker.watermark().map(|next| next.0),
             batches_in_flight: self.in_flight.len(),
             records_in_flight: self.records_in_flight,
-            bytes_in_flight: self.bytes_in_flight,
+            bytes_in_flight: self.options.accounts.used(),
             paused: self.options.control.is_paused(),
             blocked_seconds: self
                 .blocked_since

@@ -1,18 +1,21 @@
 //! What is done with items whose fate is decided: records are settled, dead letters written, answers
 //! read, and everything counted.
 
+use std::sync::Arc;
+
 use kafkamq_delivery::answer::Answer;
+use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::delivery::{Rejection, Settle};
 use kafkamq_delivery::lanes::{Item, RequestPart};
+use kafkamq_pipeline::{Clock as _, SystemClock};
 
 use crate::actors::consignment::Consignment;
-use crate::actors::dead_letter::letter;
 use crate::actors::directory::Directory;
 use crate::actors::messages::{Bury, ParseAnswer};
 use crate::metrics::{DestinationMetrics, Outcome};
 use crate::parse::answer_category;
+use crate::process::Cause;
 use crate::routing::{DestinationId, HandleRoute, RouteKind};
-use std::sync::Arc;
 
 /// The fates that one outcome decides.
 pub(super) struct Fates<'a> {
@@ -42,7 +45,10 @@ impl<'a> Fates<'a> {
                 .asked
                 .first()
                 .and_then(|(consignment, record)| consignment.record(*record))
-                .and_then(|(batch, _)| directory.parser(batch.source()));
+                .and_then(|(batch, _)| {
+                    let waits = directory.load().terms.waits(&message.route);
+                    directory.parser(batch.source(), waits)
+                });
             if let Some(parser) = parser {
                 parser.do_send(message);
             }
@@ -123,19 +129,20 @@ impl Settle<Consignment> for Fates<'_> {
             return;
         }
         let text = reason.to_string();
+        let cause = Cause {
+            stage: "deliver",
+            reason: &text,
+            time_ms: SystemClock.now_ns() / 1_000_000,
+        };
         let (letters, records) = items
             .iter()
             .filter_map(|item| {
-                let (batch, record) = consignment.record(item.record)?;
-                let letter = letter(
-                    &consignment.route()?.input,
-                    batch.source(),
-                    &record,
-                    "deliver",
-                    &text,
-                    reason.status,
-                    rejection.attempts,
-                );
+                let letter = consignment.letter(item.record, &item.body, cause)?;
+                let letter = DeadLetter {
+                    status: reason.status,
+                    attempts: rejection.attempts,
+                    ..letter
+                };
                 Some((letter, item.record))
             })
             .unzip();

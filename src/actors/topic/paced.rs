@@ -93,7 +93,6 @@ impl TopicActor {
         for (_, id) in std::mem::take(&mut self.paced.batches).into_keys() {
             if let Some(entry) = self.in_flight.remove(&id) {
                 self.records_in_flight = self.records_in_flight.saturating_sub(entry.records);
-                self.bytes_in_flight = self.bytes_in_flight.saturating_sub(entry.bytes);
                 self.options.metrics.batches_in_flight.dec();
                 let bytes = to_i64(entry.bytes);
                 self.options.metrics.in_flight_bytes.sub(bytes);

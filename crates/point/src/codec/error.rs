@@ -127,9 +127,6 @@ pub enum Fault {
         /// The wire type.
         wire: u8,
     },
-    /// Text that is not UTF-8.
-    #[error("text is not valid UTF-8")]
-    InvalidUtf8,
     /// A field value of a message type this crate does not know.
     #[error("values of type `{0}` are not supported")]
     UnknownType(Text),

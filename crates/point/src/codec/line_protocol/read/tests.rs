@@ -107,11 +107,11 @@ fn times_count_in_their_unit() {
 }
 
 #[test]
-fn later_fields_win_and_empty_arrays_are_none() {
+fn later_fields_win_tags_stay_and_empty_arrays_are_none() {
     let point = point("m,a=x b=1i,c=[],b=2i,a=3i");
     assert_eq!(point.entries().len(), 2);
     assert_eq!(point.get("b").unwrap().value, Value::Int(2));
-    assert_eq!(point.get("a").unwrap().value, Value::Int(3));
+    assert_eq!(point.get("a").unwrap().value, "x".into());
 }
 
 #[test]
