@@ -13,10 +13,9 @@ pub struct PartitionStatistics {
     pub source: TopicPartition,
     /// Offset after the last record that may be read.
     pub high_watermark: Option<i64>,
-    /// The committed offset.
-    pub committed: Option<i64>,
-    /// Records between the committed offset and the high watermark.
-    pub lag: Option<i64>,
+    /// Offset after the last record that a reader of committed records may have: records of
+    /// transactions that are still open lie behind it.
+    pub end: Option<i64>,
     /// Records waiting in the client's queue.
     pub prefetched_records: u64,
     /// Bytes waiting in the client's queue.
@@ -79,10 +78,14 @@ struct RawPartition {
     fetchq_cnt: u64,
     #[serde(default)]
     fetchq_size: u64,
-    #[serde(default)]
-    committed_offset: i64,
-    #[serde(default)]
+    #[serde(default = "unknown")]
     hi_offset: i64,
+    #[serde(default = "unknown")]
+    ls_offset: i64,
+}
+
+const fn unknown() -> i64 {
+    -1
 }
 
 impl Statistics {
@@ -98,15 +101,11 @@ impl Statistics {
                     continue;
                 }
                 let high_watermark = (partition.hi_offset >= 0).then_some(partition.hi_offset);
-                let committed =
-                    (partition.committed_offset >= 0).then_some(partition.committed_offset);
+                let stable = (partition.ls_offset >= 0).then_some(partition.ls_offset);
                 partitions.push(PartitionStatistics {
                     source: TopicPartition::new(std::sync::Arc::clone(&topic), partition.partition),
                     high_watermark,
-                    committed,
-                    lag: high_watermark
-                        .zip(committed)
-                        .map(|(high, done)| (high - done).max(0)),
+                    end: stable.or(high_watermark),
                     prefetched_records: partition.fetchq_cnt,
                     prefetched_bytes: partition.fetchq_size,
                 });
@@ -143,16 +142,17 @@ mod tests {
             "topics":{"t":{"partitions":{
               "-1":{"partition":-1,"desired":false},
               "0":{"partition":0,"desired":true,"fetchq_cnt":3,"fetchq_size":99,
-                   "committed_offset":-1001,"hi_offset":50},
-              "1":{"partition":1,"desired":true,"committed_offset":40,"hi_offset":50},
-              "2":{"partition":2,"desired":false,"committed_offset":1,"hi_offset":2}}}}}"#;
+                   "ls_offset":-1001,"hi_offset":50},
+              "1":{"partition":1,"desired":true,"ls_offset":40,"hi_offset":50},
+              "2":{"partition":2,"desired":false,"hi_offset":2},
+              "3":{"partition":3,"desired":true,"hi_offset":-1001}}}}}"#;
         let statistics = Statistics::parse(report).unwrap();
-        let lags: Vec<_> = statistics
+        let ends: Vec<_> = statistics
             .partitions
             .iter()
-            .map(|p| (p.source.partition, p.lag))
+            .map(|p| (p.source.partition, p.end))
             .collect();
-        assert_eq!(lags, [(0, None), (1, Some(10))]);
+        assert_eq!(ends, [(0, Some(50)), (1, Some(40)), (3, None)]);
         assert_eq!(statistics.partitions[0].high_watermark, Some(50));
         assert_eq!(statistics.partitions[0].prefetched_bytes, 99);
         assert_eq!((statistics.brokers_up, statistics.rebalances), (1, 2));
