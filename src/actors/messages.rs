@@ -20,8 +20,8 @@ use crate::routing::{Destination, DestinationId, InputId, Route};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::endpoint::Endpoint;
 use kafkamq_delivery::lanes::{Item, Pool};
-use kafkamq_record::{AckShare, Resolution};
 use kafkamq_record::BatchId;
+use kafkamq_record::{AckShare, Resolution};
 use kafkamq_record::{RecordBatch, TopicPartition};
 
 /// Poll thread to router: partitions were assigned.

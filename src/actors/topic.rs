@@ -142,7 +142,11 @@ impl TopicActor {
                 Phase::Held(_) | Phase::Releasing => return Some(Blocked::RoutesChange),
                 Phase::Draining(_) | Phase::Finished => return None,
             }
-            if self.reader.as_ref().is_some_and(|reader| !reader.is_placed()) {
+            if self
+                .reader
+                .as_ref()
+                .is_some_and(|reader| !reader.is_placed())
+            {
                 let cause = "the group's position is being looked up".to_owned();
                 return Some(Blocked::PositionUnknown(cause));
             }
@@ -251,8 +255,12 @@ impl TopicActor {
         let now = (self.window.batches(), self.window.bytes());
         let before = std::mem::replace(&mut self.shown, now);
         let metrics = &self.options.metrics;
-        metrics.batches_in_flight.add(to_i64(now.0) - to_i64(before.0));
-        metrics.in_flight_bytes.add(to_i64(now.1) - to_i64(before.1));
+        metrics
+            .batches_in_flight
+            .add(to_i64(now.0) - to_i64(before.0));
+        metrics
+            .in_flight_bytes
+            .add(to_i64(now.1) - to_i64(before.1));
         self.options.view.moved(now.0, Instant::now());
     }
 
@@ -510,7 +518,6 @@ impl Handler<GetPartitionStatus> for TopicActor {
     type Result = MessageResult<GetPartitionStatus>;
 
     fn handle(&mut self, _: GetPartitionStatus, _: &mut Self::Context) -> Self::Result {
-        let Seen { blocked, .. } = self.options.view.seen();
         MessageResult(PartitionStatus {
             topic: self.source.topic.to_string(),
             partition: self.source.partition,
@@ -520,7 +527,6 @@ impl Handler<GetPartitionStatus> for TopicActor {
             records_in_flight: self.window.records(),
             bytes_in_flight: self.window.bytes(),
             paused: self.options.control.is_paused(),
-            blocked_seconds: blocked.map(|(_, since)| since.elapsed().as_secs_f64()),
             ..PartitionStatus::default()
         })
     }

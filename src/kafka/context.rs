@@ -192,7 +192,9 @@ impl PollContext {
                 }
                 let taken = answers.into_iter().filter(|answer| answer.error.is_none());
                 let taken: Vec<_> = taken.map(|answer| answer.source).collect();
-                let taken = last.into_iter().filter(|entry| taken.contains(&entry.source));
+                let taken = last
+                    .into_iter()
+                    .filter(|entry| taken.contains(&entry.source));
                 let confirmed: Vec<_> = taken.map(confirmed).collect();
                 if !confirmed.is_empty() {
                     self.listener.committed(confirmed);

@@ -178,9 +178,9 @@ impl LookupThread {
 
     /// Topics that do not exist yet are read from their first record when they come.
     fn notice_absent(&self, topics: &Topics) {
-        let absent = topics.iter().filter(|(_, topic)| {
-            matches!(topic, Err(RDKafkaErrorCode::UnknownTopicOrPartition))
-        });
+        let absent = topics
+            .iter()
+            .filter(|(_, topic)| matches!(topic, Err(RDKafkaErrorCode::UnknownTopicOrPartition)));
         let absent: Vec<&String> = absent.map(|(name, _)| name).collect();
         if !absent.is_empty() {
             self.options.births.update(|births| {
@@ -275,7 +275,10 @@ impl LookupThread {
         }
         for one in wanted {
             let source = &one.source;
-            if asked.find_partition(&source.topic, source.partition).is_none() {
+            if asked
+                .find_partition(&source.topic, source.partition)
+                .is_none()
+            {
                 asked.add_partition(&source.topic, source.partition);
             }
         }
@@ -397,12 +400,17 @@ impl LookupThread {
         topic: &Described,
     ) -> Result<Found, NotFound> {
         let source = &wanted.source;
-        let recreated = wanted.log.zip(topic.log).is_some_and(|(before, now)| before != now);
+        let recreated = wanted
+            .log
+            .zip(topic.log)
+            .is_some_and(|(before, now)| before != now);
         let (begin, why, new_lease) = match wanted.sought {
             Sought::OutOfRange { at, seen } => {
                 let (low, high) = consumer
                     .fetch_watermarks(&source.topic, source.partition, TIMEOUT)
-                    .map_err(|error| NotFound::Failed(KafkaError::from_client(error).to_string()))?;
+                    .map_err(|error| {
+                        NotFound::Failed(KafkaError::from_client(error).to_string())
+                    })?;
                 go_on(&Gone {
                     at,
                     seen,
@@ -472,7 +480,8 @@ fn resolve<'a>(
     found
         .into_iter()
         .map(|(source, result)| {
-            let position = result.and_then(|at| at.map_or_else(unanswered, |at| Ok(Position::at(at))));
+            let position =
+                result.and_then(|at| at.map_or_else(unanswered, |at| Ok(Position::at(at))));
             (source, position)
         })
         .collect()
@@ -490,7 +499,10 @@ fn ask_offsets(
         all.map(|one| (one.source, Err(cause.to_owned()))).collect()
     };
     match consumer.offsets_for_times(query.clone(), TIMEOUT) {
-        Err(error) => failed(&format!("offsets are not told: {}", KafkaError::from_client(error))),
+        Err(error) => failed(&format!(
+            "offsets are not told: {}",
+            KafkaError::from_client(error)
+        )),
         Ok(answer) => native::listed(&answer)
             .into_iter()
             .map(|one| {

@@ -4,10 +4,7 @@
 //! Error codes are read as numbers, never as the binding's enumeration: a broker may send a code that
 //! the enumeration lacks, and such a value must not exist in it.
 
-#![expect(
-    unsafe_code,
-    reason = "these calls exist only in the native interface"
-)]
+#![expect(unsafe_code, reason = "these calls exist only in the native interface")]
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString, c_char};
@@ -30,10 +27,6 @@ mod raw {
     //! The same functions with codes as numbers.
     use super::native;
 
-    #[expect(
-        clashing_extern_declarations,
-        reason = "an enumeration in C is an int there"
-    )]
     unsafe extern "C" {
         pub(super) fn rd_kafka_event_error(event: *mut native::rd_kafka_event_t) -> i32;
         pub(super) fn rd_kafka_error_code(error: *const native::rd_kafka_error_t) -> i32;
@@ -210,13 +203,8 @@ pub(super) fn commit(client: Client, entries: &[CommitEntry]) -> Result<(), Kafk
                 RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_GROUP as i32,
             ));
         }
-        let error = raw::rd_kafka_commit_queue(
-            client,
-            list.ptr(),
-            answers,
-            ptr::null(),
-            ptr::null_mut(),
-        );
+        let error =
+            raw::rd_kafka_commit_queue(client, list.ptr(), answers, ptr::null(), ptr::null_mut());
         native::rd_kafka_queue_destroy(answers);
         error
     };
@@ -265,8 +253,7 @@ pub(super) fn committed(
     timeout: Duration,
 ) -> Result<Vec<Listed>, KafkaError> {
     // SAFETY: client and list are alive; the list is the caller's for as long as the call lasts.
-    let error =
-        unsafe { raw::rd_kafka_committed(client, partitions.ptr(), to_millis(timeout)) };
+    let error = unsafe { raw::rd_kafka_committed(client, partitions.ptr(), to_millis(timeout)) };
     match error {
         0 => Ok(listed(partitions)),
         error => Err(failed(error)),
@@ -305,7 +292,11 @@ pub(super) fn seek(
 }
 
 /// Pauses fetching of partitions, or lets it go on.
-pub(super) fn pause(client: Client, partitions: &TopicPartitionList, paused: bool) -> Result<(), KafkaError> {
+pub(super) fn pause(
+    client: Client,
+    partitions: &TopicPartitionList,
+    paused: bool,
+) -> Result<(), KafkaError> {
     // SAFETY: client and list are alive.
     let error = unsafe {
         match paused {
@@ -358,10 +349,8 @@ pub(super) fn describe_topics(
             text.as_mut_ptr(),
             text.len(),
         );
-        let collection = native::rd_kafka_TopicCollection_of_topic_names(
-            pointers.as_mut_ptr(),
-            pointers.len(),
-        );
+        let collection =
+            native::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
         native::rd_kafka_DescribeTopics(client, collection, options, queue.0);
         native::rd_kafka_TopicCollection_destroy(collection);
         native::rd_kafka_AdminOptions_destroy(options);
@@ -512,7 +501,10 @@ mod tests {
         let listed = listed(&list);
         let found: Vec<_> = listed.iter().map(|one| (one.offset, one.epoch)).collect();
         assert_eq!(found, [(Some(7), Some(3)), (Some(9), None)]);
-        assert_eq!(listed[0].metadata.as_deref().and_then(Memo::parse), Some(memo));
+        assert_eq!(
+            listed[0].metadata.as_deref().and_then(Memo::parse),
+            Some(memo)
+        );
         assert_eq!(listed[0].error, None);
     }
 }

@@ -24,10 +24,10 @@ use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as native;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::KafkaError;

@@ -361,7 +361,11 @@ impl PollLoop {
                 rounds.standing = now + STANDING_INTERVAL;
                 self.listener.standing(context.standing(now));
             }
-            let interval = if asking { ASKING_INTERVAL } else { POLL_INTERVAL };
+            let interval = if asking {
+                ASKING_INTERVAL
+            } else {
+                POLL_INTERVAL
+            };
             match consumer.poll(interval) {
                 None => {}
                 Some(Err(error)) => {

@@ -12,7 +12,7 @@ use super::memo::Memo;
 
 /// When the group first looked at a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Birth {
+pub(crate) struct Birth {
     /// Milliseconds since the Unix epoch.
     pub at: i64,
     /// How many partitions the topic had then; none if it did not exist yet. Later ones are read from
@@ -22,7 +22,7 @@ pub struct Birth {
 
 /// The births of one group.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Births {
+pub(crate) struct Births {
     /// When the group first looked at any topic, in milliseconds since the Unix epoch.
     group: Option<i64>,
     topics: BTreeMap<String, Birth>,
@@ -31,32 +31,33 @@ pub struct Births {
 impl Births {
     /// When the group first looked.
     #[must_use]
-    pub const fn group(&self) -> Option<i64> {
+    pub(crate) const fn group(&self) -> Option<i64> {
         self.group
     }
 
     /// When the group first looked at `topic`.
     #[must_use]
-    pub fn topic(&self, topic: &str) -> Option<Birth> {
+    pub(crate) fn topic(&self, topic: &str) -> Option<Birth> {
         self.topics.get(topic).copied()
     }
 
     /// The group looks at the cluster, perhaps not for the first time.
-    pub fn look(&mut self, now_ms: i64) {
+    pub(crate) fn look(&mut self, now_ms: i64) {
         self.group.get_or_insert(now_ms);
     }
 
     /// The group looks at `topic`, which has so many partitions, perhaps not for the first time.
-    pub fn look_at(&mut self, topic: &str, partitions: i32, now_ms: i64) {
+    pub(crate) fn look_at(&mut self, topic: &str, partitions: i32, now_ms: i64) {
         self.look(now_ms);
         if !self.topics.contains_key(topic) {
             let at = now_ms;
-            self.topics.insert(topic.to_owned(), Birth { at, partitions });
+            self.topics
+                .insert(topic.to_owned(), Birth { at, partitions });
         }
     }
 
     /// `topic` does not exist, so everything in it will be new to the group.
-    pub fn miss(&mut self, topic: &str, now_ms: i64) {
+    pub(crate) fn miss(&mut self, topic: &str, now_ms: i64) {
         let birth = Birth {
             at: now_ms,
             partitions: 0,
@@ -66,7 +67,7 @@ impl Births {
 
     /// Another member, or this one in an earlier life, wrote `memo` for `topic`. The earliest look
     /// counts.
-    pub fn learn(&mut self, topic: &str, memo: &Memo) {
+    pub(crate) fn learn(&mut self, topic: &str, memo: &Memo) {
         if let Some(group) = memo.group {
             self.group = Some(self.group.map_or(group, |known| known.min(group)));
         }
@@ -101,6 +102,9 @@ mod tests {
             at: 300,
             partitions: 1,
         };
-        assert_eq!((births.topic("t"), births.group()), (Some(expected), Some(200)));
+        assert_eq!(
+            (births.topic("t"), births.group()),
+            (Some(expected), Some(200))
+        );
     }
 }

@@ -14,7 +14,7 @@ use super::lease::{Generation, Lease, Position};
 use super::memo::Memo;
 
 /// Commits that were not confirmed for this long are an alarm.
-pub const OVERDUE_AFTER: Duration = Duration::from_secs(30);
+pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(30);
 /// Pause after a refused commit.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// The client gives up on a commit long before this; should it lose one, the next is sent.
@@ -22,11 +22,11 @@ const LOST_AFTER: Duration = Duration::from_secs(150);
 
 /// Names a commit of one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CommitId(u64);
+pub(crate) struct CommitId(u64);
 
 /// What a commit says about a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitEntry {
+pub(crate) struct CommitEntry {
     /// The partition.
     pub source: TopicPartition,
     /// The lease it belongs to.
@@ -39,7 +39,7 @@ pub struct CommitEntry {
 
 /// A commit to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitList {
+pub(crate) struct CommitList {
     /// Its name.
     pub id: CommitId,
     /// What it says.
@@ -48,7 +48,7 @@ pub struct CommitList {
 
 /// How a commit ended for one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommitResult {
+pub(crate) struct CommitResult {
     /// The partition.
     pub source: TopicPartition,
     /// The offset that the answer is about.
@@ -108,7 +108,7 @@ struct UnderWay {
 
 /// The commits of one client.
 #[derive(Debug)]
-pub struct Commits {
+pub(crate) struct Commits {
     interval: Duration,
     accounts: BTreeMap<TopicPartition, Account>,
     under_way: Option<UnderWay>,
@@ -121,7 +121,7 @@ pub struct Commits {
 impl Commits {
     /// No leases yet. Commits are sent every `interval` while there is something to say.
     #[must_use]
-    pub fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self {
             interval,
             accounts: BTreeMap::new(),
@@ -134,7 +134,7 @@ impl Commits {
 
     /// Gives the right to commit for `source` from `start` on, and ends the lease before. The start
     /// itself is committed unless it is what the group knows: a restart must not skip what comes now.
-    pub fn begin(
+    pub(crate) fn begin(
         &mut self,
         now: Instant,
         source: TopicPartition,
@@ -158,7 +158,7 @@ impl Commits {
     }
 
     /// Everything below `at` is settled. Returns whether the lease is in force.
-    pub fn settle(&mut self, now: Instant, lease: &Lease, at: Position) -> bool {
+    pub(crate) fn settle(&mut self, now: Instant, lease: &Lease, at: Position) -> bool {
         let Some(account) = self.of(lease) else {
             return false;
         };
@@ -171,7 +171,7 @@ impl Commits {
     }
 
     /// The next commit of this lease is worth more than its part of the interval.
-    pub fn hurry(&mut self, lease: &Lease) {
+    pub(crate) fn hurry(&mut self, lease: &Lease) {
         if let Some(account) = self.of(lease) {
             account.urgent = true;
         }
@@ -183,7 +183,7 @@ impl Commits {
     }
 
     /// The commit to send now, which counts as sent.
-    pub fn due(&mut self, now: Instant) -> Option<CommitList> {
+    pub(crate) fn due(&mut self, now: Instant) -> Option<CommitList> {
         if let Some(under_way) = &self.under_way {
             if now.saturating_duration_since(under_way.sent) < LOST_AFTER {
                 return None;
@@ -229,7 +229,7 @@ impl Commits {
     }
 
     /// The commit under way could not be sent.
-    pub fn not_sent(&mut self, now: Instant, id: CommitId, why: &str) {
+    pub(crate) fn not_sent(&mut self, now: Instant, id: CommitId, why: &str) {
         if let Some(under_way) = self.under_way.take_if(|under_way| under_way.list.id == id) {
             for entry in under_way.list.entries {
                 self.refuse(&entry, why);
@@ -248,7 +248,7 @@ impl Commits {
 
     /// The client answered. An answer about other offsets than those under way belongs to a commit that
     /// nobody waits for any more.
-    pub fn answered(&mut self, now: Instant, results: &[CommitResult]) -> Vec<Confirmed> {
+    pub(crate) fn answered(&mut self, now: Instant, results: &[CommitResult]) -> Vec<Confirmed> {
         let belongs = |under_way: &mut UnderWay| {
             let entries = &under_way.list.entries;
             results.iter().all(|result| {
@@ -295,7 +295,7 @@ impl Commits {
 
     /// Ends the leases of `sources` and returns what they settled that is not confirmed: the list to
     /// send before the partitions go.
-    pub fn end<'a>(
+    pub(crate) fn end<'a>(
         &mut self,
         sources: impl IntoIterator<Item = &'a TopicPartition>,
     ) -> Vec<CommitEntry> {
@@ -308,7 +308,7 @@ impl Commits {
     }
 
     /// Partitions of which something is settled and not confirmed, for longer than usual.
-    pub fn overdue(&self, now: Instant) -> impl Iterator<Item = Unconfirmed> + '_ {
+    pub(crate) fn overdue(&self, now: Instant) -> impl Iterator<Item = Unconfirmed> + '_ {
         let accounts = self.accounts.iter();
         accounts.filter_map(move |(source, account)| {
             let since = account.since?;
@@ -322,7 +322,7 @@ impl Commits {
 
     /// What the group remembers for `source`, if that is known.
     #[must_use]
-    pub fn committed(&self, source: &TopicPartition) -> Option<NextOffset> {
+    pub(crate) fn committed(&self, source: &TopicPartition) -> Option<NextOffset> {
         let account = self.accounts.get(source)?;
         account.confirmed.map(|(position, _)| position.next)
     }
@@ -330,13 +330,13 @@ impl Commits {
     /// From where on records of `source` count as outstanding: the committed offset, or, before the
     /// first commit, the offset at which reading began.
     #[must_use]
-    pub fn basis(&self, source: &TopicPartition) -> Option<NextOffset> {
+    pub(crate) fn basis(&self, source: &TopicPartition) -> Option<NextOffset> {
         let account = self.accounts.get(source)?;
         Some(self.committed(source).unwrap_or(account.start))
     }
 
     /// The partitions that have a lease.
-    pub fn sources(&self) -> impl Iterator<Item = &TopicPartition> {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &TopicPartition> {
         self.accounts.keys()
     }
 }

@@ -11,20 +11,21 @@ pub struct Generation(pub u64);
 /// Kafka's topic id (KIP-516). A topic that was deleted and made again has another one, so it tells
 /// two logs of one name apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LogId(u128);
+pub(crate) struct LogId(u128);
 
 impl LogId {
     /// The id with these halves; `None` for zero, which brokers without topic ids give.
     #[must_use]
-    pub fn from_halves(most_significant: i64, least_significant: i64) -> Option<Self> {
-        let halves = [most_significant, least_significant].map(|half| u128::from(half.cast_unsigned()));
+    pub(crate) fn from_halves(most_significant: i64, least_significant: i64) -> Option<Self> {
+        let halves =
+            [most_significant, least_significant].map(|half| u128::from(half.cast_unsigned()));
         let id = (halves[0] << 64) | halves[1];
         (id != 0).then_some(Self(id))
     }
 
     /// The id that [`fmt::Display`] wrote.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let id = u128::from_str_radix(text, 16).ok()?;
         (id != 0).then_some(Self(id))
     }

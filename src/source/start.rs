@@ -111,7 +111,7 @@ impl fmt::Display for Why {
 
 /// What is known of a partition that was assigned.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Its number.
     pub partition: i32,
     /// What the group has committed for it.
@@ -136,7 +136,7 @@ pub struct Facts {
 
 /// Where reading of a partition begins that was assigned.
 #[must_use]
-pub fn begin(facts: &Facts) -> (Begin, Why) {
+pub(crate) fn begin(facts: &Facts) -> (Begin, Why) {
     let recreated = |before: Option<LogId>| {
         before
             .zip(facts.log)
@@ -174,7 +174,7 @@ pub fn begin(facts: &Facts) -> (Begin, Why) {
 
 /// What is known of a partition whose position the brokers call out of range.
 #[derive(Debug, Clone, Copy)]
-pub struct Gone {
+pub(crate) struct Gone {
     /// The position.
     pub at: i64,
     /// The first offset of the log.
@@ -196,7 +196,7 @@ pub struct Gone {
 /// Where reading goes on. The flag tells whether a new lease begins, since what was read before does
 /// not belong to what follows.
 #[must_use]
-pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
+pub(crate) fn go_on(gone: &Gone) -> (Begin, Why, bool) {
     let by_policy = || {
         let policy = gone.policy;
         policy.map_or(Begin::Stop, |initial| initial.now(gone.now_ms))
@@ -269,7 +269,13 @@ mod tests {
                 ..Memo::default()
             };
             let committed = Some((at, Some(memo)));
-            assert_eq!(begin(&Facts { committed, ..facts() }), expected);
+            assert_eq!(
+                begin(&Facts {
+                    committed,
+                    ..facts()
+                }),
+                expected
+            );
             // Brokers without topic ids cannot tell.
             let unknown = Facts {
                 committed,
@@ -284,16 +290,57 @@ mod tests {
     fn newest_means_since_the_group_first_looked() {
         let cases = [
             (facts(), Begin::Newest),
-            (Facts { birth: birth(3), ..facts() }, Begin::Time(700)),
-            (Facts { birth: birth(2), ..facts() }, Begin::Oldest),
-            (Facts { birth: birth(0), ..facts() }, Begin::Oldest),
-            (Facts { has_siblings: true, ..facts() }, Begin::Oldest),
-            (Facts { group: Some(600), ..facts() }, Begin::Newest),
             (
-                Facts { group: Some(600), by_pattern: true, ..facts() },
+                Facts {
+                    birth: birth(3),
+                    ..facts()
+                },
+                Begin::Time(700),
+            ),
+            (
+                Facts {
+                    birth: birth(2),
+                    ..facts()
+                },
+                Begin::Oldest,
+            ),
+            (
+                Facts {
+                    birth: birth(0),
+                    ..facts()
+                },
+                Begin::Oldest,
+            ),
+            (
+                Facts {
+                    has_siblings: true,
+                    ..facts()
+                },
+                Begin::Oldest,
+            ),
+            (
+                Facts {
+                    group: Some(600),
+                    ..facts()
+                },
+                Begin::Newest,
+            ),
+            (
+                Facts {
+                    group: Some(600),
+                    by_pattern: true,
+                    ..facts()
+                },
                 Begin::Time(600),
             ),
-            (Facts { birth: birth(3), known_log: log(9), ..facts() }, Begin::Oldest),
+            (
+                Facts {
+                    birth: birth(3),
+                    known_log: log(9),
+                    ..facts()
+                },
+                Begin::Oldest,
+            ),
         ];
         for (facts, expected) in cases {
             assert_eq!(begin(&facts).0, expected, "{facts:?}");
@@ -313,7 +360,15 @@ mod tests {
             (InitialOffset::Oldest, birth(3), Begin::Oldest),
             (InitialOffset::Oldest, None, Begin::Oldest),
         ] {
-            assert_eq!(begin(&Facts { initial, birth, ..facts() }).0, expected);
+            assert_eq!(
+                begin(&Facts {
+                    initial,
+                    birth,
+                    ..facts()
+                })
+                .0,
+                expected
+            );
         }
     }
 
@@ -333,13 +388,22 @@ mod tests {
         assert_eq!(go_on(&gone), (at(50), Why::Exists, false));
         let removed = Gone { low: 60, ..gone };
         assert_eq!(go_on(&removed), (Begin::Newest, Why::Removed, false));
-        let stop = Gone { policy: None, ..removed };
+        let stop = Gone {
+            policy: None,
+            ..removed
+        };
         assert_eq!(go_on(&stop), (Begin::Stop, Why::Removed, false));
         let truncated = Gone { high: 20, ..gone };
         assert_eq!(go_on(&truncated), (at(20), Why::Truncated, true));
-        let unknown = Gone { same_log: false, ..truncated };
+        let unknown = Gone {
+            same_log: false,
+            ..truncated
+        };
         assert_eq!(go_on(&unknown), (Begin::Newest, Why::Truncated, true));
-        let recreated = Gone { recreated: true, ..gone };
+        let recreated = Gone {
+            recreated: true,
+            ..gone
+        };
         assert_eq!(go_on(&recreated), (Begin::Oldest, Why::Recreated, true));
         let diverged = Gone { seen: 40, ..gone };
         assert_eq!(go_on(&diverged), (at(40), Why::Truncated, true));

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafkamq_record::{BatchAck, BatchId, NextOffset, OffsetTracker, RecordBatch, Resolution, Uncommitted};
+use kafkamq_record::{
+    BatchAck, BatchId, NextOffset, OffsetTracker, RecordBatch, Resolution, Uncommitted,
+};
 
 /// First pause before an incomplete batch is sent again; doubles with each attempt.
 const RESEND_BACKOFF: Duration = Duration::from_millis(50);
@@ -23,11 +25,11 @@ const ATTEMPTS_BEFORE_HALVING: u32 = 3;
 const UNCOMMITTED_SHARE: usize = 4;
 
 /// Dropping it tells whoever waits for it.
-pub type Token = Box<dyn Any + Send>;
+pub(crate) type Token = Box<dyn Any + Send>;
 
 /// What a partition is about.
 #[derive(Default)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// It reads while it has credits.
     #[default]
     Reading,
@@ -47,7 +49,7 @@ pub enum Phase {
 
 /// Bounds of what is in flight.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Records in flight.
     pub records: usize,
     /// Their memory.
@@ -59,7 +61,7 @@ pub struct Bounds {
 }
 
 /// A part of a batch that is acknowledged on its own; normally the whole batch.
-pub struct Piece {
+pub(crate) struct Piece {
     /// Its records.
     pub batch: Arc<RecordBatch>,
     /// Their acknowledgement.
@@ -76,7 +78,7 @@ impl Piece {
 }
 
 /// A piece to be sent again after a pause.
-pub struct Resend {
+pub(crate) struct Resend {
     /// Its batch.
     pub id: BatchId,
     /// What keeps the batch open meanwhile.
@@ -90,7 +92,7 @@ pub struct Resend {
 }
 
 /// What follows from a piece that came back.
-pub enum Resolved {
+pub(crate) enum Resolved {
     /// Nothing: it is not known any more.
     Nothing,
     /// So many records are settled. The batch may be, too; then everything below the offset, if there
@@ -104,7 +106,7 @@ pub enum Resolved {
 
 /// A batch is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settled {
+pub(crate) struct Settled {
     /// Everything below may be committed, where that has changed.
     pub watermark: Option<NextOffset>,
 }
@@ -121,7 +123,7 @@ struct InFlight {
 }
 
 /// The work of one partition in flight.
-pub struct Window {
+pub(crate) struct Window {
     /// What the partition is about.
     pub phase: Phase,
     bounds: Bounds,
@@ -139,7 +141,7 @@ pub struct Window {
 impl Window {
     /// Nothing in flight.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             phase: Phase::default(),
             bounds,
@@ -154,53 +156,56 @@ impl Window {
     }
 
     /// The bounds.
-    pub const fn bounds(&mut self) -> &mut Bounds {
+    pub(crate) const fn bounds(&mut self) -> &mut Bounds {
         &mut self.bounds
     }
 
     /// Where the next record is expected.
     #[must_use]
-    pub const fn expected(&self) -> Option<i64> {
+    pub(crate) const fn expected(&self) -> Option<i64> {
         self.expected
     }
 
     /// Reading goes on at `start`.
-    pub const fn expect(&mut self, start: i64) {
+    pub(crate) const fn expect(&mut self, start: i64) {
         self.expected = Some(start);
     }
 
     /// Batches in flight.
     #[must_use]
-    pub fn batches(&self) -> usize {
+    pub(crate) fn batches(&self) -> usize {
         self.in_flight.len()
     }
 
     /// Records in flight.
     #[must_use]
-    pub const fn records(&self) -> usize {
+    pub(crate) const fn records(&self) -> usize {
         self.records
     }
 
     /// Memory of the records in flight.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
+    pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Everything below may be committed; `None` until something is settled.
     #[must_use]
-    pub const fn watermark(&self) -> Option<NextOffset> {
+    pub(crate) const fn watermark(&self) -> Option<NextOffset> {
         self.tracker.watermark()
     }
 
     /// How many records may be read now, if `made` bytes of memory were made of those in flight;
     /// `None` without credit.
     #[must_use]
-    pub fn room(&self, made: usize) -> Option<usize> {
+    pub(crate) fn room(&self, made: usize) -> Option<usize> {
         let bounds = self.bounds;
         let taken = self.records + self.uncommitted.records();
         let records = bounds.records.checked_sub(taken).filter(|&n| n > 0)?;
-        let bytes = bounds.bytes.checked_sub(self.bytes + made).filter(|&n| n > 0)?;
+        let bytes = bounds
+            .bytes
+            .checked_sub(self.bytes + made)
+            .filter(|&n| n > 0)?;
         // The size of records to come is guessed from those in flight, so that one read does not
         // overdraw the credit by much.
         let size = self.bytes.checked_div(self.records).unwrap_or(1024).max(1);
@@ -210,12 +215,12 @@ impl Window {
 
     /// Whether it is mostly commits that use up the credits.
     #[must_use]
-    pub const fn waits_for_commits(&self) -> bool {
+    pub(crate) const fn waits_for_commits(&self) -> bool {
         self.uncommitted.records() > self.records
     }
 
     /// Counts a batch in flight and has its offsets tracked.
-    pub fn open(&mut self, batch: &RecordBatch) -> Option<BatchId> {
+    pub(crate) fn open(&mut self, batch: &RecordBatch) -> Option<BatchId> {
         let (records, bytes) = (batch.len(), batch.bytes());
         let next = NextOffset(batch.next_offset()?);
         self.records += records;
@@ -237,7 +242,7 @@ impl Window {
 
     /// Reading came to `end`, with no record between it and what was read before. Returns the offset
     /// that may be committed if that moved it.
-    pub fn passed(&mut self, end: i64) -> Option<NextOffset> {
+    pub(crate) fn passed(&mut self, end: i64) -> Option<NextOffset> {
         if self.expected.is_some_and(|expected| end <= expected) {
             return None;
         }
@@ -247,7 +252,7 @@ impl Window {
     }
 
     /// Names the next piece of a batch; `None` if the batch is gone.
-    pub fn name_piece(&mut self, id: BatchId) -> Option<u32> {
+    pub(crate) fn name_piece(&mut self, id: BatchId) -> Option<u32> {
         let entry = self.in_flight.get_mut(&id)?;
         let piece = entry.next_piece;
         entry.next_piece += 1;
@@ -255,14 +260,20 @@ impl Window {
     }
 
     /// A piece is on its way.
-    pub fn sent(&mut self, id: BatchId, name: u32, piece: Piece) {
+    pub(crate) fn sent(&mut self, id: BatchId, name: u32, piece: Piece) {
         if let Some(entry) = self.in_flight.get_mut(&id) {
             entry.pieces.insert(name, piece);
         }
     }
 
     /// A piece came back. With `cancelled` nobody waits for it any more.
-    pub fn resolved(&mut self, id: BatchId, name: u32, how: Resolution, cancelled: bool) -> Resolved {
+    pub(crate) fn resolved(
+        &mut self,
+        id: BatchId,
+        name: u32,
+        how: Resolution,
+        cancelled: bool,
+    ) -> Resolved {
         let Some(entry) = self.in_flight.get_mut(&id) else {
             return Resolved::Nothing;
         };
@@ -340,13 +351,13 @@ impl Window {
     }
 
     /// The pause before a piece is sent again is over. Returns whether it is still wanted.
-    pub fn resend_due(&mut self, id: BatchId, placeholder: u32) -> bool {
+    pub(crate) fn resend_due(&mut self, id: BatchId, placeholder: u32) -> bool {
         let entry = self.in_flight.get_mut(&id);
         entry.is_some_and(|entry| entry.pieces.remove(&placeholder).is_some())
     }
 
     /// Lets batches go that were not sent and will not be.
-    pub fn let_go(&mut self, ids: impl IntoIterator<Item = BatchId>) {
+    pub(crate) fn let_go(&mut self, ids: impl IntoIterator<Item = BatchId>) {
         for id in ids {
             self.take(id);
         }
@@ -354,33 +365,39 @@ impl Window {
 
     /// Whether no piece of any batch is on its way.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.in_flight.values().all(|entry| entry.pieces.is_empty())
     }
 
     /// What came back while the partition was held, oldest first: what of it is still open, and which
     /// attempt it was. It is to be sent again, which is no further attempt.
-    pub fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, u32)> {
+    pub(crate) fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, u32)> {
         let parked = std::mem::take(&mut self.parked).into_iter();
         parked
-            .map(|((id, _), piece)| (id, Arc::new(piece.batch.subset(&piece.open())), piece.attempt))
+            .map(|((id, _), piece)| {
+                (
+                    id,
+                    Arc::new(piece.batch.subset(&piece.open())),
+                    piece.attempt,
+                )
+            })
             .collect()
     }
 
     /// Whether so much is settled and not confirmed that a commit is worth more than its interval.
     #[must_use]
-    pub const fn wants_commit(&self) -> bool {
+    pub(crate) const fn wants_commit(&self) -> bool {
         let uncommitted = self.uncommitted.records();
         uncommitted > 0 && uncommitted * UNCOMMITTED_SHARE >= self.bounds.records
     }
 
     /// The group remembers everything below `next`, by a commit of the lease in force.
-    pub fn confirmed(&mut self, next: NextOffset) {
+    pub(crate) fn confirmed(&mut self, next: NextOffset) {
         self.uncommitted.confirm(next);
     }
 
     /// A new lease begins at `start`. What is open goes on and is not committed.
-    pub fn relet(&mut self, start: i64) {
+    pub(crate) fn relet(&mut self, start: i64) {
         self.tracker.restart();
         self.uncommitted = Uncommitted::default();
         for entry in self.in_flight.values_mut() {
@@ -391,8 +408,11 @@ impl Window {
 
     /// Ends everything. Returns the offset below which all is settled, within the oldest open batch,
     /// if it was never cut into pieces.
-    pub fn finish(&mut self) -> Option<NextOffset> {
-        let settled = self.tracker.oldest_open().and_then(|id| self.settled_part(id));
+    pub(crate) fn finish(&mut self) -> Option<NextOffset> {
+        let settled = self
+            .tracker
+            .oldest_open()
+            .and_then(|id| self.settled_part(id));
         let open: Vec<BatchId> = self.in_flight.keys().copied().collect();
         self.let_go(open);
         self.parked.clear();

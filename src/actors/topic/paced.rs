@@ -47,7 +47,9 @@ impl TopicActor {
         for (run, due) in keys.cut(batch, now) {
             let indexes: Vec<usize> = run.collect();
             let part = batch.subset(&indexes);
-            let Some(id) = self.window.open(&part) else { continue };
+            let Some(id) = self.window.open(&part) else {
+                continue;
+            };
             let part = Arc::new(part);
             match due {
                 None => self.send(id, part, 1, ctx),

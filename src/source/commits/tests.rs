@@ -131,12 +131,25 @@ fn the_last_list_holds_what_is_settled_and_not_confirmed() {
 /// What may happen to two partitions.
 #[derive(Debug, Clone)]
 enum Step {
-    Read { partition: i32, records: i64 },
-    Settle { partition: i32, any: prop::sample::Index },
+    Read {
+        partition: i32,
+        records: i64,
+    },
+    Settle {
+        partition: i32,
+        any: prop::sample::Index,
+    },
     Send,
-    Answer { refused: bool },
-    NewLease { partition: i32, start: i64 },
-    Revoke { partition: i32 },
+    Answer {
+        refused: bool,
+    },
+    NewLease {
+        partition: i32,
+        start: i64,
+    },
+    Revoke {
+        partition: i32,
+    },
     Wait,
 }
 

@@ -21,10 +21,23 @@ fn batch(offsets: std::ops::Range<i64>) -> RecordBatch {
 }
 
 /// Sends a piece as the driver does, and returns its name with its share.
-fn send(window: &mut Window, id: BatchId, batch: Arc<RecordBatch>, attempt: u32) -> (u32, AckShare) {
+fn send(
+    window: &mut Window,
+    id: BatchId,
+    batch: Arc<RecordBatch>,
+    attempt: u32,
+) -> (u32, AckShare) {
     let (ack, share) = BatchAck::open(batch.len(), Arc::default(), Box::new(|_| {}));
     let name = window.name_piece(id).unwrap();
-    window.sent(id, name, Piece { batch, ack, attempt });
+    window.sent(
+        id,
+        name,
+        Piece {
+            batch,
+            ack,
+            attempt,
+        },
+    );
     (name, share)
 }
 
@@ -82,7 +95,10 @@ fn work_of_an_old_lease_is_never_committed_under_the_new_one() {
     assert_eq!(settle(&mut window, older, older_name), None);
     window.confirmed(NextOffset(5));
     assert_eq!(window.room(0), Some(10));
-    assert_eq!((window.records(), window.bytes(), window.batches()), (0, 0, 0));
+    assert_eq!(
+        (window.records(), window.bytes(), window.batches()),
+        (0, 0, 0)
+    );
 }
 
 #[test]
@@ -93,7 +109,8 @@ fn a_record_that_fails_again_and_again_ends_alone() {
     let mut waiting = vec![(name, 0)];
     let mut sizes = Vec::new();
     while let Some((name, round)) = waiting.pop() {
-        let Resolved::Resend(again) = window.resolved(id, name, Resolution::Incomplete, false) else {
+        let Resolved::Resend(again) = window.resolved(id, name, Resolution::Incomplete, false)
+        else {
             panic!("incomplete work is sent again");
         };
         for resend in again {
