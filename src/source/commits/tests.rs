@@ -222,7 +222,9 @@ proptest! {
                         let at = any.index(holder.batches.len());
                         holder.batches[at].2 = true;
                         if let Some(next) = holder.tracker.settle(holder.batches[at].0) {
-                            prop_assert!(commits.settle(now, &holder.lease, Position { next, epoch: None }));
+                            let at = Position { next, epoch: None };
+                            let in_force = commits.settle(now, &holder.lease, at);
+                            prop_assert!(in_force);
                         }
                     }
                     for holder in &stale {

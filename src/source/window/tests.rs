@@ -145,6 +145,7 @@ fn the_end_stores_what_is_settled_inside_the_oldest_batch() {
 enum Step {
     Read(i64),
     Come(prop::sample::Index, u8),
+    ComeFirst,
     Confirm,
     Pass(i64),
     Relet(i64),
@@ -182,7 +183,7 @@ proptest! {
             // At last everything settles.
             let step = steps.next().unwrap_or_else(|| {
                 ending += 1;
-                if ending % 2 == 0 { Step::Unpark } else { Step::Come(index(0), 0) }
+                if ending % 2 == 0 { Step::Unpark } else { Step::ComeFirst }
             });
             if ending > 4000 { break }
             match step {
@@ -199,8 +200,13 @@ proptest! {
                     }
                     truth.push((end, None, true));
                 }
-                Step::Come(which, how) if !flying.is_empty() => {
-                    let (id, name, share) = flying.swap_remove(which.index(flying.len()));
+                Step::Come(..) | Step::ComeFirst if flying.is_empty() => {}
+                Step::Come(..) | Step::ComeFirst => {
+                    let (which, how) = match step {
+                        Step::Come(which, how) => (which.index(flying.len()), how),
+                        _ => (0, 0),
+                    };
+                    let (id, name, share) = flying.swap_remove(which);
                     let how = match how {
                         0 | 1 => Resolution::Settled,
                         2 => Resolution::Incomplete,
@@ -224,7 +230,6 @@ proptest! {
                     }
                     drop(share);
                 }
-                Step::Come(..) => {}
                 Step::Unpark => {
                     for (id, batch, attempt) in window.unpark() {
                         let (name, share) = send(&mut window, id, batch, attempt);
@@ -247,8 +252,4 @@ proptest! {
         prop_assert_eq!((window.records(), window.bytes(), window.batches()), (0, 0, 0));
         prop_assert_eq!(window.room(0), Some(10));
     }
-}
-
-fn index(_: usize) -> prop::sample::Index {
-    prop::sample::Index::from(0usize)
 }
