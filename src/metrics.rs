@@ -154,8 +154,6 @@ pub struct Metrics {
     pub dead_letters: IntCounterVec,
     /// Dead letters that could not be written, so that their partition waits.
     pub dead_letter_failures: IntCounter,
-    /// 1 while dead letters cannot be written.
-    pub dead_letters_blocked: IntGauge,
     /// Actors started again after they died.
     pub actor_restarts: IntCounterVec,
     /// Values that should have been split and were not arrays.
@@ -338,11 +336,7 @@ impl Metrics {
                 "kafkamq_dead_letter_failures_total",
                 "Failed attempts to write dead letters; their partitions wait.",
             )?,
-             dead_letters_blocked: add.gauge(
-                "kafkamq_dead_letters_blocked",
-                "1 while dead letters cannot be written.",
-            )?,
-           actor_restarts: add.counters(
+            actor_restarts: add.counters(
                 "kafkamq_actor_restarts_total",
                 "Actors started again after they died.",
                 &["actor"],

@@ -82,7 +82,6 @@ impl DeadLetterActor {
                 self.pause(&error.to_string(), ctx);
                 return;
             }
-            self.metrics.dead_letters_blocked.set(0);
             let Some(bury) = self.waiting.pop_front() else {
                 return;
             };
@@ -145,16 +144,12 @@ impl DeadLetterActor {
         }
         match reason {
             Some(reason) => self.pause(&reason, ctx),
-            None => {
-                self.metrics.dead_letters_blocked.set(0);
-                self.write(ctx);
-            }
+            None => self.write(ctx),
         }
     }
 
     fn pause(&mut self, reason: &str, ctx: &mut Context<Self>) {
         self.metrics.dead_letter_failures.inc();
-        self.metrics.dead_letters_blocked.set(1);
         tracing::error!(reason, "cannot write dead letters; their partitions wait");
         self.busy = true;
         ctx.run_later(RETRY_PAUSE, |actor, ctx| {

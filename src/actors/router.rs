@@ -240,6 +240,8 @@ pub(crate) struct RouterActor {
     controls: Arc<Controls>,
     series: PartitionSeries,
     births: Arc<BirthStore>,
+    /// Failed attempts to write dead letters, and when the last one was noticed.
+    letters_failed: (u64, Option<Instant>),
     inputs: HashMap<InputId, Input>,
     deaths: HashMap<String, Deaths>,
     restarts: u64,
@@ -496,6 +498,7 @@ impl RouterActor {
             controls,
             series,
             births,
+            letters_failed: (0, None),
             inputs: HashMap::new(),
             deaths: HashMap::new(),
             restarts: 0,

@@ -66,6 +66,14 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
     if let Some(instance) = &input.group_instance_id {
         config.set("group.instance.id", instance);
     }
+    if let Some(rack) = &input.client_rack {
+        config.set("client.rack", rack);
+    }
+    if let Some(version) = &input.old_version {
+        config
+            .set("api.version.request", "false")
+            .set("broker.version.fallback", version);
+    }
     match input.group_protocol {
         GroupProtocol::Classic => config
             .set("partition.assignment.strategy", input.assignor.name())
@@ -255,6 +263,22 @@ mod tests {
         ] {
             assert_eq!(config.get(key), Some(value), "{key}");
         }
+    }
+
+    #[test]
+    fn brokers_that_do_not_tell_their_version_are_told_it_and_have_short_sessions() {
+        let old = config("kafka_version = \"0.9.0\"\nclient_rack = \"a\"");
+        for (key, value) in [
+            ("api.version.request", "false"),
+            ("broker.version.fallback", "0.9.0"),
+            ("session.timeout.ms", "30000"),
+            ("client.rack", "a"),
+        ] {
+            assert_eq!(old.get(key), Some(value), "{key}");
+        }
+        let new = config("kafka_version = \"2.0.0\"");
+        assert_eq!(new.get("api.version.request"), None);
+        assert_eq!(new.get("session.timeout.ms"), Some("45000"));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use kafkamq_record::TopicPartition;
 const SHOWN_AFTER: Duration = Duration::from_secs(3);
 /// A partition with lag, nothing in flight and no movement for this long is blocked without a cause.
 const UNEXPLAINED_AFTER: Duration = Duration::from_secs(30);
-/// Records that wait for dead letters to be written count as blocked after this.
-const DEAD_LETTERS_AFTER: Duration = Duration::from_secs(3);
+/// Dead letters count as not writable for this long after an attempt to write some failed.
+const DEAD_LETTERS_FAILED: Duration = Duration::from_secs(60);
 /// The value of the gauge of a destination that is up.
 const UP: i64 = 0;
 
@@ -103,6 +103,8 @@ struct Around<'a> {
     routes: &'a RouteTable,
     metrics: &'a Metrics,
     id: &'a InputId,
+    /// Whether dead letters could not be written lately.
+    letters_fail: bool,
 }
 
 impl Around<'_> {
@@ -123,11 +125,10 @@ impl Around<'_> {
             return Some((Blocked::CommitsUnconfirmed(refusal), overdue.since));
         }
         let still = now.saturating_duration_since(seen.moved);
-        let letters = self.metrics.dead_letters_blocked.get() > 0;
-        if letters && seen.batches > 0 && still >= DEAD_LETTERS_AFTER {
-            return Some((Blocked::DeadLetters, seen.moved));
-        }
         match &seen.blocked {
+            Some((Blocked::InFlight(None), since)) if self.letters_fail => {
+                Some((Blocked::DeadLetters, *since))
+            }
             Some((Blocked::InFlight(None), since)) => {
                 Some((Blocked::InFlight(self.destination_of(source)), *since))
             }
@@ -160,6 +161,7 @@ impl RouterActor {
     /// Looks at every partition of an input, and says what changed.
     pub(super) fn look_for_blocked(&mut self, id: &InputId) {
         let now = Instant::now();
+        let letters_fail = self.letters_fail(now);
         let directory = self.directory.load();
         let Some(input) = self.inputs.get(id) else {
             return;
@@ -169,6 +171,7 @@ impl RouterActor {
             routes: &directory.routes,
             metrics: &self.metrics,
             id,
+            letters_fail,
         };
         let explain = |(source, assigned): (&TopicPartition, &Assigned)| {
             let seen = assigned.view.seen();
@@ -184,6 +187,16 @@ impl RouterActor {
                 tell(&self.metrics, id, &source, &news, folded);
             }
         }
+    }
+
+    /// Whether dead letters could not be written lately.
+    fn letters_fail(&mut self, now: Instant) -> bool {
+        let failures = self.metrics.dead_letter_failures.get();
+        if failures > self.letters_failed.0 {
+            self.letters_failed = (failures, Some(now));
+        }
+        let last = self.letters_failed.1;
+        last.is_some_and(|last| now.saturating_duration_since(last) < DEAD_LETTERS_FAILED)
     }
 
     /// A partition went; nothing of it is blocked any more.
