@@ -191,12 +191,21 @@ impl Input {
         }
     }
 
+    /// Whether there are records behind `position` of an assigned partition, as far as that is known.
+    fn has_unread(&self, source: &TopicPartition, position: Option<i64>) -> bool {
+        let end = self
+            .statistics
+            .partitions
+            .get(source)
+            .and_then(|known| known.end);
+        end.zip(position)
+            .is_some_and(|(end, position)| end > position)
+    }
+
     /// Records of an assigned partition that are not committed, if that is known.
     fn lag(&self, source: &TopicPartition) -> Option<i64> {
-        let read = &self.standing.read;
-        let stands = read.iter().find(|one| one.source == *source)?;
-        let known = &self.statistics.partitions;
-        let end = known.iter().find(|one| one.source == *source)?.end?;
+        let stands = self.standing.read.get(source)?;
+        let end = self.statistics.partitions.get(source)?.end?;
         Some((end - stands.basis.0).max(0))
     }
 
@@ -673,10 +682,7 @@ impl Handler<PartitionPlaced> for RouterActor {
     fn handle(&mut self, placed: PartitionPlaced, _: &mut Self::Context) {
         let input = self.inputs.get_mut(&placed.input);
         let Some(input) = input else { return };
-        input
-            .standing
-            .unknown
-            .retain(|unknown| unknown.source != placed.source);
+        input.standing.unknown.remove(&placed.source);
         let assigned = input.topics.get(&placed.source);
         if let Some(assigned) = assigned.filter(|one| one.generation == placed.generation) {
             assigned.address.do_send(Placed(placed.placement));

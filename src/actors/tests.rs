@@ -32,6 +32,7 @@ use kafkamq_delivery::dead_letter::DeadLetterStore;
 use kafkamq_settings::{Sources, load};
 
 mod outputs;
+mod positions;
 mod window;
 
 const WAIT: Duration = Duration::from_secs(60);

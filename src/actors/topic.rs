@@ -224,8 +224,11 @@ impl TopicActor {
 
     /// There is nothing more to read up to `end`.
     fn passed(&mut self, end: i64) {
-        if let Some(next) = self.window.passed(end) {
-            self.settled(next);
+        if self.window.expected().is_none_or(|expected| end > expected) {
+            if let Some(next) = self.window.passed(end) {
+                self.settled(next);
+            }
+            self.show();
         }
     }
 
@@ -261,7 +264,8 @@ impl TopicActor {
         metrics
             .in_flight_bytes
             .add(to_i64(now.1) - to_i64(before.1));
-        self.options.view.moved(now.0, Instant::now());
+        let position = self.window.expected();
+        self.options.view.moved(now.0, position, Instant::now());
     }
 
     /// Hands a piece of batch `id` to the partition's parser.

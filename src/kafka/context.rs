@@ -95,11 +95,12 @@ impl PollContext {
                     Ok(reader) => readers.push(reader),
                     Err(error) => self.listener.error(&error),
                 }
-                // With a position of its own the client asks nobody for one, and by its own rules. It
-                // fetches nothing there, since the partition is paused at once.
-                let at = Offset::Offset(0);
-                self.told(partitions.set_partition_offset(&source.topic, source.partition, at));
             }
+        }
+        // With a position of its own the client asks nobody for one, and by its own rules. It fetches
+        // nothing there, since the partition is paused at once.
+        for mut element in partitions.elements() {
+            self.told(element.set_offset(Offset::Offset(0)));
         }
         let given = match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(partitions),
@@ -323,19 +324,20 @@ impl PollContext {
     /// How the partitions stand.
     pub(super) fn standing(&self, now: Instant) -> Standing {
         let commits = self.commits.lock();
+        let positions = self.positions.lock();
+        let unknown = positions.unknown();
+        let overdue = commits.overdue(now);
+        let read = commits.sources().filter_map(|source| {
+            let standing = PartitionStanding {
+                committed: commits.committed(source),
+                basis: commits.basis(source)?,
+            };
+            Some((source.clone(), standing))
+        });
         Standing {
-            unknown: self.positions.lock().unknown().collect(),
-            overdue: commits.overdue(now).collect(),
-            read: commits
-                .sources()
-                .filter_map(|source| {
-                    Some(PartitionStanding {
-                        source: source.clone(),
-                        committed: commits.committed(source),
-                        basis: commits.basis(source)?,
-                    })
-                })
-                .collect(),
+            unknown: unknown.map(|one| (one.source.clone(), one)).collect(),
+            overdue: overdue.map(|one| (one.source.clone(), one)).collect(),
+            read: read.collect(),
         }
     }
 

@@ -275,10 +275,10 @@ impl LookupThread {
         }
         for one in wanted {
             let source = &one.source;
-            if asked
-                .find_partition(&source.topic, source.partition)
-                .is_none()
-            {
+            let known = topics
+                .get(&*source.topic)
+                .and_then(|topic| topic.as_ref().ok());
+            if known.is_none_or(|known| source.partition >= known.partitions) {
                 asked.add_partition(&source.topic, source.partition);
             }
         }

@@ -32,6 +32,7 @@ mod statistics;
 mod stretch;
 mod topics;
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 pub use bare::{BareReading, read_bare};
@@ -165,18 +166,16 @@ impl KafkaError {
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
     /// Assigned partitions whose position is not known.
-    pub unknown: Vec<Unknown>,
+    pub unknown: HashMap<TopicPartition, Unknown>,
     /// Partitions whose commits are not confirmed for too long.
-    pub overdue: Vec<Unconfirmed>,
+    pub overdue: HashMap<TopicPartition, Unconfirmed>,
     /// Partitions that are read.
-    pub read: Vec<PartitionStanding>,
+    pub read: HashMap<TopicPartition, PartitionStanding>,
 }
 
 /// How one partition stands that is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionStanding {
-    /// The partition.
-    pub source: TopicPartition,
     /// The committed offset, if that is known.
     pub committed: Option<NextOffset>,
     /// From where on records count as outstanding: the committed offset, or before the first commit

@@ -154,28 +154,22 @@ pub(super) fn add(
     position: Position,
     metadata: Option<&str>,
 ) -> Result<(), KafkaError> {
-    list.add_partition_offset(
-        &source.topic,
-        source.partition,
-        Offset::Offset(position.next.0),
-    )
-    .map_err(KafkaError::from_client)?;
-    if let Some(metadata) = metadata
-        && let Some(mut element) = list.find_partition(&source.topic, source.partition)
-    {
+    let mut element = list.add_partition(&source.topic, source.partition);
+    element
+        .set_offset(Offset::Offset(position.next.0))
+        .map_err(KafkaError::from_client)?;
+    if let Some(metadata) = metadata {
         element.set_metadata(metadata);
     }
     if let Some(epoch) = position.epoch {
-        let topic = CString::new(&*source.topic)
-            .map_err(|_| KafkaError::InvalidTopic(source.topic.to_string()))?;
-        // SAFETY: the list and the name are alive; an element that is not there is null.
+        // SAFETY: the list is alive, and its last element is the one that was just added.
         unsafe {
-            let element = native::rd_kafka_topic_partition_list_find(
-                list.ptr(),
-                topic.as_ptr(),
-                source.partition,
-            );
-            if !element.is_null() {
+            let raw = list.ptr();
+            if let Some(last) = usize::try_from((*raw).cnt)
+                .ok()
+                .and_then(|n| n.checked_sub(1))
+            {
+                let element = (*raw).elems.add(last);
                 native::rd_kafka_topic_partition_set_leader_epoch(element, epoch);
             }
         }

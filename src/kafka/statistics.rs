@@ -9,8 +9,6 @@ use kafkamq_record::TopicPartition;
 /// Positions of one assigned partition. `None` means not known yet, which is not the same as zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionStatistics {
-    /// The partition.
-    pub source: TopicPartition,
     /// Offset after the last record that may be read.
     pub high_watermark: Option<i64>,
     /// Offset after the last record that a reader of committed records may have: records of
@@ -26,7 +24,7 @@ pub struct PartitionStatistics {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Assigned partitions.
-    pub partitions: Vec<PartitionStatistics>,
+    pub partitions: HashMap<TopicPartition, PartitionStatistics>,
     /// State of the consumer group membership, for example `up`.
     pub group_state: String,
     /// Join state, for example `steady`.
@@ -93,7 +91,7 @@ impl Statistics {
     /// warning, not a failure.
     pub(super) fn parse(report: &[u8]) -> Result<Self, serde_json::Error> {
         let raw: RawReport = serde_json::from_slice(report)?;
-        let mut partitions = Vec::new();
+        let mut partitions = HashMap::new();
         for (topic, raw_topic) in raw.topics {
             let topic: std::sync::Arc<str> = topic.into();
             for partition in raw_topic.partitions.into_values() {
@@ -102,16 +100,17 @@ impl Statistics {
                 }
                 let high_watermark = (partition.hi_offset >= 0).then_some(partition.hi_offset);
                 let stable = (partition.ls_offset >= 0).then_some(partition.ls_offset);
-                partitions.push(PartitionStatistics {
-                    source: TopicPartition::new(std::sync::Arc::clone(&topic), partition.partition),
+                let source =
+                    TopicPartition::new(std::sync::Arc::clone(&topic), partition.partition);
+                let statistics = PartitionStatistics {
                     high_watermark,
                     end: stable.or(high_watermark),
                     prefetched_records: partition.fetchq_cnt,
                     prefetched_bytes: partition.fetchq_size,
-                });
+                };
+                partitions.insert(source, statistics);
             }
         }
-        partitions.sort_by(|a, b| a.source.cmp(&b.source));
         let (group_state, join_state, rebalances) = raw
             .cgrp
             .map(|group| (group.state, group.join_state, group.rebalance_cnt))
@@ -147,14 +146,21 @@ mod tests {
               "2":{"partition":2,"desired":false,"hi_offset":2},
               "3":{"partition":3,"desired":true,"hi_offset":-1001}}}}}"#;
         let statistics = Statistics::parse(report).unwrap();
-        let ends: Vec<_> = statistics
+        let mut ends: Vec<_> = statistics
             .partitions
             .iter()
-            .map(|p| (p.source.partition, p.end))
+            .map(|(source, known)| (source.partition, known.end))
             .collect();
+        ends.sort_unstable();
         assert_eq!(ends, [(0, Some(50)), (1, Some(40)), (3, None)]);
-        assert_eq!(statistics.partitions[0].high_watermark, Some(50));
-        assert_eq!(statistics.partitions[0].prefetched_bytes, 99);
+        assert_eq!(
+            statistics.partitions[&TopicPartition::new("t", 0)].high_watermark,
+            Some(50)
+        );
+        assert_eq!(
+            statistics.partitions[&TopicPartition::new("t", 0)].prefetched_bytes,
+            99
+        );
         assert_eq!((statistics.brokers_up, statistics.rebalances), (1, 2));
         assert_eq!(statistics.join_state, "steady");
     }

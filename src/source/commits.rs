@@ -98,6 +98,15 @@ impl Account {
     fn is_due(&self) -> bool {
         self.confirmed != Some(self.wanted)
     }
+
+    fn entry(&self, source: &TopicPartition) -> CommitEntry {
+        CommitEntry {
+            source: source.clone(),
+            generation: self.generation,
+            position: self.wanted.0,
+            memo: self.wanted.1,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -202,7 +211,7 @@ impl Commits {
         }
         let list = CommitList {
             id: CommitId(self.next_id),
-            entries: self.list(|_| true),
+            entries: self.list(),
         };
         self.next_id += 1;
         self.last_sent = Some(now);
@@ -216,16 +225,9 @@ impl Commits {
         Some(list)
     }
 
-    fn list(&self, of: impl Fn(&TopicPartition) -> bool) -> Vec<CommitEntry> {
+    fn list(&self) -> Vec<CommitEntry> {
         let due = self.accounts.iter().filter(|(_, account)| account.is_due());
-        due.filter(|(source, _)| of(source))
-            .map(|(source, account)| CommitEntry {
-                source: source.clone(),
-                generation: account.generation,
-                position: account.wanted.0,
-                memo: account.wanted.1,
-            })
-            .collect()
+        due.map(|(source, account)| account.entry(source)).collect()
     }
 
     /// The commit under way could not be sent.
@@ -249,21 +251,22 @@ impl Commits {
     /// The client answered. An answer about other offsets than those under way belongs to a commit that
     /// nobody waits for any more.
     pub(crate) fn answered(&mut self, now: Instant, results: &[CommitResult]) -> Vec<Confirmed> {
+        let results: BTreeMap<&TopicPartition, &CommitResult> =
+            results.iter().map(|one| (&one.source, one)).collect();
         let belongs = |under_way: &mut UnderWay| {
             let entries = &under_way.list.entries;
-            results.iter().all(|result| {
-                let same = |entry: &&CommitEntry| entry.source == result.source;
-                let entry = entries.iter().find(same);
-                entry.is_some_and(|entry| entry.position.next == result.next)
-            })
+            let about = entries.iter().filter(|entry| {
+                let result = results.get(&entry.source);
+                result.is_some_and(|result| result.next == entry.position.next)
+            });
+            about.count() == results.len()
         };
         let Some(under_way) = self.under_way.take_if(belongs) else {
             return Vec::new();
         };
         let mut confirmed = Vec::new();
         for entry in under_way.list.entries {
-            let result = results.iter().find(|result| result.source == entry.source);
-            let refused = match result {
+            let refused = match results.get(&entry.source) {
                 None => Some("the answer does not say"),
                 Some(result) => result.refused.as_deref(),
             };
@@ -301,8 +304,9 @@ impl Commits {
     ) -> Vec<CommitEntry> {
         let mut last = Vec::new();
         for source in sources {
-            last.extend(self.list(|other| other == source));
-            self.accounts.remove(source);
+            let account = self.accounts.remove(source);
+            let account = account.filter(Account::is_due);
+            last.extend(account.map(|account| account.entry(source)));
         }
         last
     }

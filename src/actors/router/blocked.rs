@@ -13,7 +13,7 @@ use kafkamq_record::TopicPartition;
 
 /// A partition that is not read for this long is shown in metrics and logged.
 const SHOWN_AFTER: Duration = Duration::from_secs(3);
-/// A partition with lag, nothing in flight and no movement for this long is blocked without a cause.
+/// A partition with unread records, nothing in flight and no movement for this long is blocked without a cause.
 const UNEXPLAINED_AFTER: Duration = Duration::from_secs(30);
 /// Dead letters count as not writable for this long after an attempt to write some failed.
 const DEAD_LETTERS_FAILED: Duration = Duration::from_secs(60);
@@ -84,10 +84,7 @@ impl Blocks {
     }
 
     /// What the status says of a partition.
-    pub(super) fn status(&self, topic: &str, partition: i32) -> Option<BlockedStatus> {
-        let of =
-            |source: &&TopicPartition| *source.topic == *topic && source.partition == partition;
-        let source = self.0.keys().find(of)?;
+    pub(super) fn status(&self, source: &TopicPartition) -> Option<BlockedStatus> {
         self.0.get(source).map(|block| BlockedStatus {
             cause: block.why.label(),
             reason: block.why.to_string(),
@@ -116,11 +113,11 @@ impl Around<'_> {
         now: Instant,
     ) -> Option<(Blocked, Instant)> {
         let standing = &self.input.standing;
-        if let Some(unknown) = standing.unknown.iter().find(|one| one.source == *source) {
+        if let Some(unknown) = standing.unknown.get(source) {
             let cause = unknown.cause.clone();
             return Some((Blocked::PositionUnknown(cause), unknown.since));
         }
-        if let Some(overdue) = standing.overdue.iter().find(|one| one.source == *source) {
+        if let Some(overdue) = standing.overdue.get(source) {
             let refusal = overdue.refusal.clone();
             return Some((Blocked::CommitsUnconfirmed(refusal), overdue.since));
         }
@@ -134,8 +131,8 @@ impl Around<'_> {
             }
             Some((why, since)) => Some((why.clone(), *since)),
             None => {
-                let waiting = self.input.lag(source).is_some_and(|lag| lag > 0);
-                let silent = waiting && seen.batches == 0 && still >= UNEXPLAINED_AFTER;
+                let unread = self.input.has_unread(source, seen.position);
+                let silent = unread && seen.batches == 0 && still >= UNEXPLAINED_AFTER;
                 let why = match self.input.statistics.brokers_up {
                     0 => Blocked::NoBrokers,
                     _ => Blocked::Unexplained,

@@ -43,9 +43,8 @@ impl RouterActor {
             .topics
             .keys()
             .map(|source| {
-                let (known, stands) = (&input.statistics.partitions, &input.standing.read);
-                let known = known.iter().find(|known| known.source == *source);
-                let stands = stands.iter().find(|stands| stands.source == *source);
+                let known = input.statistics.partitions.get(source);
+                let stands = input.standing.read.get(source);
                 let gauges = PartitionGauges {
                     lag: input.lag(source),
                     high_watermark: known.and_then(|known| known.high_watermark),
@@ -59,7 +58,7 @@ impl RouterActor {
         self.series.update(gauges);
     }
 
-    /// Replaces the client of an input of which a partition should move and does not: it has lag,
+    /// Replaces the client of an input of which a partition should move and does not: it has unread records,
     /// nothing in flight, and nothing is known that keeps it from being read. An idle input, or one
     /// whose destination is away, is left alone however long that takes.
     fn watch_progress(&mut self, input_id: &InputId) {
@@ -75,18 +74,17 @@ impl RouterActor {
         }
         let stuck = input.topics.iter().find(|(source, assigned)| {
             let seen = assigned.view.seen();
-            let unknown = &input.standing.unknown;
             seen.blocked.is_none()
                 && seen.batches == 0
                 && seen.moved.elapsed() > STUCK_AFTER
                 && input.rebuilt.elapsed() > STUCK_AFTER
-                && !unknown.iter().any(|unknown| unknown.source == **source)
-                && input.lag(source).is_some_and(|lag| lag > 0)
+                && !input.standing.unknown.contains_key(source)
+                && input.has_unread(source, seen.position)
         });
         if stuck.is_some() {
             input.rebuilt = Instant::now();
             if let Some(thread) = &input.thread {
-                thread.rebuild("there is lag and no progress");
+                thread.rebuild("there are records and none is read");
             }
         }
     }
@@ -201,10 +199,9 @@ impl Handler<GetStatus> for RouterActor {
 impl Input {
     /// What is known of a partition besides what its actor knows.
     fn known(&self, source: &TopicPartition) -> PartitionStatus {
-        let (known, stands) = (&self.statistics.partitions, &self.standing.read);
-        let known = known.iter().find(|known| known.source == *source);
-        let stands = stands.iter().find(|stands| stands.source == *source);
-        let blocked = self.blocks.status(&source.topic, source.partition);
+        let known = self.statistics.partitions.get(source);
+        let stands = self.standing.read.get(source);
+        let blocked = self.blocks.status(source);
         PartitionStatus {
             topic: source.topic.to_string(),
             partition: source.partition,

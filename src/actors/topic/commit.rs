@@ -51,6 +51,7 @@ impl TopicActor {
             true => self.window.relet(start),
             false => self.window.expect(start),
         }
+        self.show();
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Seen {
     pub(crate) moved: Instant,
     /// Batches in flight.
     pub(crate) batches: usize,
+    /// Where the next record is expected.
+    pub(crate) position: Option<i64>,
 }
 
 /// Where it shows it.
@@ -27,6 +29,7 @@ impl View {
             blocked: None,
             moved: now,
             batches: 0,
+            position: None,
         }))
     }
 
@@ -47,8 +50,8 @@ impl View {
     }
 
     /// Something was read or settled.
-    pub(super) fn moved(&self, batches: usize, now: Instant) {
+    pub(super) fn moved(&self, batches: usize, position: Option<i64>, now: Instant) {
         let mut seen = self.0.lock();
-        (seen.moved, seen.batches) = (now, batches);
+        (seen.moved, seen.batches, seen.position) = (now, batches, position);
     }
 }
