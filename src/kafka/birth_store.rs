@@ -38,7 +38,9 @@ impl BirthStore {
             Some(Ok(Some(file))) if file.version == VERSION => file,
             Some(Ok(Some(_)) | Err(_)) => {
                 tracing::warn!(file = FILE, "cannot be read and is put aside");
-                folder.map(|folder| state_folder::set_aside(folder, FILE));
+                if let Some(folder) = folder {
+                    state_folder::set_aside(folder, FILE);
+                }
                 File::default()
             }
             Some(Ok(None)) | None => File::default(),

@@ -270,14 +270,17 @@ impl PollContext {
     /// Takes what the brokers answered. Returns whether topics were described.
     pub(super) fn answered(&self, answer: Answer, now: Instant) -> bool {
         match answer {
-            Answer::Position(wanted, Ok(found)) => self.found(&wanted, found, now),
-            Answer::Position(wanted, Err(NotFound::Failed(cause))) => {
-                tracing::debug!(partition = %wanted.source, cause, "the position is not known yet");
-                self.positions.lock().failed(now, &wanted, &cause);
-            }
-            Answer::Position(wanted, Err(NotFound::Stopped(cause))) => {
-                self.positions.lock().stopped(now, &wanted, &cause);
-            }
+            Answer::Position(answer) => match *answer {
+                (wanted, Ok(found)) => self.found(&wanted, found, now),
+                (wanted, Err(NotFound::Failed(cause))) => {
+                    let partition = &wanted.source;
+                    tracing::debug!(%partition, cause, "the position is not known yet");
+                    self.positions.lock().failed(now, &wanted, &cause);
+                }
+                (wanted, Err(NotFound::Stopped(cause))) => {
+                    self.positions.lock().stopped(now, &wanted, &cause);
+                }
+            },
             Answer::Topics(topics) => {
                 for (topic, described) in topics {
                     let Some(log) = described.log else { continue };

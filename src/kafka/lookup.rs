@@ -59,9 +59,12 @@ pub(super) enum NotFound {
     Stopped(String),
 }
 
+/// What a look for a position brought.
+pub(super) type Looked = Result<Found, NotFound>;
+
 /// What is answered.
 pub(super) enum Answer {
-    Position(Wanted, Result<Found, NotFound>),
+    Position(Box<(Wanted, Looked)>),
     Topics(HashMap<String, Described>),
 }
 
@@ -169,7 +172,7 @@ impl LookupThread {
                     .map(|wanted| {
                         let missing = || Err(NotFound::Failed("it was not looked up".to_owned()));
                         let found = found.remove(&wanted.source).unwrap_or_else(missing);
-                        Answer::Position(wanted, found)
+                        Answer::Position(Box::new((wanted, found)))
                     })
                     .collect()
             }
@@ -195,7 +198,7 @@ impl LookupThread {
         &mut self,
         consumer: &BaseConsumer<PollContext>,
         wanted: &[Wanted],
-    ) -> HashMap<TopicPartition, Result<Found, NotFound>> {
+    ) -> HashMap<TopicPartition, Looked> {
         let failed = |wanted: &[&Wanted], cause: &str| {
             let failed = wanted.iter().map(|wanted| {
                 let cause = NotFound::Failed(cause.to_owned());
@@ -266,7 +269,7 @@ impl LookupThread {
         consumer: &BaseConsumer<PollContext>,
         wanted: &[&Wanted],
         topics: &Topics,
-    ) -> Result<Vec<(TopicPartition, Result<Found, NotFound>)>, KafkaError> {
+    ) -> Result<Vec<(TopicPartition, Looked)>, KafkaError> {
         let mut asked = TopicPartitionList::new();
         for (name, topic) in topics {
             if let Ok(topic) = topic {
@@ -398,7 +401,7 @@ impl LookupThread {
         consumer: &BaseConsumer<PollContext>,
         wanted: &Wanted,
         topic: &Described,
-    ) -> Result<Found, NotFound> {
+    ) -> Looked {
         let source = &wanted.source;
         let recreated = wanted
             .log
