@@ -9,6 +9,7 @@
 //! * [`kafkamq_settings`]: what the operator asked for.
 //! * [`routing`]: which topic's records go where, compiled from the settings.
 //! * [`kafka`]: the only module that knows the client library.
+//! * `source`: what reading a partition decides: positions, leases, commits, work in flight.
 //! * [`kafkamq_record`]: a batch, its acknowledgement, and what may be committed.
 //! * [`kafkamq_memory`]: the accounts that bound the memory of all of it.
 //! * `process`: the way of a record, decided. [`parse`]: its steps, as pure functions. [`scripts`]: the script language in use.
@@ -49,5 +50,6 @@ pub mod routes;
 pub mod routing;
 pub mod run_time;
 pub mod scripts;
+mod source;
 pub mod state_folder;
 pub mod telemetry;

@@ -147,6 +147,8 @@ pub struct Metrics {
     pub high_watermark_offset: IntGaugeVec,
     /// Committed offset.
     pub committed_offset: IntGaugeVec,
+    /// 1 while a partition is not read, by cause.
+    pub partition_blocked: IntGaugeVec,
     /// 1 while series of partitions are folded into one per topic.
     pub partition_series_folded: IntGauge,
     /// Offsets that no longer existed when they should have been read.
@@ -308,7 +310,7 @@ impl Metrics {
             )?,
             consumer_lag: add.gauges(
                 "kafkamq_consumer_lag",
-                "Records between the committed offset and the high watermark.",
+                "Records between the committed offset, or before the first commit the offset at which reading began, and the last record that may be read; no sample while that is not known.",
                 &["topic", "partition"],
             )?,
             high_watermark_offset: add.gauges(
@@ -320,6 +322,11 @@ impl Metrics {
                 "kafkamq_committed_offset",
                 "Committed offset of the partition.",
                 &["topic", "partition"],
+            )?,
+            partition_blocked: add.gauges(
+                "kafkamq_partition_blocked",
+                "1 while a partition is not read for some seconds or its commits are not confirmed; the number of such partitions where they have no series of their own.",
+                &["input", "topic", "partition", "cause"],
             )?,
             partition_series_folded: add.gauge(
                 "kafkamq_partition_series_folded",

@@ -6,13 +6,16 @@ use std::time::Instant;
 use actix::Addr;
 
 use super::messages::{
-    InputFailed, InputJoined, InputReport, OffsetsCommitted, PartitionsAssigned, PartitionsRevoked,
+    InputFailed, InputJoined, InputReport, InputStands, OffsetsCommitted, PartitionPlaced,
+    PartitionsAssigned, PartitionsRevoked,
 };
 use super::router::RouterActor;
-use crate::kafka::{AssignmentListener, Generation, KafkaError, PartitionReader, Statistics};
+use crate::kafka::{
+    AssignmentListener, Confirmed, Generation, KafkaError, PartitionReader, Placement, Standing,
+    Statistics,
+};
 use crate::metrics::Metrics;
 use crate::routing::InputId;
-use kafkamq_record::NextOffset;
 use kafkamq_record::TopicPartition;
 
 /// Tells the router what happens to one input's membership.
@@ -52,6 +55,22 @@ impl AssignmentListener for RouterListener {
             input,
             generation,
             readers,
+        });
+    }
+
+    fn placed(&self, source: TopicPartition, generation: Generation, placement: Placement) {
+        self.router.do_send(PartitionPlaced {
+            input: self.input.clone(),
+            source,
+            generation,
+            placement,
+        });
+    }
+
+    fn standing(&self, standing: Standing) {
+        self.router.do_send(InputStands {
+            input: self.input.clone(),
+            standing,
         });
     }
 
@@ -106,16 +125,16 @@ impl AssignmentListener for RouterListener {
         });
     }
 
-    fn committed(&self, offsets: Vec<(TopicPartition, NextOffset)>) {
+    fn committed(&self, confirmed: Vec<Confirmed>) {
         self.commit_ended("committed");
         self.router.do_send(OffsetsCommitted {
             input: self.input.clone(),
-            offsets,
+            confirmed,
         });
     }
 
-    fn commit_failed(&self, error: &KafkaError) {
+    fn commit_refused(&self, why: &str) {
         self.commit_ended("failed");
-        tracing::debug!(input = %self.input, %error, "a commit failed; the next carries it");
+        tracing::debug!(input = %self.input, why, "a commit was refused; the next carries it");
     }
 }

@@ -15,15 +15,16 @@ use super::consignment::Consignment;
 use super::status::{
     DeadLetterStatus, DestinationStatus, PartitionStatus, ServiceStatus, SuspectStatus,
 };
-use crate::kafka::{Generation, PartitionReader, Statistics};
+use super::topic::TopicBounds;
+use crate::kafka::{Confirmed, Generation, PartitionReader, Placement, Standing, Statistics};
 use crate::process::RecordRules;
-use crate::routing::{Destination, DestinationId, InputId, RateLimit, Route};
+use crate::routing::{Destination, DestinationId, InputId, Route};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::delivery::Decision;
 use kafkamq_delivery::endpoint::Endpoint;
 use kafkamq_delivery::lanes::{Item, Pool};
+use kafkamq_record::BatchId;
 use kafkamq_record::{AckShare, Resolution};
-use kafkamq_record::{BatchId, NextOffset};
 use kafkamq_record::{RecordBatch, TopicPartition};
 
 /// Poll thread to router: partitions were assigned.
@@ -68,13 +69,36 @@ pub(crate) struct InputJoined {
 #[rtype(result = "()")]
 pub(crate) struct OffsetsCommitted {
     pub(crate) input: InputId,
-    pub(crate) offsets: Vec<(TopicPartition, NextOffset)>,
+    pub(crate) confirmed: Vec<Confirmed>,
 }
 
-/// Router to topic: the group remembers everything below this offset.
-#[derive(Message, Clone, Copy)]
+/// Router to topic: the group remembers everything below an offset.
+#[derive(Message, Clone)]
 #[rtype(result = "()")]
-pub(crate) struct Committed(pub(crate) NextOffset);
+pub(crate) struct Committed(pub(crate) Confirmed);
+
+/// Poll thread to router: where an assigned partition is to be read from.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct PartitionPlaced {
+    pub(crate) input: InputId,
+    pub(crate) source: TopicPartition,
+    pub(crate) generation: Generation,
+    pub(crate) placement: Placement,
+}
+
+/// Router to topic: where it is to read from.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Placed(pub(crate) Placement);
+
+/// Poll thread to router: how the partitions stand.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct InputStands {
+    pub(crate) input: InputId,
+    pub(crate) standing: Standing,
+}
 
 /// Anyone to router: an error worth an operator's attention.
 #[derive(Message)]
@@ -121,14 +145,7 @@ pub(crate) struct Release;
 /// Router to topic: bounds that the configuration has changed.
 #[derive(Message, Clone)]
 #[rtype(result = "()")]
-pub(crate) struct SetBounds {
-    pub(crate) max_in_flight: usize,
-    pub(crate) batch_records: usize,
-    pub(crate) batch_bytes: usize,
-    pub(crate) max_attempts: u32,
-    pub(crate) limit: Option<Arc<RateLimit>>,
-    pub(crate) limit_key: Option<u64>,
-}
+pub(crate) struct SetBounds(pub(crate) TopicBounds);
 
 /// Router to topic: this partition's part of the memory limit.
 #[derive(Message, Clone, Copy)]

@@ -6,6 +6,7 @@
 //! input's client made anew when one of its partitions lost its actor. It answers for the state of
 //! everything.
 
+mod blocked;
 mod children;
 mod reconfigure;
 mod report;
@@ -28,14 +29,15 @@ use super::dead_letter::{Graveyard, TopicGraveyard};
 use super::directory::{Addresses, Directory};
 use super::messages::{
     ChildStopped, DecideSuspect, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport,
-    PartitionsAssigned, PartitionsRevoked, SetCredits, Shutdown, Sweep,
+    PartitionPlaced, PartitionsAssigned, PartitionsRevoked, Placed, SetCredits, Shutdown, Sweep,
 };
 use super::status::{LastError, ServiceStatus, SuspectStatus};
-use super::topic::{Credits, TopicActor, TopicOptions};
+use super::topic::{TopicActor, TopicBounds, TopicOptions, View};
 use crate::controls::Controls;
 use crate::dead_letters::PLACEHOLDER;
 use crate::kafka::{
-    ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Statistics, Stretch,
+    BirthStore, ConsumerThread, Generation, KafkaError, PartitionReader, PreparedConsumer, Reading,
+    Standing, Statistics, Stretch,
 };
 use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
 use crate::process::RecordRules;
@@ -125,20 +127,32 @@ struct Input {
     thread: Option<ConsumerThread>,
     /// The thread of a client that leaves its group, and what comes after it.
     leaving: Option<Leaving>,
-    topics: HashMap<TopicPartition, (Generation, Addr<TopicActor>)>,
+    topics: HashMap<TopicPartition, Assigned>,
     /// Rate limits by topic; `None` is what topics without rules of their own share.
     limits: HashMap<Option<Arc<str>>, (Rates, Arc<RateLimit>)>,
     /// What the work in flight of each topic is charged to.
     accounts: HashMap<Arc<str>, Arc<Account>>,
     joined: bool,
     statistics: Statistics,
-    /// Sum of committed offsets, and since when it has not moved.
-    progress: (i64, Instant),
+    standing: Standing,
+    blocks: blocked::Blocks,
+    /// When its client was made anew because nothing moved.
+    rebuilt: Instant,
     last_error: Option<LastError>,
     /// Errors logged lately; a client repeats itself, and mixes several, while a broker is away.
     logged: HashMap<String, Instant>,
     /// What somebody has to act on; ends with the next progress or assignment.
     alarm: Option<String>,
+    /// When that was last reported.
+    alarmed: Instant,
+}
+
+/// An assigned partition.
+struct Assigned {
+    generation: Generation,
+    address: Addr<TopicActor>,
+    /// What its actor shows.
+    view: Arc<View>,
 }
 
 /// Records and bytes per second.
@@ -162,10 +176,13 @@ impl Input {
             accounts: HashMap::new(),
             joined: false,
             statistics: Statistics::default(),
-            progress: (0, Instant::now()),
+            standing: Standing::default(),
+            blocks: blocked::Blocks::default(),
+            rebuilt: Instant::now(),
             last_error: None,
             logged: HashMap::new(),
             alarm: None,
+            alarmed: Instant::now(),
         }
     }
 
@@ -181,6 +198,37 @@ impl Input {
             .entry(Arc::clone(topic))
             .or_insert_with(|| service.child(Arc::clone(topic), usize::MAX));
         PartitionAccounts::below(service, own, bytes)
+    }
+
+    /// What the settings allow `topic`.
+    fn bounds(&mut self, topic: &Arc<str>, settings: &Settings) -> TopicBounds {
+        let limits = settings.limits;
+        TopicBounds {
+            max_in_flight: self.settings.max_in_flight,
+            batch_records: limits.batch_records,
+            batch_bytes: usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX),
+            max_attempts: settings.dead_letter.max_attempts.saturating_add(1),
+            limit: self.limit(topic),
+            limit_key: self.settings.flow(topic).limit_key,
+        }
+    }
+
+    /// Whether there are records behind `position` of an assigned partition, as far as that is known.
+    fn has_unread(&self, source: &TopicPartition, position: Option<i64>) -> bool {
+        let end = self
+            .statistics
+            .partitions
+            .get(source)
+            .and_then(|known| known.end);
+        end.zip(position)
+            .is_some_and(|(end, position)| end > position)
+    }
+
+    /// Records of an assigned partition that are not committed, if that is known.
+    fn lag(&self, source: &TopicPartition) -> Option<i64> {
+        let stands = self.standing.read.get(source)?;
+        let end = self.statistics.partitions.get(source)?.end?;
+        Some((end - stands.basis.0).max(0))
     }
 
     /// The limit that `topic` is read under, shared by its partitions; a topic without a limit of
@@ -224,6 +272,9 @@ pub(crate) struct RouterActor {
     /// Above the accounts of all topics.
     memory: Arc<Account>,
     series: PartitionSeries,
+    births: Arc<BirthStore>,
+    /// Failed attempts to write dead letters, and when the last one was noticed.
+    letters_failed: (u64, Option<Instant>),
     inputs: HashMap<InputId, Input>,
     deaths: HashMap<String, Deaths>,
     restarts: u64,
@@ -240,6 +291,7 @@ pub(crate) struct RouterActor {
 #[derive(Clone)]
 pub struct Router {
     address: Addr<RouterActor>,
+    births: Arc<BirthStore>,
     directory: Arc<Directory>,
     scripts: Arc<Scripts>,
     controls: Arc<Controls>,
@@ -259,7 +311,7 @@ impl Router {
     /// # Errors
     /// When something in the settings cannot be used. Brokers and destinations need not be there.
     pub fn start(settings: Arc<Settings>, metrics: Metrics) -> Result<Self, StartError> {
-        Self::start_reading(settings, metrics, None)
+        Self::start_reading(settings, metrics, &Reading::Member)
     }
 
     /// The same with inputs that join no group and commit nothing: each reads `stretches`, once.
@@ -271,13 +323,13 @@ impl Router {
         metrics: Metrics,
         stretches: &Arc<[Arc<Stretch>]>,
     ) -> Result<Self, StartError> {
-        Self::start_reading(settings, metrics, Some(stretches))
+        Self::start_reading(settings, metrics, &Reading::Once(Arc::clone(stretches)))
     }
 
     fn start_reading(
         settings: Arc<Settings>,
         metrics: Metrics,
-        stretches: Option<&Arc<[Arc<Stretch>]>>,
+        reading: &Reading,
     ) -> Result<Self, StartError> {
         let recorder = Recorder::start(&settings.recorder, &metrics.recorder_points)
             .map_err(StartError::Recorder)?;
@@ -297,6 +349,7 @@ impl Router {
             Arc::clone(&controls),
         );
         metrics.config_revision.set(1);
+        let births = Arc::new(BirthStore::open(settings.server.state_dir.as_deref()));
 
         let (_, inbox) = actix::dev::channel::channel(64);
         let context = Context::with_receiver(inbox);
@@ -310,13 +363,15 @@ impl Router {
             Arc::clone(&scripts),
             controls,
             recorder,
+            births,
             &address,
         );
-        if let Err(error) = actor.start_inputs(&address, stretches) {
+        if let Err(error) = actor.start_inputs(&address, reading) {
             actor.stop_inputs();
             return Err(error);
         }
         Ok(Self {
+            births: Arc::clone(&actor.births),
             directory: Arc::clone(&actor.directory),
             scripts,
             controls: Arc::clone(&actor.controls),
@@ -468,6 +523,7 @@ impl RouterActor {
         scripts: Arc<Scripts>,
         controls: Arc<Controls>,
         recorder: Option<Recorder>,
+        births: Arc<BirthStore>,
         address: &Addr<Self>,
     ) -> Self {
         let threads = Threads::start(settings.pipeline.threads);
@@ -503,6 +559,8 @@ impl RouterActor {
             controls,
             memory,
             series,
+            births,
+            letters_failed: (0, None),
             inputs: HashMap::new(),
             deaths: HashMap::new(),
             restarts: 0,
@@ -542,7 +600,7 @@ impl RouterActor {
     #[cfg(test)]
     pub(super) fn topics(&self) -> impl Iterator<Item = &Addr<TopicActor>> {
         let topics = self.inputs.values().flat_map(|input| input.topics.values());
-        topics.map(|(_, topic)| topic)
+        topics.map(|assigned| &assigned.address)
     }
 
     /// This partition's part of the memory for records in flight.
@@ -560,8 +618,8 @@ impl RouterActor {
             bytes: self.partition_bytes(),
         };
         for input in self.inputs.values() {
-            for (_, topic) in input.topics.values() {
-                topic.do_send(credits);
+            for assigned in input.topics.values() {
+                assigned.address.do_send(credits);
             }
         }
     }
@@ -585,17 +643,11 @@ impl RouterActor {
             let Some(input) = self.inputs.get_mut(input_id) else {
                 return;
             };
+            let view = View::unknown();
             let options = TopicOptions {
                 input: input_id.clone(),
                 generation,
-                credits: Credits {
-                    records: input.settings.max_in_flight,
-                },
-                batch_records: limits.batch_records,
-                batch_bytes: usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX),
-                max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
-                limit: input.limit(&source.topic),
-                limit_key: input.settings.flow(&source.topic).limit_key,
+                bounds: input.bounds(&source.topic, &self.settings),
                 accounts: input.accounts(&self.memory, &source.topic, bytes),
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
                 handled: if folded {
@@ -604,6 +656,7 @@ impl RouterActor {
                     HandledCounters::new(&self.metrics, &source.topic, source.partition)
                 },
                 control: self.controls.topic(&source.topic),
+                view: Arc::clone(&view),
                 directory: Arc::clone(&self.directory),
                 failures: address.clone().recipient(),
                 stopped: address.clone().recipient(),
@@ -617,19 +670,27 @@ impl RouterActor {
             {
                 topic.do_send(Hold { settled: None });
             }
-            input.topics.insert(source, (generation, topic));
+            let assigned = Assigned {
+                generation,
+                address: topic,
+                view,
+            };
+            input.topics.insert(source, assigned);
         }
         self.share_out_credits();
     }
 
     fn revoke(&mut self, revoked: &PartitionsRevoked) {
+        for source in &revoked.partitions {
+            self.forget_blocked(&revoked.input, source);
+        }
         let Some(input) = self.inputs.get_mut(&revoked.input) else {
             return;
         };
         self.series.remove(&revoked.partitions);
         for source in &revoked.partitions {
-            if let Some((_, topic)) = input.topics.remove(source) {
-                topic.do_send(Drain {
+            if let Some(assigned) = input.topics.remove(source) {
+                assigned.address.do_send(Drain {
                     lost: revoked.lost,
                     deadline: revoked.deadline,
                     drained: revoked.drained.clone(),
@@ -669,6 +730,20 @@ impl Handler<PartitionsAssigned> for RouterActor {
             readers,
         } = assigned;
         self.assign(&input, generation, readers, &ctx.address());
+    }
+}
+
+impl Handler<PartitionPlaced> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, placed: PartitionPlaced, _: &mut Self::Context) {
+        let input = self.inputs.get_mut(&placed.input);
+        let Some(input) = input else { return };
+        input.standing.unknown.remove(&placed.source);
+        let assigned = input.topics.get(&placed.source);
+        if let Some(assigned) = assigned.filter(|one| one.generation == placed.generation) {
+            assigned.address.do_send(Placed(placed.placement));
+        }
     }
 }
 
@@ -720,6 +795,7 @@ impl Handler<InputFailed> for RouterActor {
         }
         if failed.held {
             input.alarm = Some(failed.error.clone());
+            input.alarmed = now;
         }
         input.last_error = Some(LastError::now(failed.error));
     }

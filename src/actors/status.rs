@@ -32,15 +32,12 @@ pub struct ServiceStatus {
 }
 
 impl ServiceStatus {
-    /// Whether every input has joined its group, nothing that is required is in alarm, and dead letters
-    /// can be written.
+    /// Whether every input has joined its group, every partition is read or says why not, nothing that
+    /// is required is in alarm, and dead letters can be written.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.stopping
-            && self
-                .inputs
-                .iter()
-                .all(|input| input.joined && input.alarm.is_none())
+            && self.inputs.iter().all(InputStatus::is_ready)
             && self.destinations.iter().all(DestinationStatus::is_ready)
             && self.dead_letters.reason.is_none()
     }
@@ -61,14 +58,27 @@ pub struct InputStatus {
     pub brokers_up: u64,
     /// Rebalances it took part in.
     pub rebalances: u64,
-    /// Records between committed offsets and high watermarks, where both are known.
-    pub lag: i64,
+    /// Records of its partitions that are not committed; null while one of them does not know.
+    pub lag: Option<i64>,
     /// Assigned partitions.
     pub partitions: Vec<PartitionStatus>,
     /// What somebody has to act on before data flows again.
     pub alarm: Option<String>,
     /// The error reported last.
     pub last_error: Option<ErrorStatus>,
+}
+
+impl InputStatus {
+    /// Whether it is a member of its group, nothing is in alarm, and every partition is read or says
+    /// why not.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let alarms = |partition: &PartitionStatus| {
+            let blocked = partition.blocked.as_ref();
+            blocked.is_some_and(|blocked| blocked.alarm)
+        };
+        self.joined && self.alarm.is_none() && !self.partitions.iter().any(alarms)
+    }
 }
 
 /// One assigned partition.
@@ -86,7 +96,8 @@ pub struct PartitionStatus {
     pub committed: Option<i64>,
     /// Offset after the last record.
     pub high_watermark: Option<i64>,
-    /// Records between the committed offset and the high watermark.
+    /// Records between the committed offset, or before the first commit the offset at which reading
+    /// began, and the last record that may be read; null while that is not known.
     pub lag: Option<i64>,
     /// Batches not settled yet.
     pub batches_in_flight: usize,
@@ -96,8 +107,24 @@ pub struct PartitionStatus {
     pub bytes_in_flight: usize,
     /// Whether an operator stopped its topic.
     pub paused: bool,
-    /// Since when reading waits for credits.
+    /// Since when it is not read.
     pub blocked_seconds: Option<f64>,
+    /// Why it is not read, or why its commits are not confirmed.
+    pub blocked: Option<BlockedStatus>,
+}
+
+/// Why a partition is not read.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct BlockedStatus {
+    /// `position_unknown`, `commits_unconfirmed`, `in_flight`, `dead_letters`, `paused`,
+    /// `rate_limit`, `routes_change`, `no_brokers` or `unexplained`.
+    pub cause: &'static str,
+    /// The same in a sentence.
+    pub reason: String,
+    /// For how long.
+    pub seconds: f64,
+    /// Whether the service is not ready while it lasts.
+    pub alarm: bool,
 }
 
 /// One destination.

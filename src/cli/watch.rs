@@ -146,11 +146,17 @@ fn page(before: &Value, now: &Value, seconds: f64) -> Result<String, std::fmt::E
             .get(&name)
             .map_or(0, |old| (topic.position - old.position).max(0));
         let rate = moved as f64 / seconds;
-        let state = if topic.paused { "paused" } else { "" };
+        let state = match (topic.paused, topic.blocked.first()) {
+            (true, _) => "paused",
+            (false, Some(reason)) => reason,
+            (false, None) => "",
+        };
         writeln!(
             text,
             "{name:<40} {:>5} {rate:>12.0} {:>12} {:>10}  {state}",
-            topic.partitions, topic.lag, topic.in_flight
+            topic.partitions,
+            topic.lag(),
+            topic.in_flight
         )?;
     }
     writeln!(
@@ -187,9 +193,20 @@ fn page(before: &Value, now: &Value, seconds: f64) -> Result<String, std::fmt::E
 struct Topic {
     partitions: usize,
     position: i64,
-    lag: i64,
+    /// Lag of its partitions, as far as it is known.
+    lags: Vec<Option<i64>>,
     in_flight: i64,
     paused: bool,
+    /// Why partitions are not read.
+    blocked: Vec<String>,
+}
+
+impl Topic {
+    /// The sum, or a dash while a part of it is not known.
+    fn lag(&self) -> String {
+        let sum: Option<i64> = self.lags.iter().copied().sum();
+        sum.map_or_else(|| "-".to_owned(), |lag| lag.to_string())
+    }
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
@@ -208,9 +225,14 @@ fn topics(status: &Value) -> BTreeMap<String, Topic> {
             let topic = topics.entry(name).or_default();
             topic.partitions += 1;
             topic.position += one["position"].as_i64().unwrap_or(0);
-            topic.lag += one["lag"].as_i64().unwrap_or(0);
+            topic.lags.push(one["lag"].as_i64());
             topic.in_flight += one["records_in_flight"].as_i64().unwrap_or(0);
             topic.paused |= one["paused"] == true;
+            if let Some(reason) = one["blocked"]["reason"].as_str()
+                && !topic.paused
+            {
+                topic.blocked.push(reason.to_owned());
+            }
         }
     }
     topics

@@ -54,21 +54,25 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
             "max.poll.interval.ms",
             input.max_poll_interval.as_millis().to_string(),
         )
-        .set(
-            "auto.commit.interval.ms",
-            input.commit_interval.as_millis().to_string(),
-        )
-        // Settled offsets are stored by hand; the client commits what is stored on its interval, on
-        // revoke and on close.
-        .set("enable.auto.commit", "true")
+        // There is one writer of committed offsets, and it is not the client.
+        .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "false")
+        // Tells when a reader has passed what is no record, such as the end of a transaction.
+        .set("enable.partition.eof", "true")
         .set("allow.auto.create.topics", "false")
-        // Where a group has no committed offset is decided when partitions are assigned, so this
-        // only decides what follows a committed offset that no longer exists.
+        // Partitions are always given a position, so this only decides what follows one that does
+        // not exist.
         .set("auto.offset.reset", reset_policy(input));
     if let Some(instance) = &input.group_instance_id {
         config.set("group.instance.id", instance);
+    }
+    if let Some(rack) = &input.client_rack {
+        config.set("client.rack", rack);
+    }
+    if let Some(version) = &input.old_version {
+        config
+            .set("api.version.request", "false")
+            .set("broker.version.fallback", version);
     }
     match input.group_protocol {
         GroupProtocol::Classic => config
@@ -95,8 +99,6 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
 pub fn outside_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {
     let mut config = consumer_config(input, limits);
     config
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
         // Records that were removed meanwhile are counted as skipped.
         .set("auto.offset.reset", "earliest")
         .remove("group.instance.id");
@@ -107,9 +109,11 @@ fn reset_policy(input: &InputSettings) -> &'static str {
     use kafkamq_settings::{Offset, OutOfRange};
     match input.out_of_range {
         OutOfRange::Resume(Offset::Newest) => "latest",
-        OutOfRange::Resume(Offset::Oldest) => "earliest",
-        // The client knows no time; the reader of the partition hears the error and goes there.
-        OutOfRange::Resume(Offset::At(_) | Offset::Ago(_)) | OutOfRange::Stop => "error",
+        // The client knows neither a time nor how to wait. The reader of the partition notices where
+        // it went, and goes on by the policy; from the first record on nothing is lost meanwhile.
+        OutOfRange::Resume(Offset::Oldest | Offset::At(_) | Offset::Ago(_)) | OutOfRange::Stop => {
+            "earliest"
+        }
     }
 }
 
@@ -253,6 +257,7 @@ mod tests {
             ("bootstrap.servers", "a:1,b:2"),
             ("group.instance.id", "one"),
             ("client.id", "me"),
+            ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
             ("allow.auto.create.topics", "false"),
         ] {
@@ -261,13 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn brokers_that_do_not_tell_their_version_are_told_it_and_have_short_sessions() {
+        let old = config("kafka_version = \"0.9.0\"\nclient_rack = \"a\"");
+        for (key, value) in [
+            ("api.version.request", "false"),
+            ("broker.version.fallback", "0.9.0"),
+            ("session.timeout.ms", "30000"),
+            ("client.rack", "a"),
+        ] {
+            assert_eq!(old.get(key), Some(value), "{key}");
+        }
+        let new = config("kafka_version = \"2.0.0\"");
+        assert_eq!(new.get("api.version.request"), None);
+        assert_eq!(new.get("session.timeout.ms"), Some("45000"));
+    }
+
+    #[test]
     fn what_follows_a_missing_offset_is_told_to_the_client_where_it_knows_it() {
         for (policy, told) in [
             ("oldest", "earliest"),
             ("newest", "latest"),
-            ("stop", "error"),
-            ("2025-01-31T08:00:00Z", "error"),
-            ("1h ago", "error"),
+            ("stop", "earliest"),
+            ("2025-01-31T08:00:00Z", "earliest"),
+            ("1h ago", "earliest"),
         ] {
             let config = config(&format!("offset_out_of_range = \"{policy}\""));
             assert_eq!(config.get("auto.offset.reset"), Some(told), "{policy}");

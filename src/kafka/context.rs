@@ -1,84 +1,52 @@
-//! Answers to the client library's callbacks.
+//! Answers to the client library's callbacks, and what goes with them.
 //!
-//! Rebalances run inside `poll`, on the poll thread, while the group waits. On assignment each
-//! partition's queue is split off *before* the partition is assigned, so that no record can reach
-//! the common queue. On revocation the listener drains what is in flight up to a deadline; the
-//! client then commits what is stored before it gives the partitions up.
+//! Rebalances run inside `poll`, on the poll thread, while the group waits, so nothing here asks the
+//! brokers anything. On assignment each partition's queue is split off *before* the partition is
+//! assigned, so that no record can reach the common queue; the partition is paused until its position
+//! is found. On revocation the listener drains what is in flight up to a deadline, the leases end, and
+//! what they settled is committed before the partitions are given up.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::partition::{PartitionReader, store};
-use super::stretch::Stretch;
-use super::{AssignmentListener, Generation, KafkaError, Statistics};
-use kafkamq_record::NextOffset;
+use super::lookup::{Answer, Found, Lookup, NotFound, Question};
+use super::native;
+use super::partition::{PartitionReader, Placement};
+use super::poll_loop::Reading;
+use super::{AssignmentListener, KafkaError, PartitionStanding, Standing, Statistics};
+use crate::source::commits::{CommitEntry, CommitResult, Commits, Confirmed};
+use crate::source::lease::{Generation, Lease, Position};
+use crate::source::positions::{Positions, Sought, Wanted};
 use kafkamq_record::TopicPartition;
 
-/// Longest wait for the brokers while a group rebalances.
-const POSITION_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Where to begin in a partition for which the group has no committed offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InitialOffset {
-    /// Behind the last record there is now.
-    Newest,
-    /// At the first record still there.
-    Oldest,
-    /// At the first record of this time or later.
-    At(SystemTime),
-    /// At the first record that is not older than this when the partition is assigned.
-    Ago(Duration),
-}
-
-impl From<kafkamq_settings::Offset> for InitialOffset {
-    fn from(offset: kafkamq_settings::Offset) -> Self {
-        use kafkamq_settings::Offset as Wanted;
-        match offset {
-            Wanted::Newest => Self::Newest,
-            Wanted::Oldest => Self::Oldest,
-            Wanted::At(time) => Self::At(time),
-            Wanted::Ago(span) => Self::Ago(span),
-        }
-    }
-}
-
-impl InitialOffset {
-    /// What to ask the brokers for.
-    fn query(self) -> Offset {
-        match self {
-            Self::Newest => Offset::End,
-            Self::Oldest => Offset::Beginning,
-            Self::At(time) => Offset::Offset(millis(time)),
-            Self::Ago(span) => {
-                let now = SystemTime::now();
-                Offset::Offset(millis(now.checked_sub(span).unwrap_or(UNIX_EPOCH)))
-            }
-        }
-    }
-}
+/// The last commit of partitions that go is waited for this long beyond their drain.
+const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The context of one consumer.
 pub(super) struct PollContext {
     pub(super) listener: Arc<dyn AssignmentListener>,
     pub(super) consumer: OnceLock<Weak<BaseConsumer<Self>>>,
+    /// Numbers assignments and leases, over all clients of the input.
     pub(super) generation: Arc<AtomicU64>,
-    pub(super) initial: InitialOffset,
-    /// Where a partition goes on whose committed offset no longer exists, if that is a time.
-    pub(super) out_of_range: Option<InitialOffset>,
-    pub(super) rebuild: AtomicBool,
+    pub(super) commits: Mutex<Commits>,
+    pub(super) positions: Mutex<Positions>,
+    /// Readers that found themselves where they should not be.
+    jumps: Mutex<Vec<(TopicPartition, i64, i64)>>,
+    /// Whether the client itself goes where `offset_out_of_range` says.
+    pub(super) client_resets: bool,
     pub(super) drain_timeout: Duration,
-    /// What is read outside the group; `None` is a member of it.
-    pub(super) stretches: Option<Arc<[Arc<Stretch>]>>,
+    pub(super) reading: Reading,
 }
 
 impl fmt::Debug for PollContext {
@@ -89,56 +57,88 @@ impl fmt::Debug for PollContext {
     }
 }
 
+type Client = BaseConsumer<PollContext>;
+
 impl PollContext {
-    fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &mut TopicPartitionList) {
-        let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);
-        let (starts, fresh) = self.positions(consumer, partitions);
-        let mut readers = Vec::with_capacity(partitions.count());
+    pub(super) fn new(
+        listener: Arc<dyn AssignmentListener>,
+        generation: Arc<AtomicU64>,
+        commit_interval: Duration,
+        client_resets: bool,
+        drain_timeout: Duration,
+        reading: Reading,
+    ) -> Self {
+        Self {
+            listener,
+            consumer: OnceLock::new(),
+            generation,
+            commits: Mutex::new(Commits::new(commit_interval)),
+            positions: Mutex::default(),
+            jumps: Mutex::default(),
+            client_resets,
+            drain_timeout,
+            reading,
+        }
+    }
+
+    fn next_generation(&self) -> Generation {
+        Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+
+    fn assign(&self, consumer: &Client, partitions: &mut TopicPartitionList) {
+        let generation = self.next_generation();
+        let assigned: Vec<_> = sources(partitions).collect();
+        let mut readers = Vec::with_capacity(assigned.len());
         if let Some(owner) = self.consumer.get().and_then(Weak::upgrade) {
-            for source in sources(partitions) {
-                let start = starts.get(&source).copied();
-                match PartitionReader::split(&owner, source, start) {
+            for source in &assigned {
+                match PartitionReader::split(&owner, source.clone(), generation) {
                     Ok(reader) => readers.push(reader),
                     Err(error) => self.listener.error(&error),
                 }
             }
         }
-        let assigned = match consumer.rebalance_protocol() {
+        // With a position of its own the client asks nobody for one, and by its own rules. It fetches
+        // nothing there, since the partition is paused at once.
+        for mut element in partitions.elements() {
+            self.told(element.set_offset(Offset::Offset(0)));
+        }
+        let given = match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(partitions),
             _ => consumer.assign(partitions),
         };
-        if let Err(error) = assigned {
+        if let Err(error) = given {
             self.listener.error(&KafkaError::from_client(error));
             return;
         }
-        // Storing the first position makes the group remember where it began, so that records
-        // written between this start and the first commit are not skipped by a restart.
-        for (source, next) in fresh {
-            if let Err(error) = store(consumer, &source, next) {
-                self.listener.error(&error);
-            }
+        let client = consumer.client().native_ptr();
+        if let Err(error) = native::pause(client, partitions, true) {
+            self.listener.error(&error);
         }
+        self.positions
+            .lock()
+            .assigned(Instant::now(), generation, assigned);
         self.listener.joined(true);
         self.listener.assigned(generation, readers);
     }
 
     /// Assigns what is read outside the group; a member's partitions come by the group.
-    pub(super) fn assign_stretches(&self, consumer: &BaseConsumer<Self>) {
-        let Some(stretches) = &self.stretches else {
+    pub(super) fn assign_stretches(&self, consumer: &Client) {
+        let Reading::Once(stretches) = &self.reading else {
             return;
         };
-        let generation = Generation(self.generation.fetch_add(1, Ordering::AcqRel) + 1);
+        let generation = self.next_generation();
         let mut partitions = TopicPartitionList::new();
         let mut readers = Vec::with_capacity(stretches.len());
         let owner = self.consumer.get().and_then(Weak::upgrade);
         for stretch in stretches.iter().filter(|stretch| !stretch.is_done()) {
             let (source, start) = (stretch.source().clone(), stretch.begin());
-            self.ask(&mut partitions, &source, Offset::Offset(start.0));
+            let at = Offset::Offset(start.0);
+            self.told(partitions.add_partition_offset(&source.topic, source.partition, at));
             let reader = owner
                 .as_ref()
-                .map(|owner| PartitionReader::split(owner, source, Some(start)));
+                .map(|owner| PartitionReader::split(owner, source, generation));
             match reader {
-                Some(Ok(reader)) => readers.push(reader.within(Arc::clone(stretch))),
+                Some(Ok(reader)) => readers.push(reader.within(Arc::clone(stretch), start)),
                 Some(Err(error)) => self.listener.error(&error),
                 None => {}
             }
@@ -153,173 +153,210 @@ impl PollContext {
 
     /// Gives all partitions up without leaving the group: what is in flight is drained and
     /// committed, and the group keeps this member's place until its session ends.
-    pub(super) fn release(&self, consumer: &BaseConsumer<Self>) {
-        let assigned = match consumer.assignment() {
-            Ok(assigned) => assigned,
-            Err(error) => {
-                self.listener.error(&KafkaError::from_client(error));
-                return;
-            }
+    pub(super) fn release(&self, consumer: &Client) {
+        match consumer.assignment() {
+            Ok(assigned) => self.give_up(consumer, sources(&assigned).collect()),
+            Err(error) => self.listener.error(&KafkaError::from_client(error)),
+        }
+    }
+
+    fn revoke(&self, consumer: &Client, partitions: &TopicPartitionList) {
+        self.give_up(consumer, sources(partitions).collect());
+        let taken = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
+            _ => consumer.unassign(),
         };
-        let going: Vec<_> = sources(&assigned).collect();
+        self.told(taken);
+    }
+
+    /// Drains partitions, ends their leases, and commits what they settled. The list is sent within
+    /// what is left of the drain's time, and its answer is waited for a little longer.
+    fn give_up(&self, consumer: &Client, going: Vec<TopicPartition>) {
         if going.is_empty() {
             return;
         }
         let lost = consumer.assignment_lost();
-        self.listener
-            .revoked(going, lost, Instant::now() + self.drain_timeout);
-        if self.stretches.is_some() {
+        let deadline = Instant::now() + self.drain_timeout;
+        self.listener.revoked(going.clone(), lost, deadline);
+        self.positions.lock().revoked(&going);
+        let last = self.commits.lock().end(&going);
+        if lost || last.is_empty() {
             return;
         }
-        match consumer.commit_consumer_state(CommitMode::Sync) {
-            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
-            Err(error) => self.listener.error(&KafkaError::from_client(error)),
-            Ok(()) => {}
-        }
-    }
-
-    /// A partition's offset turned out not to exist. Returns whether it goes on by itself: at a
-    /// time, which the client does not know, so it is made anew and begins there.
-    pub(super) fn lost_offset(&self) -> bool {
-        let known = self.out_of_range.is_some();
-        self.rebuild.fetch_or(known, Ordering::AcqRel);
-        known
-    }
-
-    /// Whether a client has to be made anew since this was last asked.
-    pub(super) fn take_rebuild(&self) -> bool {
-        self.rebuild.swap(false, Ordering::AcqRel)
-    }
-
-    /// Whether a committed offset lies outside what the partition holds.
-    fn is_out_of_range(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        source: &TopicPartition,
-        next: i64,
-    ) -> bool {
-        match consumer.fetch_watermarks(&source.topic, source.partition, POSITION_TIMEOUT) {
-            Ok((low, high)) => next < low || next > high,
-            Err(error) => {
-                self.listener.error(&KafkaError::from_client(error));
-                false
-            }
-        }
-    }
-
-    fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
-        let lost = consumer.assignment_lost();
-        let going = sources(partitions).collect();
-        self.listener
-            .revoked(going, lost, Instant::now() + self.drain_timeout);
-        let unassigned = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
-            _ => consumer.unassign(),
-        };
-        if let Err(error) = unassigned {
-            self.listener.error(&KafkaError::from_client(error));
-        }
-    }
-
-    /// Sets the starting offset of each partition, and returns the known ones together with those
-    /// that the group has not committed yet.
-    fn positions(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        partitions: &mut TopicPartitionList,
-    ) -> (
-        HashMap<TopicPartition, NextOffset>,
-        Vec<(TopicPartition, NextOffset)>,
-    ) {
-        let mut starts = HashMap::new();
-        if partitions.count() == 0 {
-            return (starts, Vec::new());
-        }
-        let committed = match consumer.committed_offsets(partitions.clone(), POSITION_TIMEOUT) {
-            Ok(committed) => committed,
-            Err(error) => {
-                // The client asks again by itself; only the rule for new groups is lost meanwhile.
-                self.listener.error(&KafkaError::from_client(error));
-                return (starts, Vec::new());
-            }
-        };
-        let mut query = TopicPartitionList::new();
-        for element in committed.elements() {
-            let source = TopicPartition::new(element.topic(), element.partition());
-            match element.offset() {
-                Offset::Offset(next) => match self.out_of_range {
-                    Some(policy) if self.is_out_of_range(consumer, &source, next) => {
-                        tracing::warn!(
-                            partition = %source, committed = next, ?policy,
-                            "the committed offset no longer exists"
-                        );
-                        self.ask(&mut query, &source, policy.query());
-                    }
-                    _ => {
-                        starts.insert(source, NextOffset(next));
-                    }
-                },
-                _ if element.error().is_err() => {}
-                _ => {
-                    if self.initial == InitialOffset::Oldest {
-                        self.set(partitions, &source, Offset::Beginning);
-                        continue;
-                    }
-                    self.ask(&mut query, &source, self.initial.query());
+        let left = deadline.saturating_duration_since(Instant::now());
+        let client = consumer.client().native_ptr();
+        match native::commit_and_wait(client, &last, left + LAST_COMMIT_TIMEOUT) {
+            Ok(answers) => {
+                let refused = answers.iter().find_map(|answer| answer.error);
+                if let Some(code) = refused {
+                    self.listener.commit_refused(&code.to_string());
+                }
+                let taken = answers.into_iter().filter(|answer| answer.error.is_none());
+                let taken: Vec<_> = taken.map(|answer| answer.source).collect();
+                let taken = last
+                    .into_iter()
+                    .filter(|entry| taken.contains(&entry.source));
+                let confirmed: Vec<_> = taken.map(confirmed).collect();
+                if !confirmed.is_empty() {
+                    self.listener.committed(confirmed);
                 }
             }
-        }
-        let fresh = self.resolve(consumer, query);
-        for (source, next) in &fresh {
-            starts.insert(source.clone(), *next);
-            self.set(partitions, source, Offset::Offset(next.0));
-        }
-        (starts, fresh)
-    }
-
-    /// Looks up the offsets that `query` names by time or as the end.
-    fn resolve(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        query: TopicPartitionList,
-    ) -> Vec<(TopicPartition, NextOffset)> {
-        if query.count() == 0 {
-            return Vec::new();
-        }
-        let found = match consumer.offsets_for_times(query, POSITION_TIMEOUT) {
-            Ok(found) => found,
             Err(error) => {
-                self.listener.error(&KafkaError::from_client(error));
-                return Vec::new();
+                self.listener.commit_refused(&error.to_string());
+                tracing::warn!(
+                    partitions = last.len(), %error,
+                    "the last commit was not confirmed; the next owner may deliver some records again"
+                );
             }
+        }
+    }
+
+    /// What the holder of `lease` settled.
+    pub(super) fn settle(
+        &self,
+        consumer: &Client,
+        now: Instant,
+        lease: &Lease,
+        at: Position,
+        hurry: bool,
+    ) {
+        let in_force = self.commits.lock().settle(now, lease, at);
+        if in_force && hurry {
+            self.hurry(consumer, now, lease);
+        }
+    }
+
+    /// Commits what the holder of `lease` settled without waiting for the interval.
+    pub(super) fn hurry(&self, consumer: &Client, now: Instant, lease: &Lease) {
+        self.commits.lock().hurry(lease);
+        self.send_due(consumer, now);
+    }
+
+    /// Sends the commit that is due, if one is.
+    fn send_due(&self, consumer: &Client, now: Instant) {
+        let due = self.commits.lock().due(now);
+        if let Some(list) = due
+            && let Err(error) = native::commit(consumer.client().native_ptr(), &list.entries)
+        {
+            let why = error.to_string();
+            self.commits.lock().not_sent(now, list.id, &why);
+            self.listener.commit_refused(&why);
+        }
+    }
+
+    /// A reader found itself at `seen` where it expected `at`.
+    pub(super) fn jumped(&self, source: &TopicPartition, at: i64, seen: i64) {
+        self.jumps.lock().push((source.clone(), at, seen));
+    }
+
+    /// Does what is due: asks for positions, sends commits. Returns whether an answer is awaited.
+    pub(super) fn drive(&self, consumer: &Client, lookup: &Lookup, now: Instant) -> bool {
+        let jumps = std::mem::take(&mut *self.jumps.lock());
+        let mut positions = self.positions.lock();
+        for (source, at, seen) in jumps {
+            tracing::warn!(partition = %source, expected = at, seen, "the offset is out of range");
+            positions.seek(now, &source, Sought::OutOfRange { at, seen });
+        }
+        let wanted = positions.due(now);
+        let asking = positions.is_asking();
+        drop(positions);
+        if !wanted.is_empty() {
+            lookup.ask(Question::Positions(wanted));
+        }
+        self.send_due(consumer, now);
+        asking
+    }
+
+    /// Takes what the brokers answered. Returns whether topics were described.
+    pub(super) fn answered(&self, answer: Answer, now: Instant) -> bool {
+        match answer {
+            Answer::Position(answer) => match *answer {
+                (wanted, Ok(found)) => self.found(&wanted, found, now),
+                (wanted, Err(NotFound::Failed(cause))) => {
+                    let partition = &wanted.source;
+                    tracing::debug!(%partition, cause, "the position is not known yet");
+                    self.positions.lock().failed(now, &wanted, &cause);
+                }
+                (wanted, Err(NotFound::Stopped(cause))) => {
+                    self.positions.lock().stopped(now, &wanted, &cause);
+                }
+            },
+            Answer::Topics(topics) => {
+                for (topic, described) in topics {
+                    let Some(log) = described.log else { continue };
+                    let replaced = self.positions.lock().described(now, &topic, log);
+                    if !replaced.is_empty() {
+                        tracing::warn!(
+                            topic, partitions = replaced.len(), id = %log,
+                            "the topic was deleted and made again; it is read from its oldest record"
+                        );
+                        // What is open belongs to the old log: it is delivered and never committed.
+                        self.commits.lock().end(&replaced);
+                    }
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    fn found(&self, wanted: &Wanted, found: Found, now: Instant) {
+        let source = &wanted.source;
+        if !self.positions.lock().found(wanted, found.log) {
+            return;
+        }
+        let lease = found.new_lease.then(|| {
+            let generation = self.next_generation();
+            let start = (found.start, found.memo);
+            let mut commits = self.commits.lock();
+            commits.begin(now, source.clone(), generation, start, found.known)
+        });
+        tracing::info!(
+            partition = %source, offset = found.start.next.0, because = %found.why,
+            "reading begins"
+        );
+        let placement = Placement {
+            start: found.start,
+            lease,
+            why: found.why,
         };
-        let mut fresh = Vec::with_capacity(found.count());
-        for element in found.elements() {
-            let source = TopicPartition::new(element.topic(), element.partition());
-            let next = match element.offset() {
-                Offset::Offset(next) => Some(next),
-                // No record is that young: the end is the answer.
-                _ => consumer
-                    .fetch_watermarks(&source.topic, source.partition, POSITION_TIMEOUT)
-                    .map_err(|error| self.listener.error(&KafkaError::from_client(error)))
-                    .ok()
-                    .map(|(_, high)| high),
+        self.listener
+            .placed(source.clone(), wanted.generation, placement);
+    }
+
+    /// How the partitions stand.
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        let commits = self.commits.lock();
+        let positions = self.positions.lock();
+        let unknown = positions.unknown();
+        let overdue = commits.overdue(now);
+        let read = commits.sources().filter_map(|source| {
+            let standing = PartitionStanding {
+                committed: commits.committed(source),
+                basis: commits.basis(source)?,
             };
-            fresh.extend(next.map(|next| (source, NextOffset(next))));
-        }
-        fresh
-    }
-
-    fn ask(&self, query: &mut TopicPartitionList, source: &TopicPartition, at: Offset) {
-        if let Err(error) = query.add_partition_offset(&source.topic, source.partition, at) {
-            self.listener.error(&KafkaError::from_client(error));
+            Some((source.clone(), standing))
+        });
+        Standing {
+            unknown: unknown.map(|one| (one.source.clone(), one)).collect(),
+            overdue: overdue.map(|one| (one.source.clone(), one)).collect(),
+            read: read.collect(),
         }
     }
 
-    fn set(&self, partitions: &mut TopicPartitionList, source: &TopicPartition, at: Offset) {
-        if let Err(error) = partitions.set_partition_offset(&source.topic, source.partition, at) {
+    /// Reports an error of a call that goes on without.
+    fn told(&self, result: KafkaResult<()>) {
+        if let Err(error) = result {
             self.listener.error(&KafkaError::from_client(error));
         }
+    }
+}
+
+fn confirmed(entry: CommitEntry) -> Confirmed {
+    Confirmed {
+        source: entry.source,
+        generation: entry.generation,
+        next: entry.position.next,
     }
 }
 
@@ -336,25 +373,6 @@ fn sources(partitions: &TopicPartitionList) -> impl Iterator<Item = TopicPartiti
         })
         .collect::<Vec<_>>()
         .into_iter()
-}
-
-/// The offsets of an answered commit that the broker took.
-fn committed(offsets: &TopicPartitionList) -> Vec<(TopicPartition, NextOffset)> {
-    let elements = offsets.elements();
-    elements
-        .iter()
-        .filter(|element| element.error().is_ok())
-        .filter_map(|element| {
-            let next = NextOffset(element.offset().to_raw().filter(|&next| next >= 0)?);
-            let source = TopicPartition::new(element.topic(), element.partition());
-            Some((source, next))
-        })
-        .collect()
-}
-
-fn millis(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl ClientContext for PollContext {
@@ -410,18 +428,34 @@ impl ConsumerContext for PollContext {
                 let code = RDKafkaErrorCode::from(other);
                 let error = rdkafka::error::KafkaError::Rebalance(code);
                 self.listener.error(&KafkaError::Client(error));
-                if let Err(error) = consumer.unassign() {
-                    self.listener.error(&KafkaError::from_client(error));
-                }
+                self.told(consumer.unassign());
             }
         }
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        match result {
-            Ok(()) => self.listener.committed(committed(offsets)),
-            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
-            Err(error) => self.listener.commit_failed(&KafkaError::from_client(error)),
+        let whole = result.err().map(|error| error.to_string());
+        let results: Vec<CommitResult> = native::listed(offsets)
+            .into_iter()
+            .filter_map(|listed| {
+                let own = listed.error.map(|code| code.to_string());
+                Some(CommitResult {
+                    source: listed.source,
+                    next: kafkamq_record::NextOffset(listed.offset?),
+                    refused: own.or_else(|| whole.clone()),
+                })
+            })
+            .collect();
+        let now = Instant::now();
+        let confirmed = self.commits.lock().answered(now, &results);
+        if let Some(why) = results.into_iter().find_map(|result| result.refused) {
+            self.listener.commit_refused(&why);
+        }
+        if !confirmed.is_empty() {
+            self.listener.committed(confirmed);
+        }
+        if let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) {
+            self.send_due(&consumer, now);
         }
     }
 }

@@ -5,6 +5,9 @@
 //! * `poll_loop` runs one consumer on a thread of its own and rebuilds it when it is beyond
 //!   repair.
 //! * `context` answers the library's callbacks: rebalances, statistics, errors.
+//! * `lookup` asks brokers what takes time, on a thread of its own: positions, topic ids.
+//! * `birth_store` keeps since when groups look at topics.
+//! * `native` holds calls of the native client that its crate lacks.
 //! * `partition` reads batches from one assigned partition.
 //! * `producer` writes records and says when brokers have them.
 //! * `reader` reads a stretch of a topic once, outside any group.
@@ -16,9 +19,12 @@
 
 #[cfg(feature = "demo")]
 mod bare;
+mod birth_store;
 pub mod client;
 mod context;
 pub mod dial;
+mod lookup;
+mod native;
 mod partition;
 mod poll_loop;
 mod producer;
@@ -27,13 +33,14 @@ mod statistics;
 mod stretch;
 mod topics;
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 #[cfg(feature = "demo")]
 pub use bare::{BareReading, read_bare};
-pub use context::InitialOffset;
-pub use partition::{PartitionReader, ReadResult, Wake};
-pub use poll_loop::{ConsumerThread, PollOptions, PreparedConsumer};
+pub use birth_store::{BirthStore, GroupBirths};
+pub use partition::{PartitionReader, Placement, ReadResult, Wake};
+pub use poll_loop::{ConsumerThread, PollOptions, PreparedConsumer, Reading};
 pub use producer::{Outbound, Producer};
 use rdkafka::error::RDKafkaErrorCode;
 pub use reader::{Records, StoredRecord, TopicReader};
@@ -41,8 +48,11 @@ pub use statistics::{PartitionStatistics, Statistics};
 pub use stretch::Stretch;
 pub use topics::Topics;
 
-use kafkamq_record::NextOffset;
-use kafkamq_record::TopicPartition;
+pub use crate::source::commits::{Confirmed, Unconfirmed};
+pub use crate::source::lease::Generation;
+pub use crate::source::positions::Unknown;
+pub use crate::source::start::{InitialOffset, Why};
+use kafkamq_record::{NextOffset, TopicPartition};
 
 /// What can go wrong between this process and the brokers.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +113,11 @@ impl KafkaError {
         }
     }
 
+    /// Whether it only says that there are no more records at present.
+    fn is_end(&self) -> bool {
+        self.code() == Some(RDKafkaErrorCode::PartitionEOF)
+    }
+
     /// Whether the record itself is at fault: no broker will ever take it.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
@@ -149,15 +164,35 @@ impl KafkaError {
     }
 }
 
-/// Counts the assignments of one consumer; work tagged with an older one is stale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Generation(pub u64);
+/// How the partitions of a client stand, about once a second.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// Assigned partitions whose position is not known.
+    pub unknown: HashMap<TopicPartition, Unknown>,
+    /// Partitions whose commits are not confirmed for too long.
+    pub overdue: HashMap<TopicPartition, Unconfirmed>,
+    /// Partitions that are read.
+    pub read: HashMap<TopicPartition, PartitionStanding>,
+}
+
+/// How one partition stands that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionStanding {
+    /// The committed offset, if that is known.
+    pub committed: Option<NextOffset>,
+    /// From where on records count as outstanding: the committed offset, or before the first commit
+    /// the offset at which reading began.
+    pub basis: NextOffset,
+}
 
 /// Hears what the group decides. The methods run on the poll thread inside the client's rebalance
 /// callback: the group waits meanwhile.
 pub trait AssignmentListener: Send + Sync {
-    /// Partitions were given to this member. Reading may begin when this returns.
+    /// Partitions were given to this member. Each is read once it is placed.
     fn assigned(&self, generation: Generation, readers: Vec<PartitionReader>);
+
+    /// The position of an assigned partition was found.
+    fn placed(&self, source: TopicPartition, generation: Generation, placement: Placement);
 
     /// Partitions are about to go. Returns when their work in flight is settled and stored, or at
     /// the deadline. With `lost` they are gone already: nothing can be committed any more.
@@ -174,8 +209,11 @@ pub trait AssignmentListener: Send + Sync {
     fn error(&self, error: &KafkaError);
 
     /// The brokers took a commit: the group remembers these offsets.
-    fn committed(&self, offsets: Vec<(TopicPartition, NextOffset)>);
+    fn committed(&self, confirmed: Vec<Confirmed>);
 
-    /// A commit failed; the next one carries what it would have.
-    fn commit_failed(&self, error: &KafkaError);
+    /// A commit was refused; the next one carries what it would have.
+    fn commit_refused(&self, why: &str);
+
+    /// How the partitions stand.
+    fn standing(&self, standing: Standing);
 }

@@ -5,29 +5,38 @@
 //! message kept any longer would pin its whole fetch buffer. Not reading is all the back-pressure
 //! there is: the queue fills up to its limit and fetching stops.
 //!
-//! This file holds the only unsafe code of the package. It owns three invariants: a queue handle
-//! lives as long as its consumer (the reader holds the consumer), every message taken is destroyed
-//! before the next is taken, and the wake-up callback is disabled before it is freed.
+//! A reader is *placed* before it reads: at the position that was found for it, under the lease that
+//! lets it commit. When the log is replaced or the position turns out not to exist, it is placed anew.
+//!
+//! The unsafe code here owns three invariants: a queue handle lives as long as its consumer (the reader
+//! holds the consumer), every message taken is destroyed before the next is taken, and the wake-up
+//! callback is disabled before it is freed.
 
 #![expect(
     unsafe_code,
     reason = "the batch call exists only in the native interface"
 )]
 
+use std::collections::VecDeque;
 use std::ffi::{CString, c_void};
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as native;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaError;
 use super::context::PollContext;
+use super::native as calls;
 use super::stretch::Stretch;
+use crate::source::commits::Confirmed;
+use crate::source::lease::{Generation, Lease, Position};
+use crate::source::start::Why;
 use kafkamq_record::NextOffset;
 use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 
@@ -35,11 +44,28 @@ use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 /// only hand the news on; it may be called late, or once for many records.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
+/// The client answers a seek within milliseconds; after this it is tried again.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Where a partition is read from, and by which right.
+#[derive(Debug)]
+pub struct Placement {
+    /// The position of the next record.
+    pub start: Position,
+    /// The lease from now on; `None` if the one before stays in force.
+    pub lease: Option<Lease>,
+    /// Why it is there.
+    pub why: Why,
+}
+
 /// What one read brought.
 #[derive(Debug)]
 pub struct ReadResult {
     /// The records, possibly none.
     pub batch: RecordBatch,
+    /// The offset behind everything there is, if reading got there: behind the last record, and behind
+    /// what is no record, such as the end of a transaction.
+    pub end: Option<i64>,
     /// Errors that the queue held in between, such as a lost authorization.
     pub errors: Vec<KafkaError>,
 }
@@ -50,9 +76,18 @@ pub struct PartitionReader {
     queue: *mut native::rd_kafka_queue_t,
     messages: Vec<*mut native::rd_kafka_message_t>,
     wake: Option<*mut Wake>,
-    start: Option<NextOffset>,
-    /// What is read outside the group, if that is so.
+    /// Of the assignment.
+    generation: Generation,
+    lease: Option<Lease>,
+    /// Where to go before anything is read.
+    start: Option<Position>,
+    /// Whether it was told where to read.
+    placed: bool,
+    /// From which offset on records have which leader epoch.
+    epochs: VecDeque<(i64, i32)>,
+    /// What is read outside the group, if that is so, and its first offset.
     stretch: Option<Arc<Stretch>>,
+    first: Option<NextOffset>,
     consumer: Arc<BaseConsumer<PollContext>>,
 }
 
@@ -66,7 +101,7 @@ impl PartitionReader {
     pub(super) fn split(
         consumer: &Arc<BaseConsumer<PollContext>>,
         source: TopicPartition,
-        start: Option<NextOffset>,
+        generation: Generation,
     ) -> Result<Self, KafkaError> {
         let topic = CString::new(&*source.topic)
             .map_err(|_| KafkaError::InvalidTopic(source.topic.to_string()))?;
@@ -88,15 +123,22 @@ impl PartitionReader {
             queue,
             messages: Vec::new(),
             wake: None,
-            start,
+            generation,
+            lease: None,
+            start: None,
+            placed: false,
+            epochs: VecDeque::new(),
             stretch: None,
+            first: None,
             consumer: Arc::clone(consumer),
         })
     }
 
     /// Reads no more than `stretch`, outside the group.
-    pub(super) fn within(mut self, stretch: Arc<Stretch>) -> Self {
+    pub(super) fn within(mut self, stretch: Arc<Stretch>, first: NextOffset) -> Self {
+        self.first = Some(first);
         self.stretch = Some(stretch);
+        self.placed = true;
         self
     }
 
@@ -106,10 +148,63 @@ impl PartitionReader {
         &self.source
     }
 
-    /// The offset at which reading begins, where it was known when the partition was assigned.
+    /// The first offset of what is read outside the group.
     #[must_use]
-    pub const fn start(&self) -> Option<NextOffset> {
-        self.start
+    pub const fn first(&self) -> Option<NextOffset> {
+        self.first
+    }
+
+    /// The number that confirmed commits of this reader carry.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        let lease = self.lease.as_ref();
+        lease.map_or(self.generation, Lease::generation)
+    }
+
+    /// Whether records can be read: the position is known and the client is there.
+    #[must_use]
+    pub const fn is_placed(&self) -> bool {
+        self.placed && self.start.is_none()
+    }
+
+    /// Has reading go on elsewhere. Nothing that was fetched before is read any more.
+    pub fn place(&mut self, start: Position, lease: Option<Lease>) {
+        self.placed = true;
+        self.start = Some(start);
+        self.epochs.clear();
+        if lease.is_some() {
+            self.lease = lease;
+        }
+    }
+
+    /// Takes the client to where reading goes on. Blocks for as long as the client takes to hear of
+    /// it, which is no time on the network.
+    ///
+    /// # Errors
+    /// When the client is not ready for it; it is to be tried again.
+    pub fn go_there(&mut self) -> Result<(), KafkaError> {
+        let Some(start) = self.start else {
+            return Ok(());
+        };
+        let client = self.consumer.client().native_ptr();
+        calls::seek(client, &self.source, start, SEEK_TIMEOUT)?;
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.source.topic, self.source.partition);
+        calls::pause(client, &list, false)?;
+        self.start = None;
+        Ok(())
+    }
+
+    /// The client went on at `seen` by itself, although the next record was expected at `at`. Returns
+    /// whether that may be; if not, nothing is read until the reader is placed anew.
+    pub fn jumped(&mut self, at: i64, seen: i64) -> bool {
+        let context = self.consumer.context();
+        if self.stretch.is_some() || (seen > at && context.client_resets) {
+            return true;
+        }
+        self.placed = false;
+        context.jumped(&self.source, at, seen);
+        false
     }
 
     /// Has `wake` called whenever the queue turns from empty to non-empty.
@@ -130,9 +225,11 @@ impl PartitionReader {
 
     /// Takes up to `max_records` records that are there already; never waits.
     pub fn read(&mut self, max_records: usize) -> ReadResult {
-        if self.stretch.as_ref().is_some_and(|own| own.is_reached()) {
+        let reached = self.stretch.as_ref().is_some_and(|own| own.is_reached());
+        if reached || !self.is_placed() {
             return ReadResult {
                 batch: RecordBatchBuilder::with_capacity(self.source.clone(), 0, 0).build(),
+                end: None,
                 errors: Vec::new(),
             };
         }
@@ -156,94 +253,89 @@ impl PartitionReader {
             .sum();
         let mut builder = RecordBatchBuilder::with_capacity(self.source.clone(), taken, bytes);
         let mut errors = Vec::new();
+        let (mut end, mut epoch) = (None, None);
         for &message in messages {
             // SAFETY: a valid message as above; it is destroyed right after being copied and its
             // pointer is not used again.
             unsafe {
-                match (*message).err {
-                    RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => copy(&mut builder, message),
-                    error => errors.push(KafkaError::Partition {
-                        partition: self.source.clone(),
-                        code: RDKafkaErrorCode::from(error),
-                        detail: payload(message)
-                            .map(|text| String::from_utf8_lossy(text).into_owned())
-                            .unwrap_or_default(),
-                    }),
+                match calls::message_error(message) {
+                    0 => {
+                        copy(&mut builder, message);
+                        epoch = Some(message);
+                        continue;
+                    }
+                    error => {
+                        let code = calls::code(error);
+                        if code == RDKafkaErrorCode::PartitionEOF {
+                            end = Some((*message).offset);
+                        }
+                        errors.push(KafkaError::Partition {
+                            partition: self.source.clone(),
+                            code,
+                            detail: payload(message)
+                                .map(|text| String::from_utf8_lossy(text).into_owned())
+                                .unwrap_or_default(),
+                        });
+                    }
                 }
+            }
+        }
+        // SAFETY: all messages are still there; each is destroyed once and not used again.
+        let epoch = unsafe {
+            let epoch = epoch.map(|last| native::rd_kafka_message_leader_epoch(last));
+            for &message in messages {
                 native::rd_kafka_message_destroy(message);
             }
-        }
-        errors.retain(|error| !self.resumed(error));
+            epoch.filter(|&epoch| epoch >= 0)
+        };
         let mut batch = builder.build();
-        if let Some(stretch) = &self.stretch {
-            batch = stretch.clip(batch);
-            errors.retain(|error| !stretch.ends_with(error));
-        }
-        ReadResult { batch, errors }
-    }
-
-    /// Whether `error` said that the offset no longer exists and reading goes on elsewhere now.
-    fn resumed(&self, error: &KafkaError) -> bool {
-        let out_of_range = matches!(
-            error,
-            KafkaError::Partition {
-                code: RDKafkaErrorCode::AutoOffsetReset,
-                ..
+        match &self.stretch {
+            Some(stretch) => {
+                batch = stretch.clip(batch);
+                errors.retain(|error| !stretch.ends_with(error));
+                end = None;
             }
-        );
-        out_of_range && self.consumer.context().lost_offset()
+            None => errors.retain(|error| !error.is_end()),
+        }
+        if let (Some(epoch), Some(first)) = (epoch, batch.first_offset())
+            && self.epochs.back().is_none_or(|(_, known)| *known != epoch)
+        {
+            self.epochs.push_back((first, epoch));
+        }
+        ReadResult { batch, end, errors }
     }
 
-    /// Stores the offset that the next commit carries for this partition. Does nothing once the
-    /// partition belongs to somebody else.
-    ///
-    /// # Errors
-    /// When the client refuses the offset for another reason than a lost assignment.
-    pub fn store(&self, next: NextOffset) -> Result<(), KafkaError> {
+    /// Everything below `next` is settled. With `hurry` the commit that says so does not wait for its
+    /// interval. Does nothing once the partition belongs to somebody else or to another log.
+    pub fn settle(&mut self, next: NextOffset, hurry: bool) {
+        let context = self.consumer.context();
         if let Some(stretch) = &self.stretch {
             // What a stretch remembers needs no broker: it is confirmed at once.
             stretch.settle(next);
-            let confirmed = vec![(self.source.clone(), next)];
-            self.consumer.context().listener.committed(confirmed);
-            return Ok(());
+            context.listener.committed(vec![Confirmed {
+                source: self.source.clone(),
+                generation: self.generation,
+                next,
+            }]);
+            return;
         }
-        store(&self.consumer, &self.source, next)
+        let Some(lease) = &self.lease else { return };
+        while self.epochs.get(1).is_some_and(|(first, _)| *first < next.0) {
+            self.epochs.pop_front();
+        }
+        let epoch = self.epochs.front().filter(|(first, _)| *first < next.0);
+        let position = Position {
+            next,
+            epoch: epoch.map(|(_, epoch)| *epoch),
+        };
+        context.settle(&self.consumer, Instant::now(), lease, position, hurry);
     }
 
-    /// Asks for a commit of everything that is stored now, without waiting for it. The listener
-    /// hears how it ended.
-    ///
-    /// # Errors
-    /// When the client has no group.
-    pub fn commit(&self) -> Result<(), KafkaError> {
-        if self.stretch.is_some() {
-            return Ok(());
-        }
-        let client = self.consumer.client().native_ptr();
-        // SAFETY: the client handle is alive, and the library counts the uses of the queue. The
-        // answer goes to the queue that the poll thread serves: the plain call for a commit would
-        // drop it, since answers are taken as events and not by a callback of the configuration.
-        let error = unsafe {
-            let answers = native::rd_kafka_queue_get_consumer(client);
-            if answers.is_null() {
-                RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_GROUP
-            } else {
-                let error = native::rd_kafka_commit_queue(
-                    client,
-                    ptr::null(),
-                    answers,
-                    None,
-                    ptr::null_mut(),
-                );
-                native::rd_kafka_queue_destroy(answers);
-                error
-            }
-        };
-        match error {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-            error => Err(KafkaError::Client(
-                rdkafka::error::KafkaError::ConsumerCommit(error.into()),
-            )),
+    /// Commits what is settled ahead of the interval.
+    pub fn hurry(&self) {
+        if let Some(lease) = &self.lease {
+            let context = self.consumer.context();
+            context.hurry(&self.consumer, Instant::now(), lease);
         }
     }
 
@@ -285,23 +377,6 @@ impl Drop for PartitionReader {
         // the consumer is still alive.
         unsafe { native::rd_kafka_queue_destroy(self.queue) };
     }
-}
-
-/// Stores `next` for the next commit of `source`.
-pub(super) fn store(
-    consumer: &BaseConsumer<PollContext>,
-    source: &TopicPartition,
-    next: NextOffset,
-) -> Result<(), KafkaError> {
-    let mut offsets = TopicPartitionList::with_capacity(1);
-    offsets
-        .add_partition_offset(&source.topic, source.partition, Offset::Offset(next.0))
-        .and_then(|()| consumer.store_offsets(&offsets))
-        .or_else(|error| match error.rdkafka_error_code() {
-            // The assignment ended between the acknowledgement and this call.
-            Some(RDKafkaErrorCode::State | RDKafkaErrorCode::UnknownPartition) => Ok(()),
-            _ => Err(KafkaError::Client(error)),
-        })
 }
 
 /// # Safety

@@ -1,23 +1,34 @@
 //! The thread that owns a consumer.
 //!
-//! It only polls: records never come through here, because every assigned partition has a queue of
-//! its own. Polling serves rebalances, statistics and errors, and keeps the member in its group
-//! however long destinations are away. The thread waits for nobody outside a rebalance.
+//! Records never come through here, because every assigned partition has a queue of its own. Polling
+//! serves rebalances, statistics, answers to commits and errors, and keeps the member in its group
+//! however long destinations are away. In between the thread drives what the client is to do: commits,
+//! and the search for positions. It waits for nobody outside a rebalance.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::birth_store::GroupBirths;
 use super::context::PollContext;
+use super::lookup::{Lookup, LookupOptions, Question, Subscription};
 use super::stretch::Stretch;
 use super::{AssignmentListener, InitialOffset, KafkaError};
 use kafkamq_settings::TopicSelection;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The same while an answer of the brokers is awaited.
+const ASKING_INTERVAL: Duration = Duration::from_millis(5);
+/// How often it is said how the partitions stand.
+const STANDING_INTERVAL: Duration = Duration::from_secs(1);
+/// How often topics are looked at, whether they are still those that are read.
+const TOPICS_INTERVAL: Duration = Duration::from_secs(5);
 const REBUILD_BACKOFF: Duration = Duration::from_secs(1);
 const REBUILD_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Time beyond the drain for the brokers to hear of the last commit and the leave.
@@ -30,6 +41,15 @@ const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longer than any process runs.
 const FOREVER: Duration = Duration::from_secs(1 << 32);
 
+/// What a client reads, and for whom.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    /// The partitions that its group gives it, which are committed.
+    Member,
+    /// These stretches once, outside any group, which is told nothing.
+    Once(Arc<[Arc<Stretch>]>),
+}
+
 /// What a consumer thread needs.
 pub struct PollOptions {
     /// Name of the input, for the thread's name and the log.
@@ -40,14 +60,18 @@ pub struct PollOptions {
     pub client: ClientConfig,
     /// Where a new group begins.
     pub initial: InitialOffset,
-    /// Where a partition goes on whose committed offset no longer exists, if that is a time.
+    /// Where a partition goes on whose committed offset no longer exists; `None` stops it.
     pub out_of_range: Option<InitialOffset>,
+    /// Time between commits.
+    pub commit_interval: Duration,
+    /// Since when the group looks at its topics.
+    pub births: GroupBirths,
     /// Whether the member has a name of its own, so that it keeps its place over a restart.
     pub is_static: bool,
     /// How long a revocation waits for records in flight.
     pub drain_timeout: Duration,
-    /// What is read instead, outside the group, which is then neither joined nor told anything.
-    pub stretches: Option<Arc<[Arc<Stretch>]>>,
+    /// What is read.
+    pub reading: Reading,
 }
 
 impl std::fmt::Debug for PollOptions {
@@ -96,6 +120,8 @@ impl PreparedConsumer {
             options,
             listener,
             generation: Arc::default(),
+            subscribed: Arc::default(),
+            known: None,
             inbox,
         };
         let consumer = poll.connect()?;
@@ -145,18 +171,6 @@ pub struct ConsumerThread {
 }
 
 impl ConsumerThread {
-    /// Starts the thread. Brokers need not be reachable: the client keeps trying.
-    ///
-    /// # Errors
-    /// When the client refuses its configuration or the system refuses a thread.
-    pub fn start(
-        options: PollOptions,
-        listener: Arc<dyn AssignmentListener>,
-    ) -> Result<Self, KafkaError> {
-        // The first client is made here so that a wrong configuration is the caller's error.
-        PreparedConsumer::try_new(options, listener)?.start()
-    }
-
     /// Changes the subscribed topics without leaving the group.
     pub fn subscribe(&self, topics: TopicSelection) {
         self.command(Command::Subscribe(topics));
@@ -187,6 +201,10 @@ struct PollLoop {
     topics: TopicSelection,
     listener: Arc<dyn AssignmentListener>,
     generation: Arc<AtomicU64>,
+    /// What the input reads, for those who look things up.
+    subscribed: Arc<Mutex<Subscription>>,
+    /// Topics of the cluster as they were listed first; others were made later.
+    known: Option<BTreeSet<String>>,
     inbox: mpsc::Receiver<Command>,
 }
 
@@ -198,6 +216,44 @@ struct Subscribed {
     due: Option<Instant>,
 }
 
+/// What is done every so often.
+struct Rounds {
+    standing: Instant,
+    topics: Instant,
+    /// Whether topics are being looked at.
+    looking: bool,
+}
+
+impl Rounds {
+    const fn new(now: Instant) -> Self {
+        Self {
+            standing: now,
+            topics: now,
+            looking: false,
+        }
+    }
+
+    /// Has the topics looked at that are read, and those that are named and may not exist yet.
+    fn turn(
+        &mut self,
+        context: &PollContext,
+        subscribed: &Mutex<Subscription>,
+        lookup: &Lookup,
+        now: Instant,
+    ) {
+        if self.looking || now < self.topics {
+            return;
+        }
+        let mut topics: BTreeSet<String> = context.positions.lock().topics().into_iter().collect();
+        topics.extend(subscribed.lock().named.iter().cloned());
+        self.topics = now + TOPICS_INTERVAL;
+        if !topics.is_empty() {
+            self.looking = true;
+            lookup.ask(Question::Topics(topics.into_iter().collect()));
+        }
+    }
+}
+
 /// Why serving one client ended.
 enum Exit {
     Stop,
@@ -206,16 +262,18 @@ enum Exit {
 
 impl PollLoop {
     fn connect(&self) -> Result<Arc<BaseConsumer<PollContext>>, KafkaError> {
-        let context = PollContext {
-            listener: Arc::clone(&self.listener),
-            consumer: OnceLock::new(),
-            generation: Arc::clone(&self.generation),
-            initial: self.options.initial,
-            out_of_range: self.options.out_of_range,
-            rebuild: AtomicBool::new(false),
-            drain_timeout: self.options.drain_timeout,
-            stretches: self.options.stretches.clone(),
-        };
+        let client_resets = matches!(
+            self.options.out_of_range,
+            Some(InitialOffset::Newest | InitialOffset::Oldest)
+        );
+        let context = PollContext::new(
+            Arc::clone(&self.listener),
+            Arc::clone(&self.generation),
+            self.options.commit_interval,
+            client_resets,
+            self.options.drain_timeout,
+            self.options.reading.clone(),
+        );
         let consumer: BaseConsumer<PollContext> = self
             .options
             .client
@@ -263,14 +321,52 @@ impl PollLoop {
         }
     }
 
-    fn serve(&mut self, consumer: &BaseConsumer<PollContext>) -> Exit {
-        let mut subscribed = Subscribed::default();
-        consumer.context().assign_stretches(consumer);
-        loop {
-            if self.options.stretches.is_none() {
-                self.subscribe(consumer, &mut subscribed);
+    const fn is_member(&self) -> bool {
+        matches!(self.options.reading, Reading::Member)
+    }
+
+    fn serve(&mut self, consumer: &Arc<BaseConsumer<PollContext>>) -> Exit {
+        let lookup = Lookup::start(
+            consumer,
+            LookupOptions {
+                births: self.options.births.clone(),
+                initial: self.options.initial,
+                out_of_range: self.options.out_of_range,
+                subscribed: Arc::clone(&self.subscribed),
+            },
+        );
+        let lookup = match lookup {
+            Ok(lookup) => lookup,
+            Err(error) => {
+                self.listener.error(&error);
+                return Exit::Rebuild("a thread could not be started");
             }
-            match consumer.poll(POLL_INTERVAL) {
+        };
+        let mut subscribed = Subscribed::default();
+        let mut rounds = Rounds::new(Instant::now());
+        let context = consumer.context();
+        context.assign_stretches(consumer);
+        loop {
+            let now = Instant::now();
+            for answer in lookup.answers() {
+                rounds.looking &= !context.answered(answer, now);
+            }
+            let mut asking = false;
+            if self.is_member() {
+                self.subscribe(consumer, &mut subscribed);
+                asking = context.drive(consumer, &lookup, now);
+                rounds.turn(context, &self.subscribed, &lookup, now);
+            }
+            if now >= rounds.standing {
+                rounds.standing = now + STANDING_INTERVAL;
+                self.listener.standing(context.standing(now));
+            }
+            let interval = if asking {
+                ASKING_INTERVAL
+            } else {
+                POLL_INTERVAL
+            };
+            match consumer.poll(interval) {
                 None => {}
                 Some(Err(error)) => {
                     self.listener.error(&KafkaError::from_client(error));
@@ -282,26 +378,57 @@ impl PollLoop {
                 // here all the same, it is read again by a client that begins at what is committed.
                 Some(Ok(_)) => return Exit::Rebuild("a record reached the common queue"),
             }
-            if consumer.context().take_rebuild() {
-                return Exit::Rebuild("an offset no longer exists");
+            if let Some(exit) = self.obey(&mut subscribed) {
+                return exit;
             }
-            loop {
-                match self.inbox.try_recv() {
-                    Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => return Exit::Stop,
-                    Ok(Command::Rebuild(reason)) => return Exit::Rebuild(reason),
-                    Ok(Command::Subscribe(topics)) => {
-                        self.topics = topics;
-                        subscribed.due = None;
-                    }
-                    Err(mpsc::TryRecvError::Empty) => break,
+        }
+    }
+
+    /// Takes commands.
+    fn obey(&mut self, subscribed: &mut Subscribed) -> Option<Exit> {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => {
+                    return Some(Exit::Stop);
                 }
+                Ok(Command::Rebuild(reason)) => return Some(Exit::Rebuild(reason)),
+                Ok(Command::Subscribe(topics)) => {
+                    self.topics = topics;
+                    subscribed.due = None;
+                }
+                Err(mpsc::TryRecvError::Empty) => return None,
             }
+        }
+    }
+
+    /// Notes which topics were there when the cluster was first looked at. What is made later is new
+    /// to the group, all of it.
+    fn notice<'a>(&mut self, topics: impl Iterator<Item = &'a str>) {
+        let topics: BTreeSet<String> = topics.map(str::to_owned).collect();
+        let Some(known) = &self.known else {
+            self.known = Some(topics);
+            return;
+        };
+        let new: BTreeSet<&str> = topics.difference(known).map(String::as_str).collect();
+        let taken = self.topics.resolve(new.iter().copied());
+        let new: Vec<_> = taken
+            .iter()
+            .filter(|topic| new.contains(topic.as_str()))
+            .collect();
+        if !new.is_empty() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
+            self.options.births.update(|births| {
+                for topic in new {
+                    births.miss(topic, now);
+                }
+            });
         }
     }
 
     /// Subscribes to what is selected, if that is due: at once where all topics are named, and
     /// again and again where patterns may find new ones.
-    fn subscribe(&self, consumer: &BaseConsumer<PollContext>, subscribed: &mut Subscribed) {
+    fn subscribe(&mut self, consumer: &BaseConsumer<PollContext>, subscribed: &mut Subscribed) {
         let now = Instant::now();
         if subscribed.due.is_some_and(|due| now < due) {
             return;
@@ -311,8 +438,9 @@ impl PollLoop {
         } else {
             match consumer.client().fetch_metadata(None, DISCOVERY_TIMEOUT) {
                 Ok(metadata) => {
-                    let known = metadata.topics().iter().map(|topic| topic.name());
-                    (self.topics.resolve(known), DISCOVERY_INTERVAL)
+                    let known = || metadata.topics().iter().map(|topic| topic.name());
+                    self.notice(known());
+                    (self.topics.resolve(known()), DISCOVERY_INTERVAL)
                 }
                 // What was found before is kept while the brokers are away.
                 Err(error) => {
@@ -340,6 +468,10 @@ impl PollLoop {
         if !self.topics.patterns.is_empty() {
             tracing::info!(input = self.options.input, ?topics, "subscribed");
         }
+        *self.subscribed.lock() = Subscription {
+            named: self.topics.names.iter().cloned().collect(),
+            all: topics.clone(),
+        };
         subscribed.topics = Some(topics);
     }
 
@@ -350,7 +482,7 @@ impl PollLoop {
     fn leave(&self, consumer: Arc<BaseConsumer<PollContext>>) {
         let deadline = Instant::now() + self.options.drain_timeout + LEAVE_GRACE;
         // Outside a group there is nothing to leave either.
-        let stays = self.options.is_static || self.options.stretches.is_some();
+        let stays = self.options.is_static || !self.is_member();
         if stays {
             consumer.context().release(&consumer);
         } else {

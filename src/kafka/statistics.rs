@@ -9,14 +9,11 @@ use kafkamq_record::TopicPartition;
 /// Positions of one assigned partition. `None` means not known yet, which is not the same as zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionStatistics {
-    /// The partition.
-    pub source: TopicPartition,
     /// Offset after the last record that may be read.
     pub high_watermark: Option<i64>,
-    /// The committed offset.
-    pub committed: Option<i64>,
-    /// Records between the committed offset and the high watermark.
-    pub lag: Option<i64>,
+    /// Offset after the last record that a reader of committed records may have: records of
+    /// transactions that are still open lie behind it.
+    pub end: Option<i64>,
     /// Records waiting in the client's queue.
     pub prefetched_records: u64,
     /// Bytes waiting in the client's queue.
@@ -27,7 +24,7 @@ pub struct PartitionStatistics {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Statistics {
     /// Assigned partitions.
-    pub partitions: Vec<PartitionStatistics>,
+    pub partitions: HashMap<TopicPartition, PartitionStatistics>,
     /// State of the consumer group membership, for example `up`.
     pub group_state: String,
     /// Join state, for example `steady`.
@@ -79,10 +76,14 @@ struct RawPartition {
     fetchq_cnt: u64,
     #[serde(default)]
     fetchq_size: u64,
-    #[serde(default)]
-    committed_offset: i64,
-    #[serde(default)]
+    #[serde(default = "unknown")]
     hi_offset: i64,
+    #[serde(default = "unknown")]
+    ls_offset: i64,
+}
+
+const fn unknown() -> i64 {
+    -1
 }
 
 impl Statistics {
@@ -90,7 +91,7 @@ impl Statistics {
     /// warning, not a failure.
     pub(super) fn parse(report: &[u8]) -> Result<Self, serde_json::Error> {
         let raw: RawReport = serde_json::from_slice(report)?;
-        let mut partitions = Vec::new();
+        let mut partitions = HashMap::new();
         for (topic, raw_topic) in raw.topics {
             let topic: std::sync::Arc<str> = topic.into();
             for partition in raw_topic.partitions.into_values() {
@@ -98,21 +99,18 @@ impl Statistics {
                     continue;
                 }
                 let high_watermark = (partition.hi_offset >= 0).then_some(partition.hi_offset);
-                let committed =
-                    (partition.committed_offset >= 0).then_some(partition.committed_offset);
-                partitions.push(PartitionStatistics {
-                    source: TopicPartition::new(std::sync::Arc::clone(&topic), partition.partition),
+                let stable = (partition.ls_offset >= 0).then_some(partition.ls_offset);
+                let source =
+                    TopicPartition::new(std::sync::Arc::clone(&topic), partition.partition);
+                let statistics = PartitionStatistics {
                     high_watermark,
-                    committed,
-                    lag: high_watermark
-                        .zip(committed)
-                        .map(|(high, done)| (high - done).max(0)),
+                    end: stable.or(high_watermark),
                     prefetched_records: partition.fetchq_cnt,
                     prefetched_bytes: partition.fetchq_size,
-                });
+                };
+                partitions.insert(source, statistics);
             }
         }
-        partitions.sort_by(|a, b| a.source.cmp(&b.source));
         let (group_state, join_state, rebalances) = raw
             .cgrp
             .map(|group| (group.state, group.join_state, group.rebalance_cnt))
@@ -143,18 +141,26 @@ mod tests {
             "topics":{"t":{"partitions":{
               "-1":{"partition":-1,"desired":false},
               "0":{"partition":0,"desired":true,"fetchq_cnt":3,"fetchq_size":99,
-                   "committed_offset":-1001,"hi_offset":50},
-              "1":{"partition":1,"desired":true,"committed_offset":40,"hi_offset":50},
-              "2":{"partition":2,"desired":false,"committed_offset":1,"hi_offset":2}}}}}"#;
+                   "ls_offset":-1001,"hi_offset":50},
+              "1":{"partition":1,"desired":true,"ls_offset":40,"hi_offset":50},
+              "2":{"partition":2,"desired":false,"hi_offset":2},
+              "3":{"partition":3,"desired":true,"hi_offset":-1001}}}}}"#;
         let statistics = Statistics::parse(report).unwrap();
-        let lags: Vec<_> = statistics
+        let mut ends: Vec<_> = statistics
             .partitions
             .iter()
-            .map(|p| (p.source.partition, p.lag))
+            .map(|(source, known)| (source.partition, known.end))
             .collect();
-        assert_eq!(lags, [(0, None), (1, Some(10))]);
-        assert_eq!(statistics.partitions[0].high_watermark, Some(50));
-        assert_eq!(statistics.partitions[0].prefetched_bytes, 99);
+        ends.sort_unstable();
+        assert_eq!(ends, [(0, Some(50)), (1, Some(40)), (3, None)]);
+        assert_eq!(
+            statistics.partitions[&TopicPartition::new("t", 0)].high_watermark,
+            Some(50)
+        );
+        assert_eq!(
+            statistics.partitions[&TopicPartition::new("t", 0)].prefetched_bytes,
+            99
+        );
         assert_eq!((statistics.brokers_up, statistics.rebalances), (1, 2));
         assert_eq!(statistics.join_state, "steady");
     }

@@ -13,7 +13,7 @@ use kafkamq_record::TopicPartition;
 /// What is known of one partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PartitionGauges {
-    /// Records between committed offset and high watermark.
+    /// Records that are not committed.
     pub lag: Option<i64>,
     /// Offset after the last record.
     pub high_watermark: Option<i64>,
@@ -43,19 +43,19 @@ impl PartitionSeries {
         }
     }
 
-    /// Takes what is known of some partitions; what is not known any more stays as it was.
+    /// Whether partitions have no series of their own at present.
+    #[must_use]
+    pub const fn is_folded(&self) -> bool {
+        self.folded
+    }
+
+    /// Takes what is known of some partitions. What is not known has no sample: it is not zero.
     pub fn update<'a>(
         &mut self,
         partitions: impl IntoIterator<Item = (&'a TopicPartition, PartitionGauges)>,
     ) {
         for (source, new) in partitions {
-            if let Some(known) = self.known.get_mut(source) {
-                known.lag = new.lag.or(known.lag);
-                known.high_watermark = new.high_watermark.or(known.high_watermark);
-                known.committed = new.committed.or(known.committed);
-            } else {
-                self.known.insert(source.clone(), new);
-            }
+            self.known.insert(source.clone(), new);
         }
         self.publish();
     }
@@ -92,17 +92,17 @@ impl PartitionSeries {
             }
             return;
         }
+        // A sum of which a part is not known is not known.
         let mut sums: BTreeMap<&str, PartitionGauges> = BTreeMap::new();
-        let add = |sum: &mut Option<i64>, more: Option<i64>| {
-            if let Some(more) = more {
-                *sum = Some(sum.unwrap_or(0).saturating_add(more));
-            }
-        };
+        let add = |sum: Option<i64>, more: Option<i64>| Some(sum?.saturating_add(more?));
         for (source, gauges) in &self.known {
-            let sum = sums.entry(&source.topic).or_default();
-            add(&mut sum.lag, gauges.lag);
-            add(&mut sum.high_watermark, gauges.high_watermark);
-            add(&mut sum.committed, gauges.committed);
+            sums.entry(&source.topic)
+                .and_modify(|sum| {
+                    sum.lag = add(sum.lag, gauges.lag);
+                    sum.high_watermark = add(sum.high_watermark, gauges.high_watermark);
+                    sum.committed = add(sum.committed, gauges.committed);
+                })
+                .or_insert(*gauges);
         }
         for (topic, gauges) in sums {
             self.set(topic, FOLDED, gauges);
@@ -115,8 +115,10 @@ impl PartitionSeries {
             (&self.metrics.high_watermark_offset, gauges.high_watermark),
             (&self.metrics.committed_offset, gauges.committed),
         ] {
-            if let Some(value) = value {
-                metric.with_label_values(&[topic, partition]).set(value);
+            match value {
+                Some(value) => metric.with_label_values(&[topic, partition]).set(value),
+                // It may never have had a value.
+                None => drop(metric.remove_label_values(&[topic, partition])),
             }
         }
     }
@@ -184,11 +186,11 @@ mod tests {
         partitions.update([(&b0, lag(4))]);
         expect(&[("all/a", 3), ("all/b", 4)]);
         assert_eq!(metrics.partition_series_folded.get(), 1);
-        // Unknown is not zero.
+        // Unknown is not zero, and a sum with an unknown part is unknown.
         partitions.update([(&a0, PartitionGauges::default())]);
-        expect(&[("all/a", 3), ("all/b", 4)]);
+        expect(&[("all/b", 4)]);
         partitions.remove([&b0]);
-        expect(&[("0/a", 1), ("1/a", 2)]);
+        expect(&[("1/a", 2)]);
         assert_eq!(metrics.partition_series_folded.get(), 0);
         partitions.remove([&a0, &a1]);
         expect(&[]);

@@ -328,6 +328,8 @@ fn client_keys(old: &InputSettings, new: &InputSettings) -> Vec<String> {
             "group_instance_id",
             old.group_instance_id == new.group_instance_id,
         ),
+        ("client_rack", old.client_rack == new.client_rack),
+        ("kafka_version", old.old_version == new.old_version),
         ("group_protocol", old.group_protocol == new.group_protocol),
         ("assignor", old.assignor == new.assignor),
         ("offset_out_of_range", old.out_of_range == new.out_of_range),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Shared;
 use super::operation::{Need, Operation};
-use crate::actors::status::ServiceStatus;
+use crate::actors::status::{BlockedStatus, InputStatus, PartitionStatus, ServiceStatus};
 
 /// `GET /livez`, `GET /healthz`, `GET /readyz`
 pub(super) fn operations() -> Vec<Operation> {
@@ -25,7 +25,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new(Method::GET, "/readyz", "isReady", Need::Nothing, ready)
             .about(
                 "Is everything well?",
-                "Ready is when every input is a member of its group and nothing is in alarm.",
+                "Ready is when every input is a member of its group, every partition is read or says why not, commits are confirmed, and nothing is in alarm.",
             )
             .answers::<Readiness>(200, "Everything is.")
             .answers::<Readiness>(503, "The parts that are not tell why."),
@@ -52,6 +52,44 @@ struct Part {
     /// What has to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Partitions that are not read, or whose commits are not confirmed, each with its cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocked: Vec<BlockedPartition>,
+}
+
+/// A partition that is not read.
+#[derive(Debug, Serialize, JsonSchema)]
+struct BlockedPartition {
+    /// Its topic.
+    topic: String,
+    /// Its number.
+    partition: i32,
+    /// Why, and for how long.
+    #[serde(flatten)]
+    blocked: BlockedStatus,
+}
+
+fn blocked(partition: &PartitionStatus) -> Option<BlockedPartition> {
+    Some(BlockedPartition {
+        topic: partition.topic.clone(),
+        partition: partition.partition,
+        blocked: partition.blocked.clone()?,
+    })
+}
+
+/// What keeps partitions of an input from being read, if it makes the service not ready.
+fn unread(input: &InputStatus) -> Option<String> {
+    let blocked = input.partitions.iter().filter_map(blocked);
+    let mut alarms = blocked.filter(|one| one.blocked.alarm);
+    let first = alarms.next()?;
+    let BlockedPartition {
+        topic, partition, ..
+    } = &first;
+    let reason = &first.blocked.reason;
+    Some(match alarms.count() {
+        0 => format!("{topic}/{partition}: {reason}"),
+        more => format!("{topic}/{partition} and {more} more: {reason}"),
+    })
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -75,15 +113,16 @@ impl Readiness {
             .iter()
             .map(|input| Part {
                 name: input.name.clone(),
-                ready: input.joined && input.alarm.is_none(),
+                ready: input.is_ready(),
                 reason: match (&input.alarm, &input.last_error) {
                     (Some(alarm), _) => Some(alarm.clone()),
-                    (None, _) if input.joined => None,
+                    (None, _) if input.joined => unread(input),
                     (None, Some(error)) => {
                         Some(format!("not a member of its group: {}", error.message))
                     }
                     (None, None) => Some("not a member of its group yet".to_owned()),
                 },
+                blocked: input.partitions.iter().filter_map(blocked).collect(),
             })
             .collect();
         let destinations = status
@@ -93,6 +132,7 @@ impl Readiness {
                 name: destination.name.clone(),
                 ready: destination.is_ready(),
                 reason: destination.trouble(),
+                blocked: Vec::new(),
             })
             .collect();
         let dead_letters = &status.dead_letters;
@@ -100,6 +140,7 @@ impl Readiness {
             name: "dead_letters".to_owned(),
             ready: dead_letters.reason.is_none(),
             reason: dead_letters.trouble(),
+            blocked: Vec::new(),
         };
         Self {
             ready: status.is_ready(),
@@ -122,6 +163,7 @@ async fn ready(shared: web::Data<Shared>) -> HttpResponse {
                 name: "dead_letters".to_owned(),
                 ready: false,
                 reason: None,
+                blocked: Vec::new(),
             },
         });
     };
@@ -136,7 +178,7 @@ async fn ready(shared: web::Data<Shared>) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::status::{DestinationStatus, InputStatus};
+    use crate::actors::status::DestinationStatus;
 
     #[test]
     fn an_alarm_or_a_missing_member_is_not_ready_and_says_why() {
@@ -180,6 +222,25 @@ mod tests {
             Some("no room; 3 letters cannot be written, their records wait")
         );
         status.dead_letters.reason = None;
+        let unknown = BlockedStatus {
+            cause: "position_unknown",
+            reason: "position unknown: not coordinator".into(),
+            alarm: true,
+            ..Default::default()
+        };
+        status.inputs[0].partitions = vec![PartitionStatus {
+            topic: "t".into(),
+            blocked: Some(unknown),
+            ..Default::default()
+        }];
+        let readiness = Readiness::of(&status);
+        assert!(!readiness.ready && !readiness.inputs[0].ready);
+        assert_eq!(
+            readiness.inputs[0].reason.as_deref(),
+            Some("t/0: position unknown: not coordinator")
+        );
+        status.inputs[0].partitions.clear();
+        assert!(Readiness::of(&status).ready);
         status.inputs[0].joined = false;
         let readiness = Readiness::of(&status);
         assert!(!readiness.ready && readiness.inputs[0].reason.is_some());

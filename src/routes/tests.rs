@@ -244,7 +244,7 @@ fn full_status() -> ServiceStatus {
             group_state: "up".into(),
             brokers_up: 3,
             rebalances: 2,
-            lag: 40,
+            lag: Some(40),
             partitions: vec![PartitionStatus {
                 topic: "app-logs".into(),
                 partition: 0,
@@ -258,6 +258,7 @@ fn full_status() -> ServiceStatus {
                 bytes_in_flight: 30_720,
                 paused: false,
                 blocked_seconds: None,
+                blocked: None,
             }],
             alarm: None,
             last_error: Some(error("broker transport failure")),

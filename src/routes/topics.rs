@@ -127,8 +127,9 @@ struct TopicEntry {
     paused: Option<PauseView>,
     /// Partitions assigned to this process.
     partitions: usize,
-    /// Records between committed offsets and high watermarks, where both are known.
-    lag: i64,
+    /// Records of its partitions that are not committed; null while one of them does not know, or
+    /// none is assigned.
+    lag: Option<i64>,
     /// Records not settled yet.
     records_in_flight: usize,
 }
@@ -181,10 +182,10 @@ async fn list(shared: web::Data<Shared>) -> Result<web::Json<TopicList>, Problem
                 route: route.kind.name(),
                 paused: pause_view(&shared, &route.topic),
                 partitions: partitions.len(),
-                lag: partitions
-                    .iter()
-                    .filter_map(|partition| partition.lag)
-                    .sum(),
+                lag: match partitions.is_empty() {
+                    true => None,
+                    false => partitions.iter().map(|partition| partition.lag).sum(),
+                },
                 records_in_flight: partitions.iter().map(|one| one.records_in_flight).sum(),
             }
         })

@@ -149,6 +149,25 @@ impl RouteKind {
         }
     }
 
+    /// Every destination that records of the route may go to.
+    #[must_use]
+    pub(crate) fn destinations(&self) -> Vec<&DestinationId> {
+        fn of(outputs: &[OutputRoute]) -> Vec<&DestinationId> {
+            outputs.iter().map(|output| &output.destination).collect()
+        }
+        match self {
+            Self::Acknowledge => Vec::new(),
+            Self::Forward { destination, .. } => vec![destination],
+            Self::Transcode(route) => route.targets().map(|target| &target.destination).collect(),
+            Self::Points(route) | Self::ConvertedPoints(_, route) => of(&route.outputs),
+            Self::Handle(route) => {
+                let mut all = vec![&route.destination];
+                all.extend(route.answers.iter().flat_map(|answers| of(answers)));
+                all
+            }
+        }
+    }
+
     fn goes_same_way(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Acknowledge, Self::Acknowledge) => true,

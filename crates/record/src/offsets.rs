@@ -62,6 +62,13 @@ impl OffsetTracker {
         self.watermark.filter(|_| self.watermark != before)
     }
 
+    /// Begins anew, for another log: what is open is tracked no more, and its ids are not given again.
+    pub fn restart(&mut self) {
+        self.front += self.entries.len() as u64;
+        self.entries.clear();
+        self.watermark = None;
+    }
+
     /// The oldest batch that is not settled.
     #[must_use]
     pub fn oldest_open(&self) -> Option<BatchId> {
@@ -130,6 +137,17 @@ mod tests {
             None,
             "settling twice changes nothing"
         );
+    }
+
+    #[test]
+    fn what_was_open_before_a_restart_settles_nothing_after_it() {
+        let mut tracker = OffsetTracker::default();
+        let old = tracker.begin(NextOffset(500));
+        tracker.restart();
+        let new = tracker.begin(NextOffset(5));
+        assert_ne!(old, new);
+        assert_eq!(tracker.settle(old), None);
+        assert_eq!(tracker.settle(new), Some(NextOffset(5)));
     }
 
     proptest! {

@@ -21,6 +21,10 @@ pub struct InputSettings {
     pub group_id: String,
     /// Static membership: `group.instance.id`.
     pub group_instance_id: Option<String>,
+    /// `client.rack`: where the member stands, so that it reads from replicas nearby.
+    pub client_rack: Option<String>,
+    /// Version of brokers that do not tell theirs, which is those before 0.10.
+    pub old_version: Option<String>,
     /// Who runs the group.
     pub group_protocol: GroupProtocol,
     /// How partitions are shared out;

@@ -16,10 +16,10 @@ use crate::actors::listener::RouterListener;
 use crate::actors::messages::{Child, ChildStopped};
 use crate::actors::parser::{ParserActor, ParserOptions};
 use crate::kafka::client::{consumer_config, outside_config, refused_options};
-use crate::kafka::{AssignmentListener, PollOptions, PreparedConsumer, Stretch};
+use crate::kafka::{AssignmentListener, BirthStore, PollOptions, PreparedConsumer, Reading};
 use crate::metrics::Metrics;
 use crate::routing::{Destination, InputId};
-use kafkamq_settings::{InputSettings, LimitSettings, Offset, OutOfRange, Sasl};
+use kafkamq_settings::{InputSettings, LimitSettings, OutOfRange, Sasl};
 
 pub(super) fn start_dead_letter(
     arbiter: &ArbiterHandle,
@@ -61,7 +61,8 @@ pub(super) fn prepare_input(
     limits: &LimitSettings,
     router: &Addr<RouterActor>,
     metrics: &Metrics,
-    stretches: Option<&Arc<[Arc<Stretch>]>>,
+    births: &Arc<BirthStore>,
+    reading: &Reading,
 ) -> Result<PreparedConsumer, StartError> {
     unsupported(input)?;
     let listener: Arc<dyn AssignmentListener> = Arc::new(RouterListener {
@@ -72,19 +73,20 @@ pub(super) fn prepare_input(
     let options = PollOptions {
         input: input.name.clone(),
         topics: input.selection(),
-        client: match stretches {
-            None => consumer_config(input, limits),
-            Some(_) => outside_config(input, limits),
+        client: match reading {
+            Reading::Member => consumer_config(input, limits),
+            Reading::Once(_) => outside_config(input, limits),
         },
         initial: input.offsets.into(),
         out_of_range: match input.out_of_range {
-            _ if stretches.is_some() => None,
-            OutOfRange::Resume(at @ (Offset::At(_) | Offset::Ago(_))) => Some(at.into()),
-            OutOfRange::Resume(_) | OutOfRange::Stop => None,
+            OutOfRange::Resume(at) => Some(at.into()),
+            OutOfRange::Stop => None,
         },
+        commit_interval: input.commit_interval,
+        births: births.of(&input.group_id, &input.cluster.addrs),
         is_static: input.group_instance_id.is_some(),
         drain_timeout: input.drain_timeout,
-        stretches: stretches.cloned(),
+        reading: reading.clone(),
     };
     PreparedConsumer::try_new(options, listener).map_err(|source| StartError::Kafka {
         input: input.name.clone(),
@@ -141,12 +143,13 @@ impl RouterActor {
     pub(super) fn start_inputs(
         &mut self,
         address: &Addr<Self>,
-        stretches: Option<&Arc<[Arc<Stretch>]>>,
+        reading: &Reading,
     ) -> Result<(), StartError> {
         let settings = Arc::clone(&self.settings);
         for input in &settings.inputs {
             let limits = &settings.limits;
-            let prepared = prepare_input(input, limits, address, &self.metrics, stretches)?;
+            let (metrics, births) = (&self.metrics, &self.births);
+            let prepared = prepare_input(input, limits, address, metrics, births, reading)?;
             self.start_input(input.clone(), prepared)?;
         }
         Ok(())
@@ -192,7 +195,7 @@ impl RouterActor {
             if input
                 .topics
                 .get(source)
-                .is_some_and(|(current, _)| current == generation)
+                .is_some_and(|assigned| assigned.generation == *generation)
             {
                 input.topics.remove(source);
                 if let Some(thread) = &input.thread {

@@ -25,7 +25,7 @@ use super::{Input, Leaving, Router, RouterActor, StartError, carrier};
 use crate::actors::carrier::Carrier;
 use crate::actors::forwarder::ForwarderActor;
 use crate::actors::messages::{Adopt, Hold, Recall, Release, Retire, SetBounds};
-use crate::kafka::{ConsumerThread, PreparedConsumer};
+use crate::kafka::{ConsumerThread, PreparedConsumer, Reading};
 use crate::process::RecordRules;
 use crate::reconfiguration::plan::{
     DestinationChange, InputAction, Plan, RouteChange, ScriptsPlan, deferred,
@@ -150,7 +150,9 @@ impl Router {
                 && matches!(change.action, InputAction::Start | InputAction::Recreate)
             {
                 let limits = &settings.limits;
-                match prepare_input(input, limits, &self.address, &self.metrics, None) {
+                let (metrics, births) = (&self.metrics, &self.births);
+                let member = Reading::Member;
+                match prepare_input(input, limits, &self.address, metrics, births, &member) {
                     Ok(consumer) => {
                         consumers.insert(InputId(input.name.as_str().into()), consumer);
                     }
@@ -211,9 +213,9 @@ impl RouterActor {
             .collect();
         let (settled, mut all_settled) = tokio::sync::mpsc::channel::<()>(1);
         for (id, input) in &self.inputs {
-            for (source, (_, topic)) in &input.topics {
+            for (source, assigned) in &input.topics {
                 if topics.contains(&(id.clone(), Arc::clone(&source.topic))) {
-                    topic.do_send(Hold {
+                    assigned.address.do_send(Hold {
                         settled: Some(settled.clone()),
                     });
                 }
@@ -298,9 +300,9 @@ impl RouterActor {
             .chain(added)
             .collect();
         for (id, input) in &self.inputs {
-            for (source, (_, topic)) in &input.topics {
+            for (source, assigned) in &input.topics {
                 if released.contains(&(id.clone(), Arc::clone(&source.topic))) {
-                    topic.do_send(Release);
+                    assigned.address.do_send(Release);
                 }
             }
         }
@@ -390,23 +392,14 @@ impl RouterActor {
 
     /// Tells every topic what the settings allow it now.
     fn set_bounds(&mut self) {
-        let limits = self.settings.limits;
-        let batch_bytes = usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX);
         for input in self.inputs.values_mut() {
             let topics: Vec<_> = input
                 .topics
                 .iter()
-                .map(|(source, (_, topic))| (Arc::clone(&source.topic), topic.clone()))
+                .map(|(source, assigned)| (Arc::clone(&source.topic), assigned.address.clone()))
                 .collect();
             for (name, topic) in topics {
-                topic.do_send(SetBounds {
-                    max_in_flight: input.settings.max_in_flight,
-                    batch_records: limits.batch_records,
-                    batch_bytes,
-                    max_attempts: self.settings.dead_letter.max_attempts.saturating_add(1),
-                    limit: input.limit(&name),
-                    limit_key: input.settings.flow(&name).limit_key,
-                });
+                topic.do_send(SetBounds(input.bounds(&name, &self.settings)));
             }
         }
     }

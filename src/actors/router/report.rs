@@ -3,36 +3,28 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Handler, ResponseFuture};
+use actix::{Handler, MailboxError, ResponseFuture};
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
-use super::{Input, RouterActor, STATUS_TIMEOUT, STUCK_AFTER};
+use super::{Assigned, Input, RouterActor, STATUS_TIMEOUT, STUCK_AFTER};
 use crate::actors::messages::{
     Committed, GetDeadLetterStatus, GetDestinationStatus, GetPartitionStatus, GetStatus,
-    OffsetsCommitted,
+    InputStands, OffsetsCommitted,
 };
-use crate::actors::status::{ActorCounts, DeadLetterStatus, InputStatus, LastError, ServiceStatus};
+use crate::actors::status::{
+    ActorCounts, DeadLetterStatus, InputStatus, LastError, PartitionStatus, ServiceStatus,
+};
 use crate::kafka::Statistics;
 use crate::metrics::PartitionGauges;
 use crate::routing::InputId;
+use kafkamq_record::TopicPartition;
 
 impl RouterActor {
     pub(super) fn report(&mut self, input_id: &InputId, statistics: Statistics) {
         let Some(input) = self.inputs.get_mut(input_id) else {
             return;
         };
-        let owned = statistics
-            .partitions
-            .iter()
-            .filter(|partition| input.topics.contains_key(&partition.source));
-        self.series.update(owned.map(|partition| {
-            let gauges = PartitionGauges {
-                lag: partition.lag,
-                high_watermark: partition.high_watermark,
-                committed: partition.committed,
-            };
-            (&partition.source, gauges)
-        }));
         let joined = statistics.group_state == "up" && statistics.join_state == "steady";
         input.joined = joined;
         self.metrics
@@ -40,47 +32,62 @@ impl RouterActor {
             .with_label_values(&[&*input_id.0])
             .set(i64::from(joined));
         input.statistics = statistics;
+        self.publish(input_id);
+        self.look_for_blocked(input_id);
         self.watch_progress(input_id);
     }
 
-    /// Replaces the client of an input that should make progress and does not: it is a member, it
-    /// has lag, and no destination holds it up. An idle input, or one whose destination is away,
-    /// is left alone however long that takes.
+    /// Shows the offsets of all partitions of an input.
+    fn publish(&mut self, input_id: &InputId) {
+        let Some(input) = self.inputs.get(input_id) else {
+            return;
+        };
+        let gauges: Vec<_> = input
+            .topics
+            .keys()
+            .map(|source| {
+                let known = input.statistics.partitions.get(source);
+                let stands = input.standing.read.get(source);
+                let gauges = PartitionGauges {
+                    lag: input.lag(source),
+                    high_watermark: known.and_then(|known| known.high_watermark),
+                    committed: stands
+                        .and_then(|stands| stands.committed)
+                        .map(|next| next.0),
+                };
+                (source, gauges)
+            })
+            .collect();
+        self.series.update(gauges);
+    }
+
+    /// Replaces the client of an input of which a partition should move and does not: it has unread records,
+    /// nothing in flight, and nothing is known that keeps it from being read. An idle input, or one
+    /// whose destination is away, is left alone however long that takes.
     fn watch_progress(&mut self, input_id: &InputId) {
         let Some(input) = self.inputs.get_mut(input_id) else {
             return;
         };
-        let partitions = &input.statistics.partitions;
-        let committed = partitions
-            .iter()
-            .filter_map(|partition| partition.committed)
-            .sum();
-        let lag: i64 = partitions
-            .iter()
-            .filter_map(|partition| partition.lag)
-            .sum();
-        let held_up = partitions.iter().any(|partition| {
-            let in_flight = &self.metrics.batches_in_flight;
-            in_flight
-                .with_label_values(&[&*partition.source.topic])
-                .get()
-                > 0
+        if !input.joined || input.topics.is_empty() {
+            return;
+        }
+        let moves = |assigned: &Assigned| assigned.view.seen().moved > input.alarmed;
+        if input.topics.values().any(moves) {
+            input.alarm = None;
+        }
+        let stuck = input.topics.iter().find(|(source, assigned)| {
+            let seen = assigned.view.seen();
+            seen.blocked.is_none()
+                && seen.batches == 0
+                && seen.moved.elapsed() > STUCK_AFTER
+                && input.rebuilt.elapsed() > STUCK_AFTER
+                && !input.standing.unknown.contains_key(source)
+                && input.has_unread(source, seen.position)
         });
-        let limited = !input.limits.is_empty();
-        let paused = input
-            .topics
-            .keys()
-            .any(|source| self.controls.topic(&source.topic).is_paused());
-        let held_up = held_up || paused;
-        if !input.joined || lag == 0 || held_up || limited || committed != input.progress.0 {
-            if committed != input.progress.0 {
-                input.alarm = None;
-            }
-            input.progress = (committed, Instant::now());
-        } else if input.progress.1.elapsed() > STUCK_AFTER {
-            input.progress.1 = Instant::now();
+        if stuck.is_some() {
+            input.rebuilt = Instant::now();
             if let Some(thread) = &input.thread {
-                thread.rebuild("there is lag and no progress");
+                thread.rebuild("there are records and none is read");
             }
         }
     }
@@ -93,12 +100,11 @@ impl RouterActor {
             group_state: input.statistics.group_state.clone(),
             brokers_up: input.statistics.brokers_up,
             rebalances: input.statistics.rebalances,
-            lag: input
-                .statistics
-                .partitions
-                .iter()
-                .filter_map(|partition| partition.lag)
-                .sum(),
+            lag: match input.joined {
+                // A sum of which a part is not known is not known.
+                true => input.topics.keys().map(|source| input.lag(source)).sum(),
+                false => None,
+            },
             partitions: Vec::new(),
             alarm: input.alarm.clone(),
             last_error: input.last_error.as_ref().map(LastError::status),
@@ -113,11 +119,24 @@ impl Handler<OffsetsCommitted> for RouterActor {
         let Some(input) = self.inputs.get(&committed.input) else {
             return;
         };
-        for (source, next) in &committed.offsets {
-            if let Some((_, topic)) = input.topics.get(source) {
-                topic.do_send(Committed(*next));
+        for confirmed in committed.confirmed {
+            if let Some(assigned) = input.topics.get(&confirmed.source) {
+                assigned.address.do_send(Committed(confirmed));
             }
         }
+    }
+}
+
+impl Handler<InputStands> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, stands: InputStands, _: &mut Self::Context) {
+        let Some(input) = self.inputs.get_mut(&stands.input) else {
+            return;
+        };
+        input.standing = stands.standing;
+        self.publish(&stands.input);
+        self.look_for_blocked(&stands.input);
     }
 }
 
@@ -139,37 +158,31 @@ impl Handler<GetStatus> for RouterActor {
             },
             ..ServiceStatus::default()
         };
+        let ids: Vec<InputId> = self.inputs.keys().cloned().collect();
+        for id in &ids {
+            self.look_for_blocked(id);
+        }
         let mut inputs: Vec<_> = self
             .inputs
             .iter()
             .map(|(id, input)| {
                 let asked: Vec<_> = input
                     .topics
-                    .values()
-                    .map(|(_, topic)| topic.send(GetPartitionStatus).timeout(STATUS_TIMEOUT))
+                    .iter()
+                    .map(|(source, assigned)| {
+                        let topic = &assigned.address;
+                        let asked = topic.send(GetPartitionStatus).timeout(STATUS_TIMEOUT);
+                        let known = input.known(source);
+                        asked.map(move |answer| input_knows(answer, known))
+                    })
                     .collect();
-                (
-                    self.input_status(id, input),
-                    input.statistics.clone(),
-                    asked,
-                )
+                (self.input_status(id, input), asked)
             })
             .collect();
         inputs.sort_by(|a, b| a.0.name.cmp(&b.0.name));
         Box::pin(async move {
-            for (mut input, statistics, asked) in inputs {
-                for mut partition in join_all(asked).await.into_iter().flatten() {
-                    let known = statistics.partitions.iter().find(|known| {
-                        known.source.partition == partition.partition
-                            && *known.source.topic == *partition.topic
-                    });
-                    if let Some(known) = known {
-                        partition.committed = known.committed;
-                        partition.high_watermark = known.high_watermark;
-                        partition.lag = known.lag;
-                    }
-                    input.partitions.push(partition);
-                }
+            for (mut input, asked) in inputs {
+                input.partitions = join_all(asked).await;
                 input
                     .partitions
                     .sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
@@ -191,5 +204,44 @@ impl Handler<GetStatus> for RouterActor {
             };
             status
         })
+    }
+}
+
+impl Input {
+    /// What is known of a partition besides what its actor knows.
+    fn known(&self, source: &TopicPartition) -> PartitionStatus {
+        let known = self.statistics.partitions.get(source);
+        let stands = self.standing.read.get(source);
+        let blocked = self.blocks.status(source);
+        PartitionStatus {
+            topic: source.topic.to_string(),
+            partition: source.partition,
+            committed: stands
+                .and_then(|stands| stands.committed)
+                .map(|next| next.0),
+            high_watermark: known.and_then(|known| known.high_watermark),
+            lag: self.lag(source),
+            blocked_seconds: blocked.as_ref().map(|blocked| blocked.seconds),
+            blocked,
+            ..PartitionStatus::default()
+        }
+    }
+}
+
+/// What an actor says of itself, with what is known besides. One that does not answer is shown, too.
+fn input_knows(
+    answer: Result<PartitionStatus, MailboxError>,
+    known: PartitionStatus,
+) -> PartitionStatus {
+    match answer {
+        Ok(own) => PartitionStatus {
+            committed: known.committed,
+            high_watermark: known.high_watermark,
+            lag: known.lag,
+            blocked_seconds: known.blocked_seconds,
+            blocked: known.blocked,
+            ..own
+        },
+        Err(_) => known,
     }
 }

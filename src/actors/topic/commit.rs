@@ -1,53 +1,84 @@
-//! What is settled, on its way to the brokers: stored for the next commit, asked to be committed
-//! when much is open, and taken off the window when the brokers confirm it.
+//! What is settled, on its way to the brokers: told to the reader, asked to be committed at once when
+//! much is open, and taken off the window when the brokers confirm it.
 
-use std::time::{Duration, Instant};
-
-use actix::Handler;
+use actix::{Context, Handler};
 
 use super::TopicActor;
-use crate::actors::messages::Committed;
-use crate::kafka::PartitionReader;
+use crate::actors::messages::{Committed, Placed};
+use crate::source::start::Why;
 use kafkamq_record::NextOffset;
 
-/// A commit is asked for when this part (one in so many) of the records that may be in flight was
-/// settled and not committed.
-const UNCOMMITTED_SHARE: usize = 4;
-/// A commit that was not answered for this long is asked for again.
-const COMMIT_RETRY: Duration = Duration::from_secs(1);
-
 impl TopicActor {
-    /// Has the next commit carry `next`.
-    pub(super) fn store(&self, next: NextOffset) {
-        if let Some(Err(error)) = self.reader.as_ref().map(|reader| reader.store(next)) {
-            self.report(&error);
+    /// Everything below `next` is settled.
+    pub(super) fn settled(&mut self, next: NextOffset) {
+        let hurry = self.window.wants_commit();
+        if let Some(reader) = &mut self.reader {
+            reader.settle(next, hurry);
         }
     }
 
     /// Commits ahead of the interval when much is settled and not committed. A crash delivers that
     /// again, so it counts against the window like what is in flight, until the brokers confirm.
-    pub(super) fn commit_in_time(&mut self) {
-        let due = self.uncommitted.records() * UNCOMMITTED_SHARE >= self.options.credits.records;
-        let asked = self
-            .commit_asked
-            .is_some_and(|asked| asked.elapsed() < COMMIT_RETRY);
-        if !due || asked || self.uncommitted.records() == 0 {
-            return;
+    fn commit_in_time(&self) {
+        if self.window.wants_commit()
+            && let Some(reader) = &self.reader
+        {
+            reader.hurry();
         }
-        self.commit_asked = Some(Instant::now());
-        if let Some(Err(error)) = self.reader.as_ref().map(PartitionReader::commit) {
-            self.report(&error);
+    }
+
+    /// Reads from where it was told, as soon as the client is there.
+    pub(super) fn go_there(&mut self) {
+        if let Some(Err(error)) = self.reader.as_mut().map(|reader| reader.go_there()) {
+            tracing::debug!(partition = %self.source, %error, "cannot go to the position yet");
         }
+    }
+
+    /// Notes where reading goes on, and how many records are gone for that.
+    fn expect(&mut self, start: i64, new_lease: bool, why: Why) {
+        let expected = self.window.expected();
+        let gone = match (why, expected) {
+            (Why::Removed, Some(expected)) => start - expected,
+            (Why::Truncated, Some(expected)) => expected - start,
+            _ => 0,
+        };
+        if gone > 0 {
+            let skipped = &self.options.metrics.offsets_skipped;
+            skipped.inc_by(gone.unsigned_abs());
+            tracing::warn!(partition = %self.source, ?expected, start, gone, because = %why, "records are gone");
+        }
+        match new_lease {
+            true => self.window.relet(start),
+            false => self.window.expect(start),
+        }
+        self.show();
+    }
+}
+
+impl Handler<Placed> for TopicActor {
+    type Result = ();
+
+    fn handle(&mut self, Placed(placement): Placed, ctx: &mut Context<Self>) {
+        let start = placement.start;
+        self.expect(start.next.0, placement.lease.is_some(), placement.why);
+        if let Some(reader) = &mut self.reader {
+            reader.place(start, placement.lease);
+        }
+        self.go_there();
+        self.fill(ctx);
     }
 }
 
 impl Handler<Committed> for TopicActor {
     type Result = ();
 
-    fn handle(&mut self, Committed(next): Committed, ctx: &mut Self::Context) {
-        self.uncommitted.confirm(next);
-        self.commit_asked = None;
-        self.commit_in_time();
-        self.fill(ctx);
+    fn handle(&mut self, Committed(confirmed): Committed, ctx: &mut Self::Context) {
+        let current = self.reader.as_ref().map(|reader| reader.generation());
+        // What an older lease committed says nothing about this one.
+        if current == Some(confirmed.generation) {
+            self.window.confirmed(confirmed.next);
+            self.commit_in_time();
+            self.fill(ctx);
+        }
     }
 }

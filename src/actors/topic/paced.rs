@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use actix::{AsyncContext, Context};
 
-use super::{TopicActor, to_i64};
+use super::TopicActor;
 use crate::routing::KeyLimit;
 use kafkamq_record::BatchId;
 use kafkamq_record::RecordBatch;
@@ -24,10 +24,6 @@ impl TopicActor {
     /// Obeys another limit from the next record on. What waits goes on at once, so that nothing newer
     /// of its keys comes before it.
     pub(super) fn set_key_limit(&mut self, rate: Option<u64>, ctx: &mut Context<Self>) {
-        if self.options.limit_key == rate {
-            return;
-        }
-        self.options.limit_key = rate;
         self.keys = KeyLimit::new(rate);
         let now = Instant::now();
         let waiting = std::mem::take(&mut self.paced.batches).into_iter();
@@ -51,7 +47,9 @@ impl TopicActor {
         for (run, due) in keys.cut(batch, now) {
             let indexes: Vec<usize> = run.collect();
             let part = batch.subset(&indexes);
-            let Some(id) = self.open(&part) else { continue };
+            let Some(id) = self.window.open(&part) else {
+                continue;
+            };
             let part = Arc::new(part);
             match due {
                 None => self.send(id, part, 1, ctx),
@@ -65,7 +63,7 @@ impl TopicActor {
 
     /// Hands on what is due.
     fn release_due(&mut self, now: Instant, ctx: &Context<Self>) {
-        while !self.held
+        while !self.is_held()
             && let Some(first) = self.paced.batches.first_entry()
             && first.key().0 <= now
         {
@@ -78,7 +76,7 @@ impl TopicActor {
         let Some((&(due, _), _)) = self.paced.batches.first_key_value() else {
             return;
         };
-        if self.held || self.paced.timer.is_some_and(|timer| timer <= due) {
+        if self.is_held() || self.paced.timer.is_some_and(|timer| timer <= due) {
             return;
         }
         self.paced.timer = Some(due);
@@ -90,13 +88,8 @@ impl TopicActor {
 
     /// Leaves what waits to the next owner: nothing of it is settled, so nothing of it is committed.
     pub(super) fn let_paced_go(&mut self) {
-        for (_, id) in std::mem::take(&mut self.paced.batches).into_keys() {
-            if let Some(entry) = self.in_flight.remove(&id) {
-                self.records_in_flight = self.records_in_flight.saturating_sub(entry.records);
-                self.options.metrics.batches_in_flight.dec();
-                let bytes = to_i64(entry.bytes);
-                self.options.metrics.in_flight_bytes.sub(bytes);
-            }
-        }
+        let waiting = std::mem::take(&mut self.paced.batches);
+        self.window.let_go(waiting.into_keys().map(|(_, id)| id));
+        self.show();
     }
 }

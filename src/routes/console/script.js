@@ -79,6 +79,9 @@ function show(status, topics) {
   const errors = [];
   for (const input of status.inputs) {
     if (input.alarm) alarms.push("input " + input.name + ": " + input.alarm);
+    for (const one of input.partitions) {
+      if (one.blocked && one.blocked.alarm) alarms.push(one.topic + "/" + one.partition + ": " + one.blocked.reason);
+    }
     if (input.last_error) errors.push([input.last_error, "input " + input.name]);
   }
   for (const one of status.destinations) {

@@ -42,14 +42,16 @@ const GROUP: &[Key] = &[
         .example(r#""kafkamq-0""#),
     Key::new("client_id", Kind::Text, "", "Name of the client in the brokers' logs and quotas; the client library's own when absent.")
         .example(r#""kafkamq""#),
-    Key::new("kafka_version", Kind::Text, "", "Accepted for old files and otherwise ignored: versions are negotiated with the broker.")
+    Key::new("kafka_version", Kind::Text, "", "Only for brokers before 0.10, which do not tell their version: `\"0.9.0\"` turns negotiation off and keeps the session at 30 s or less. Any later version is accepted and ignored; 0.8 has no consumer groups and is refused.")
         .example(r#""2.0.0""#),
+    Key::new("client_rack", Kind::Text, "", "Where this member stands (`client.rack`), such as an availability zone: where brokers allow it, records are fetched from a replica there.")
+        .example(r#""eu-west-1a""#),
     Key::new("assignor", Kind::Choice(&["range", "roundrobin", "sticky", "cooperative-sticky"]), r#""range""#, "How partitions are shared out; every member of a group needs the same one. `sticky` becomes `cooperative-sticky`, which old members do not speak."),
     Key::new("group_protocol", Kind::Choice(&["classic", "consumer"]), r#""classic""#, "How the group is run: `classic` by its members, on every broker; `consumer` by the brokers (Kafka 4.0 and later), without stopping the world. There, `range` asks for the brokers' assignor of that name, the other words for theirs called `uniform`, and `session_timeout` and `heartbeat_interval` are the brokers' own."),
     Key::new("exclude_topics", Kind::TextList, "[]", "Patterns of topics that no pattern of a route may take. A topic that begins with `^` in a route is a pattern, a regular expression for the whole name; topics made later are found within 10 seconds.").takes_effect(TakesEffect::Route)
         .example(r#"["-dead-letter$"]"#),
-    Key::new("offsets", Kind::Mixed, "-1", "Where to begin when the group has no committed offset: -1 or `\"newest\"`, -2 or `\"oldest\"`, a time such as `\"2025-01-31T08:00:00Z\"`, or how long ago, such as `\"1h ago\"`.").takes_effect(TakesEffect::NextClient),
-    Key::new("offset_out_of_range", Kind::Mixed, r#""oldest""#, "Where to go on when the committed offset no longer exists: `\"oldest\"`, `\"newest\"`, a time or how long ago, or `\"stop\"` to stop the partition and raise an alarm."),
+    Key::new("offsets", Kind::Mixed, "-1", "Where to begin when the group has no committed offset: -1 or `\"newest\"`, -2 or `\"oldest\"`, a time such as `\"2025-01-31T08:00:00Z\"`, or how long ago, such as `\"1h ago\"`. It counts from the moment at which the group first looked at the topic: partitions and topics that appear later are read from then on, or from their start.").takes_effect(TakesEffect::NextClient),
+    Key::new("offset_out_of_range", Kind::Mixed, r#""oldest""#, "Where to go on when the offset to be read no longer exists: `\"oldest\"`, `\"newest\"`, a time or how long ago, or `\"stop\"` to stop the partition and raise an alarm."),
     Key::new("ordering", Kind::Choice(&["thread", "partition", "key", "none"]), r#""thread""#, "Order kept inside a partition; `\"thread\"` leaves it to `thread` of the route: one lane keeps the partition's order, several keep the order per record key.").takes_effect(TakesEffect::Route),
     Key::new("max_in_flight", Kind::Integer, "10000", "Records of one partition that may be in flight; what a crash can deliver twice.").takes_effect(TakesEffect::InPlace),
     Key::new("librdkafka", Kind::TextTable, "{}", "Further options of the client library by their own names; those that this file controls, load code or break the delivery contract are refused.")

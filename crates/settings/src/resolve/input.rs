@@ -68,7 +68,7 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
     if addrs.is_empty() && section.is_filled("addrs") && section.list("addrs").is_empty() {
         section.error("addrs", "`addrs` is empty");
     }
-    check_version(section);
+    let old_version = old_version(section);
     let mut named = Vec::new();
     let skywalking = section
         .section("skywalking")
@@ -103,7 +103,16 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
         }
         topic_flow.insert(topic, Flow::read(&own).finish(&own, Some(&flow)));
     }
-    let session_timeout = section.some_duration("session_timeout");
+    let mut session_timeout = section.some_duration("session_timeout");
+    if old_version.is_some() && session_timeout > OLD_SESSION {
+        if section.is_set("session_timeout") {
+            section.reader().note_value(section.warning(
+                "session_timeout",
+                "brokers of that version take no more than 30 s, which it is now",
+            ));
+        }
+        session_timeout = OLD_SESSION;
+    }
     // What is not written follows a session that is shorter than usual.
     let within = |name: &str, part: u32, written: Duration| match section.is_set(name) {
         true => written,
@@ -143,6 +152,8 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
         cluster,
         group_id,
         group_instance_id: section.some_text("group_instance_id"),
+        client_rack: section.some_text("client_rack"),
+        old_version,
         group_protocol: section
             .choice(
                 "group_protocol",
@@ -194,26 +205,36 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
     })
 }
 
-fn check_version(section: &Section<'_>) {
-    let Some(version) = section.some_text("kafka_version") else {
-        return;
-    };
-    let parts: Vec<Option<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
-    let old = matches!(parts.as_slice(), [Some(0), Some(minor), ..] if *minor < 10);
-    if parts.iter().any(Option::is_none) || parts.len() < 2 {
-        section.reader().note_value(
-            section
-                .warning(
-                    "kafka_version",
-                    format!("`{version}` is not a version; it is ignored anyway"),
-                )
-                .with_hint("leave the key out, versions are negotiated with the broker"),
-        );
-    } else if old {
-        section.reader().note_value(section.warning(
-            "kafka_version",
-            format!("brokers of version {version} cannot be used, 0.10 is the oldest"),
-        ));
+/// Longest session that brokers before 0.10 take by default (`group.max.session.timeout.ms`).
+const OLD_SESSION: Duration = Duration::from_secs(30);
+
+/// The version of brokers that do not tell theirs. Later ones negotiate, whatever is written here.
+fn old_version(section: &Section<'_>) -> Option<String> {
+    let version = section.some_text("kafka_version")?;
+    let parts: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
+    match parts.as_deref() {
+        // The client library knows its versions by three numbers at least.
+        Some([0, 9]) => Some(format!("{version}.0")),
+        Some([0, 9, ..]) => Some(version),
+        Some([0, minor, ..]) if *minor < 9 => {
+            section.error(
+                "kafka_version",
+                format!("brokers of version {version} have no consumer groups; 0.9 is the oldest that can be used"),
+            );
+            None
+        }
+        Some([_, _, ..]) => None,
+        _ => {
+            section.reader().note_value(
+                section
+                    .warning(
+                        "kafka_version",
+                        format!("`{version}` is not a version; it is ignored"),
+                    )
+                    .with_hint("leave the key out, versions are negotiated with the broker"),
+            );
+            None
+        }
     }
 }
 

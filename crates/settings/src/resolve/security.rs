@@ -339,6 +339,7 @@ const CONTROLLED: &[(&str, &str)] = &[
     ("group.id", "group_id"),
     ("group.instance.id", "group_instance_id"),
     ("client.id", "client_id"),
+    ("client.rack", "client_rack"),
     ("partition.assignment.strategy", "assignor"),
     ("session.timeout.ms", "session_timeout"),
     ("heartbeat.interval.ms", "heartbeat_interval"),

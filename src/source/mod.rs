@@ -1,0 +1,22 @@
+//! What reading a partition decides, without clock, chance, thread or client.
+//!
+//! * [`lease`] names the right to commit for one assigned partition.
+//! * [`memo`] is the text that a commit carries beside its offset.
+//! * [`blocked`] names what keeps a partition from being read.
+//! * [`births`] knows since when the group looks at a topic.
+//! * [`start`] decides where reading begins, and where it goes on when an offset no longer exists.
+//! * [`positions`] seeks the position of every assigned partition until it is found.
+//! * [`commits`] is the one writer of committed offsets.
+//! * [`window`] is the work of one partition in flight.
+//!
+//! The machines take the time as a value and return what is to be done. The poll thread and the topic
+//! actors drive them.
+
+pub(crate) mod births;
+pub(crate) mod blocked;
+pub(crate) mod commits;
+pub(crate) mod lease;
+pub(crate) mod memo;
+pub(crate) mod positions;
+pub(crate) mod start;
+pub(crate) mod window;

@@ -1,0 +1,440 @@
+//! The work of one partition that is in flight: what may be read, what is open, what is settled.
+//!
+//! Records are read while there are credits. A batch is open until each of its records is settled;
+//! what comes back incomplete is sent again, first as it was, then in halves, so that one record which
+//! kills its parser ends alone. Everything below the watermark of the [`OffsetTracker`] may be
+//! committed. When the log is replaced, what is open belongs to no lease any more: it is delivered and
+//! never committed.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafkamq_record::{
+    BatchAck, BatchId, NextOffset, OffsetTracker, RecordBatch, Resolution, Uncommitted,
+};
+
+/// First pause before an incomplete batch is sent again; doubles with each attempt.
+const RESEND_BACKOFF: Duration = Duration::from_millis(50);
+const RESEND_BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Attempts with a batch as it was before it is cut in halves to find the record that fails.
+const ATTEMPTS_BEFORE_HALVING: u32 = 3;
+/// A commit is asked for when this part (one in so many) of the records that may be in flight was
+/// settled and not committed.
+const UNCOMMITTED_SHARE: usize = 4;
+
+/// Dropping it tells whoever waits for it.
+pub(crate) type Token = Box<dyn Any + Send>;
+
+/// What a partition is about.
+#[derive(Default)]
+pub(crate) enum Phase {
+    /// It reads while it has credits.
+    #[default]
+    Reading,
+    /// The rate limit forbids reading for a while.
+    Limited,
+    /// Nothing is read while the routes of the topic change. The token is dropped when nothing is in
+    /// flight.
+    Held(Option<Token>),
+    /// The same, and it goes on when what began by older routes has come back, so that nothing newer
+    /// overtakes it.
+    Releasing,
+    /// It takes nothing more and ends when nothing is in flight. The token is dropped with it.
+    Draining(#[expect(dead_code, reason = "dropping it is what it is for")] Token),
+    /// Its end was asked for and has come.
+    Finished,
+}
+
+/// Bounds of what is in flight.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Records in flight.
+    pub records: usize,
+    /// Records of one batch.
+    pub batch_records: usize,
+    /// Memory of one batch.
+    pub batch_bytes: usize,
+}
+
+/// A part of a batch that is acknowledged on its own; normally the whole batch.
+pub(crate) struct Piece {
+    /// Its records.
+    pub batch: Arc<RecordBatch>,
+    /// Their acknowledgement.
+    pub ack: Arc<BatchAck>,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+}
+
+impl Piece {
+    fn open(&self) -> Vec<usize> {
+        let all = 0..self.batch.len();
+        all.filter(|&index| !self.ack.is_settled(index)).collect()
+    }
+}
+
+/// A piece to be sent again after a pause.
+pub(crate) struct Resend {
+    /// Its batch.
+    pub id: BatchId,
+    /// What keeps the batch open meanwhile.
+    pub placeholder: u32,
+    /// The records.
+    pub batch: Arc<RecordBatch>,
+    /// Which attempt this will be.
+    pub attempt: u32,
+    /// The pause.
+    pub wait: Duration,
+}
+
+/// What follows from a piece that came back.
+pub(crate) enum Resolved {
+    /// Nothing: it is not known any more.
+    Nothing,
+    /// So many records are settled. The batch may be, too; then everything below the offset, if there
+    /// is one, may be committed.
+    Settled(usize, Option<Settled>),
+    /// It is to be sent again.
+    Resend(Vec<Resend>),
+    /// It was called back and is kept until the partition goes on.
+    Parked,
+}
+
+/// A batch is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// Everything below may be committed, where that has changed.
+    pub watermark: Option<NextOffset>,
+}
+
+struct InFlight {
+    pieces: BTreeMap<u32, Piece>,
+    next_piece: u32,
+    /// The offset behind its last record.
+    next: NextOffset,
+    records: usize,
+    bytes: usize,
+    /// Whether it belongs to the lease in force.
+    owned: bool,
+}
+
+/// The work of one partition in flight.
+pub(crate) struct Window {
+    /// What the partition is about.
+    pub phase: Phase,
+    bounds: Bounds,
+    tracker: OffsetTracker,
+    in_flight: BTreeMap<BatchId, InFlight>,
+    records: usize,
+    bytes: usize,
+    uncommitted: Uncommitted,
+    /// Pieces that came back while held, in their order.
+    parked: BTreeMap<(BatchId, u32), Piece>,
+    /// Where the next record is expected.
+    expected: Option<i64>,
+    /// Bytes of a record, as the last batch had them on average.
+    record_bytes: Option<usize>,
+}
+
+impl Window {
+    /// Nothing in flight.
+    #[must_use]
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            phase: Phase::default(),
+            bounds,
+            tracker: OffsetTracker::default(),
+            in_flight: BTreeMap::new(),
+            records: 0,
+            bytes: 0,
+            uncommitted: Uncommitted::default(),
+            parked: BTreeMap::new(),
+            expected: None,
+            record_bytes: None,
+        }
+    }
+
+    /// The bounds.
+    pub(crate) const fn bounds(&mut self) -> &mut Bounds {
+        &mut self.bounds
+    }
+
+    /// Where the next record is expected.
+    #[must_use]
+    pub(crate) const fn expected(&self) -> Option<i64> {
+        self.expected
+    }
+
+    /// Reading goes on at `start`.
+    pub(crate) const fn expect(&mut self, start: i64) {
+        self.expected = Some(start);
+    }
+
+    /// Batches in flight.
+    #[must_use]
+    pub(crate) fn batches(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Records in flight.
+    #[must_use]
+    pub(crate) const fn records(&self) -> usize {
+        self.records
+    }
+
+    /// Memory of the records in flight.
+    #[must_use]
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Everything below may be committed; `None` until something is settled.
+    #[must_use]
+    pub(crate) const fn watermark(&self) -> Option<NextOffset> {
+        self.tracker.watermark()
+    }
+
+    /// Bytes of a record to come, guessed from those read last; `None` before the first.
+    #[must_use]
+    pub(crate) const fn record_bytes(&self) -> Option<usize> {
+        self.record_bytes
+    }
+
+    /// How many records may be read now, if the memory allows for `by_memory`; `None` without credit.
+    #[must_use]
+    pub(crate) fn room(&self, by_memory: usize) -> Option<usize> {
+        let bounds = self.bounds;
+        let taken = self.records + self.uncommitted.records();
+        let records = bounds.records.checked_sub(taken).filter(|&n| n > 0)?;
+        if by_memory == 0 {
+            return None;
+        }
+        // The size of records to come is guessed from those before, so that one read does not
+        // overdraw the allowance by much.
+        let by_bytes = bounds.batch_bytes / self.record_bytes.unwrap_or(1024).max(1);
+        let records = records.min(bounds.batch_records).min(by_memory);
+        Some(records.min(by_bytes.max(1)))
+    }
+
+    /// Whether it is mostly commits that use up the credits.
+    #[must_use]
+    pub(crate) const fn waits_for_commits(&self) -> bool {
+        self.uncommitted.records() > self.records
+    }
+
+    /// Counts a batch in flight and has its offsets tracked.
+    pub(crate) fn open(&mut self, batch: &RecordBatch) -> Option<BatchId> {
+        let (records, bytes) = (batch.len(), batch.bytes());
+        let next = NextOffset(batch.next_offset()?);
+        self.records += records;
+        self.bytes += bytes;
+        self.record_bytes = Some((bytes / records.max(1)).max(1));
+        let id = self.tracker.begin(next);
+        self.in_flight.insert(
+            id,
+            InFlight {
+                pieces: BTreeMap::new(),
+                next_piece: 0,
+                next,
+                records,
+                bytes,
+                owned: true,
+            },
+        );
+        Some(id)
+    }
+
+    /// Reading came to `end`, with no record between it and what was read before. Returns the offset
+    /// that may be committed if that moved it.
+    pub(crate) fn passed(&mut self, end: i64) -> Option<NextOffset> {
+        if self.expected.is_some_and(|expected| end <= expected) {
+            return None;
+        }
+        self.expected = Some(end);
+        let id = self.tracker.begin(NextOffset(end));
+        self.tracker.settle(id)
+    }
+
+    /// Names the next piece of a batch; `None` if the batch is gone.
+    pub(crate) fn name_piece(&mut self, id: BatchId) -> Option<u32> {
+        let entry = self.in_flight.get_mut(&id)?;
+        let piece = entry.next_piece;
+        entry.next_piece += 1;
+        Some(piece)
+    }
+
+    /// A piece is on its way.
+    pub(crate) fn sent(&mut self, id: BatchId, name: u32, piece: Piece) {
+        if let Some(entry) = self.in_flight.get_mut(&id) {
+            entry.pieces.insert(name, piece);
+        }
+    }
+
+    /// A piece came back. With `cancelled` nobody waits for it any more.
+    pub(crate) fn resolved(
+        &mut self,
+        id: BatchId,
+        name: u32,
+        how: Resolution,
+        cancelled: bool,
+    ) -> Resolved {
+        let Some(entry) = self.in_flight.get_mut(&id) else {
+            return Resolved::Nothing;
+        };
+        let Some(piece) = entry.pieces.remove(&name) else {
+            return Resolved::Nothing;
+        };
+        match how {
+            Resolution::Settled => {
+                let records = piece.batch.len();
+                let mut parked = self.parked.range((id, 0)..=(id, u32::MAX));
+                let ended = entry.pieces.is_empty() && parked.next().is_none();
+                Resolved::Settled(records, ended.then(|| self.settle(id)))
+            }
+            _ if cancelled => Resolved::Nothing,
+            Resolution::Incomplete => Resolved::Resend(self.resend(id, &piece)),
+            Resolution::Recalled => {
+                self.parked.insert((id, name), piece);
+                Resolved::Parked
+            }
+        }
+    }
+
+    /// The only place where work in flight is taken off the sums.
+    fn take(&mut self, id: BatchId) -> Option<InFlight> {
+        let entry = self.in_flight.remove(&id)?;
+        self.records -= entry.records;
+        self.bytes -= entry.bytes;
+        Some(entry)
+    }
+
+    fn settle(&mut self, id: BatchId) -> Settled {
+        if let Some(entry) = self.take(id)
+            && entry.owned
+        {
+            self.uncommitted.settle(entry.next, entry.records);
+        }
+        Settled {
+            watermark: self.tracker.settle(id),
+        }
+    }
+
+    fn resend(&mut self, id: BatchId, piece: &Piece) -> Vec<Resend> {
+        let open = piece.open();
+        let attempt = piece.attempt + 1;
+        let halves = match attempt > ATTEMPTS_BEFORE_HALVING && open.len() > 1 {
+            true => {
+                let (left, right) = open.split_at(open.len() / 2);
+                vec![left, right]
+            }
+            false => vec![&*open],
+        };
+        let exponent = piece.attempt.min(16);
+        let wait = (RESEND_BACKOFF * 2u32.saturating_pow(exponent - 1)).min(RESEND_BACKOFF_MAX);
+        let mut again = Vec::with_capacity(halves.len());
+        for half in halves {
+            let Some(placeholder) = self.name_piece(id) else {
+                break;
+            };
+            let batch = Arc::new(piece.batch.subset(half));
+            let held = Piece {
+                batch: Arc::clone(&batch),
+                ack: Arc::clone(&piece.ack),
+                attempt,
+            };
+            self.sent(id, placeholder, held);
+            again.push(Resend {
+                id,
+                placeholder,
+                batch,
+                attempt,
+                wait,
+            });
+        }
+        again
+    }
+
+    /// The pause before a piece is sent again is over. Returns whether it is still wanted.
+    pub(crate) fn resend_due(&mut self, id: BatchId, placeholder: u32) -> bool {
+        let entry = self.in_flight.get_mut(&id);
+        entry.is_some_and(|entry| entry.pieces.remove(&placeholder).is_some())
+    }
+
+    /// Lets batches go that were not sent and will not be.
+    pub(crate) fn let_go(&mut self, ids: impl IntoIterator<Item = BatchId>) {
+        for id in ids {
+            self.take(id);
+        }
+    }
+
+    /// Whether no piece of any batch is on its way.
+    #[must_use]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.in_flight.values().all(|entry| entry.pieces.is_empty())
+    }
+
+    /// What came back while the partition was held, oldest first: what of it is still open, and which
+    /// attempt it was. It is to be sent again, which is no further attempt.
+    pub(crate) fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, u32)> {
+        let parked = std::mem::take(&mut self.parked).into_iter();
+        parked
+            .map(|((id, _), piece)| {
+                (
+                    id,
+                    Arc::new(piece.batch.subset(&piece.open())),
+                    piece.attempt,
+                )
+            })
+            .collect()
+    }
+
+    /// Whether so much is settled and not confirmed that a commit is worth more than its interval.
+    #[must_use]
+    pub(crate) const fn wants_commit(&self) -> bool {
+        let uncommitted = self.uncommitted.records();
+        uncommitted > 0 && uncommitted * UNCOMMITTED_SHARE >= self.bounds.records
+    }
+
+    /// The group remembers everything below `next`, by a commit of the lease in force.
+    pub(crate) fn confirmed(&mut self, next: NextOffset) {
+        self.uncommitted.confirm(next);
+    }
+
+    /// A new lease begins at `start`. What is open goes on and is not committed.
+    pub(crate) fn relet(&mut self, start: i64) {
+        self.tracker.restart();
+        self.uncommitted = Uncommitted::default();
+        for entry in self.in_flight.values_mut() {
+            entry.owned = false;
+        }
+        self.expected = Some(start);
+    }
+
+    /// Ends everything. Returns the offset below which all is settled, within the oldest open batch,
+    /// if it was never cut into pieces.
+    pub(crate) fn finish(&mut self) -> Option<NextOffset> {
+        let settled = self
+            .tracker
+            .oldest_open()
+            .and_then(|id| self.settled_part(id));
+        let open: Vec<BatchId> = self.in_flight.keys().copied().collect();
+        self.let_go(open);
+        self.parked.clear();
+        self.phase = Phase::Finished;
+        settled
+    }
+
+    fn settled_part(&self, id: BatchId) -> Option<NextOffset> {
+        let pieces = &self.in_flight.get(&id)?.pieces;
+        let piece = pieces.get(&0).or_else(|| self.parked.get(&(id, 0)))?;
+        let settled = piece.ack.settled_prefix();
+        let last = piece.batch.get(settled.checked_sub(1)?)?;
+        Some(NextOffset(last.offset() + 1))
+    }
+}
+
+#[cfg(test)]
+#[path = "window/tests.rs"]
+mod tests;

@@ -1,0 +1,257 @@
+use kafkamq_record::{AckShare, RecordBatchBuilder, TopicPartition};
+use proptest::prelude::*;
+
+use super::*;
+
+fn bounds(records: usize) -> Bounds {
+    Bounds {
+        records,
+        batch_records: 10,
+        batch_bytes: 1 << 16,
+    }
+}
+
+fn batch(offsets: std::ops::Range<i64>) -> RecordBatch {
+    let mut batch = RecordBatchBuilder::with_capacity(TopicPartition::new("t", 0), 0, 0);
+    for offset in offsets {
+        batch.push(offset, 7, None, Some(b"value"));
+    }
+    batch.build()
+}
+
+/// Sends a piece as the driver does, and returns its name with its share.
+fn send(
+    window: &mut Window,
+    id: BatchId,
+    batch: Arc<RecordBatch>,
+    attempt: u32,
+) -> (u32, AckShare) {
+    let (ack, share) = BatchAck::open(batch.len(), Arc::default(), Box::new(|_| {}));
+    let name = window.name_piece(id).unwrap();
+    window.sent(
+        id,
+        name,
+        Piece {
+            batch,
+            ack,
+            attempt,
+        },
+    );
+    (name, share)
+}
+
+fn begin(window: &mut Window, offsets: std::ops::Range<i64>) -> (BatchId, u32, AckShare) {
+    let batch = batch(offsets);
+    window.expect(batch.next_offset().unwrap());
+    let id = window.open(&batch).unwrap();
+    let (name, share) = send(window, id, Arc::new(batch), 1);
+    (id, name, share)
+}
+
+fn settle(window: &mut Window, id: BatchId, name: u32) -> Option<NextOffset> {
+    match window.resolved(id, name, Resolution::Settled, false) {
+        Resolved::Settled(_, Some(settled)) => settled.watermark,
+        _ => None,
+    }
+}
+
+#[test]
+fn without_credit_there_is_no_room_until_a_commit_is_confirmed() {
+    let mut window = Window::new(bounds(10));
+    window.expect(0);
+    let (id, name, _share) = begin(&mut window, 0..10);
+    assert_eq!(window.room(1000), None);
+    assert_eq!(settle(&mut window, id, name), Some(NextOffset(10)));
+    assert_eq!((window.room(1000), window.wants_commit()), (None, true));
+    assert!(window.waits_for_commits());
+    window.confirmed(NextOffset(10));
+    assert_eq!(
+        (window.room(1000), window.wants_commit()),
+        (Some(10), false)
+    );
+    assert_eq!(window.room(0), None, "memory counts as well");
+}
+
+#[test]
+fn what_is_no_record_is_passed_when_all_before_it_is_settled() {
+    let mut window = Window::new(bounds(100));
+    window.expect(0);
+    let (id, name, _share) = begin(&mut window, 0..5);
+    assert_eq!(window.passed(6), None);
+    assert_eq!(window.expected(), Some(6));
+    assert_eq!(settle(&mut window, id, name), Some(NextOffset(6)));
+    assert_eq!(window.passed(6), None);
+    assert_eq!(window.passed(9), Some(NextOffset(9)));
+}
+
+#[test]
+fn work_of_an_old_lease_is_never_committed_under_the_new_one() {
+    let mut window = Window::new(bounds(100));
+    window.expect(5000);
+    let (old, old_name, _share) = begin(&mut window, 5000..5010);
+    let (older, older_name, _other) = begin(&mut window, 5010..5020);
+    window.relet(0);
+    let (new, new_name, _new) = begin(&mut window, 0..5);
+    assert_eq!(settle(&mut window, old, old_name), None);
+    assert_eq!(settle(&mut window, new, new_name), Some(NextOffset(5)));
+    assert_eq!(settle(&mut window, older, older_name), None);
+    window.confirmed(NextOffset(5));
+    assert_eq!(window.room(1000), Some(10));
+    assert_eq!(
+        (window.records(), window.bytes(), window.batches()),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn a_record_that_fails_again_and_again_ends_alone() {
+    let mut window = Window::new(bounds(100));
+    let (id, name, share) = begin(&mut window, 0..8);
+    drop(share);
+    let mut waiting = vec![(name, 0)];
+    let mut sizes = Vec::new();
+    while let Some((name, round)) = waiting.pop() {
+        let Resolved::Resend(again) = window.resolved(id, name, Resolution::Incomplete, false)
+        else {
+            panic!("incomplete work is sent again");
+        };
+        for resend in again {
+            assert!(resend.wait <= RESEND_BACKOFF_MAX);
+            assert!(window.resend_due(id, resend.placeholder));
+            assert!(!window.resend_due(id, resend.placeholder), "once");
+            sizes.push(resend.batch.len());
+            if round < 5 {
+                let (name, share) = send(&mut window, id, resend.batch, resend.attempt);
+                drop(share);
+                waiting.push((name, round + 1));
+            }
+        }
+    }
+    assert_eq!(sizes.iter().filter(|size| **size == 8).count(), 2);
+    assert!(sizes.contains(&1));
+}
+
+#[test]
+fn the_end_stores_what_is_settled_inside_the_oldest_batch() {
+    let mut window = Window::new(bounds(100));
+    let (_, _, share) = begin(&mut window, 10..20);
+    let (later, name, _later) = begin(&mut window, 20..30);
+    share.settle_all([0, 1, 2, 4].into_iter());
+    settle(&mut window, later, name);
+    assert_eq!(window.finish(), Some(NextOffset(13)));
+    assert_eq!((window.records(), window.bytes()), (0, 0));
+    assert!(matches!(window.phase, Phase::Finished));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Read(i64),
+    Come(prop::sample::Index, u8),
+    ComeFirst,
+    Confirm,
+    Pass(i64),
+    Relet(i64),
+    Unpark,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..5i64).prop_map(Step::Read),
+        8 => (any::<prop::sample::Index>(), 0..4u8).prop_map(|(which, how)| Step::Come(which, how)),
+        2 => Just(Step::Confirm),
+        1 => (0..3i64).prop_map(Step::Pass),
+        1 => (0..90i64).prop_map(Step::Relet),
+        2 => Just(Step::Unpark),
+    ]
+}
+
+proptest! {
+    /// In any order of reading, settling, failing, calling back, confirming and new leases, the
+    /// watermark is the contiguous settled prefix of the lease, and in the end all sums are zero.
+    #[test]
+    fn the_watermark_is_the_settled_prefix_and_sums_return_to_zero(
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        let mut window = Window::new(bounds(1000));
+        window.expect(0);
+        // The simple truth: ranges of the lease in order, and whether each is settled.
+        let mut truth: Vec<(i64, Option<BatchId>, bool)> = Vec::new();
+        let mut lease_began = 0;
+        let mut watermark = None;
+        let mut flying: Vec<(BatchId, u32, AckShare)> = Vec::new();
+        let mut steps = steps.into_iter();
+        let mut ending = 0;
+        loop {
+            // At last everything settles.
+            let step = steps.next().unwrap_or_else(|| {
+                ending += 1;
+                if ending % 2 == 0 { Step::Unpark } else { Step::ComeFirst }
+            });
+            if ending > 4000 { break }
+            match step {
+                Step::Read(records) => {
+                    let first = window.expected().unwrap();
+                    let (id, name, share) = begin(&mut window, first..first + records);
+                    truth.push((first + records, Some(id), false));
+                    flying.push((id, name, share));
+                }
+                Step::Pass(records) => {
+                    let end = window.expected().unwrap() + records;
+                    if let Some(next) = window.passed(end) {
+                        watermark = Some(next);
+                    }
+                    truth.push((end, None, true));
+                }
+                Step::Come(..) | Step::ComeFirst if flying.is_empty() => {}
+                Step::Come(..) | Step::ComeFirst => {
+                    let (which, how) = match step {
+                        Step::Come(which, how) => (which.index(flying.len()), how),
+                        _ => (0, 0),
+                    };
+                    let (id, name, share) = flying.swap_remove(which);
+                    let how = match how {
+                        0 | 1 => Resolution::Settled,
+                        2 => Resolution::Incomplete,
+                        _ => Resolution::Recalled,
+                    };
+                    match window.resolved(id, name, how, false) {
+                        Resolved::Settled(_, Some(settled)) => {
+                            for entry in truth.iter_mut().filter(|entry| entry.1 == Some(id)) {
+                                entry.2 = true;
+                            }
+                            watermark = settled.watermark.or(watermark);
+                        }
+                        Resolved::Resend(again) => {
+                            for resend in again {
+                                prop_assert!(window.resend_due(id, resend.placeholder));
+                                let (name, share) = send(&mut window, id, resend.batch, resend.attempt);
+                                flying.push((id, name, share));
+                            }
+                        }
+                        _ => {}
+                    }
+                    drop(share);
+                }
+                Step::Unpark => {
+                    for (id, batch, attempt) in window.unpark() {
+                        let (name, share) = send(&mut window, id, batch, attempt);
+                        flying.push((id, name, share));
+                    }
+                }
+                Step::Confirm => if let Some(next) = watermark { window.confirmed(next) },
+                Step::Relet(start) => {
+                    window.relet(start);
+                    (lease_began, watermark) = (start, None);
+                    truth.clear();
+                }
+            }
+            let prefix = truth.iter().take_while(|entry| entry.2).last();
+            let expected = prefix.map(|entry| NextOffset(entry.0)).filter(|next| next.0 > lease_began);
+            prop_assert_eq!(window.watermark().filter(|next| next.0 > lease_began), expected);
+            if ending > 0 && flying.is_empty() && window.is_settled() && window.batches() == 0 { break }
+        }
+        if let Some(next) = watermark { window.confirmed(next) }
+        prop_assert_eq!((window.records(), window.bytes(), window.batches()), (0, 0, 0));
+        prop_assert_eq!(window.room(1000), Some(10));
+    }
+}
