@@ -12,6 +12,7 @@ use crate::diagnostic::{Code as ErrorCode, Diagnostic};
 use crate::engine::Engine;
 use crate::ir::Code;
 use crate::lower::lower;
+use crate::memory::{Memory, point_bytes};
 use crate::parser::parse;
 use crate::span::{Source, Span};
 use crate::state::{Finish, Instance, Outcome, RunState};
@@ -275,10 +276,8 @@ impl Script {
 
     fn execute(&self, point: &mut Point, state: &mut RunState) -> Outcome {
         let limits = self.set.engine.limits();
-        state.steps_left = 0;
-        state.steps_reserve = limits.steps;
-        state.started = None;
-        state.memory_left = limits.memory;
+        state.meter.start(limits.work, limits.time);
+        state.memory = Memory::new(limits.memory.saturating_add(point_bytes(point) as u64));
         let result = Cx {
             set: &self.set,
             unit: self.unit,
@@ -295,6 +294,7 @@ impl Script {
         let mut outcome = Outcome {
             dropped: state.marks.dropped,
             created: std::mem::take(&mut state.created),
+            units: state.meter.used(),
             ..Outcome::default()
         };
         match (result, self.set.units.get(self.unit)) {

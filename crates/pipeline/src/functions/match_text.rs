@@ -46,8 +46,15 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let regex: &Arc<Regex> = args.prepared()?;
     let found = match args.key(1) {
-        Some(key) => cx.read_str(key).is_some_and(|text| regex.is_match(&text)),
-        None => args.value(cx, 1)?.as_str().is_some_and(|text| regex.is_match(text)),
+        Some(key) => match cx.read_str(key) {
+            Some(text) => regex.is_match(&text, cx.meter()),
+            None => Ok(false),
+        },
+        None => match args.value(cx, 1)?.as_str() {
+            Some(text) => regex.is_match(text, cx.meter()),
+            None => Ok(false),
+        },
     };
+    let found = found.map_err(|spent| RunError::spent(spent, args.name_span()))?;
     Ok(Value::Bool(found))
 }

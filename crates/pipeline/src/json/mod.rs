@@ -98,6 +98,11 @@ fn tag(key: &[u8]) -> u32 {
 }
 
 impl Reader {
+    /// The bytes of the text parsed last and of its parsed form.
+    pub(crate) fn bytes(&self) -> usize {
+        self.last.as_ref().map_or(0, |document| document.bytes())
+    }
+
     /// Parses a text unless it is the one parsed last; gives its root, `None` when it is not JSON.
     pub(crate) fn parse(&mut self, text: &str) -> Option<Element<'_>> {
         if !self.last.as_ref().is_some_and(|last| last.is_of(text)) {
@@ -116,6 +121,11 @@ impl Reader {
 }
 
 impl Document {
+    /// The bytes of the text and of its parsed form.
+    fn bytes(&self) -> usize {
+        self.text.len() + self.nodes.len() * size_of::<Node>()
+    }
+
     fn is_of(&self, text: &str) -> bool {
         self.text.strip_suffix(PADDING) == Some(text)
     }

@@ -1,4 +1,5 @@
-//! Executes compiled scripts: statements, scopes, loops, and scripts called by scripts.
+//! Runs compiled scripts by walking their statements: scopes, loops, and scripts called by scripts.
+//! Expressions are evaluated in [`crate::eval`].
 
 use kafkamq_point::Point;
 
@@ -89,7 +90,10 @@ impl Cx<'_> {
             point: point.unwrap_or(self.point),
             state: self.state,
         };
-        inner.run_unit().map_err(|mut error| {
+        let since = inner.state.memory.part();
+        let result = inner.run_unit();
+        inner.state.memory.rejoin(since);
+        result.map_err(|mut error| {
             if let Some(caller) = set.units.get(self.unit) {
                 error.called_from(&caller.source, call);
             }
@@ -119,10 +123,10 @@ impl Cx<'_> {
 
     fn ops(&mut self, ops: &[Op]) -> Result<Flow, RunError> {
         for op in ops {
-            match self.state.steps_left.checked_sub(1) {
-                Some(left) => self.state.steps_left = left,
-                None => self.step(1, op_span(op))?,
+            if let Err(spent) = self.state.meter.one() {
+                return Err(RunError::spent(spent, op_span(op)));
             }
+            self.state.memory.mark = self.state.memory.left;
             let flow = self.op(op)?;
             if self.state.marks.exited {
                 return Ok(Flow::Exit);
@@ -215,17 +219,35 @@ impl Cx<'_> {
         if let (Value::Str(a), Value::Str(b)) = (&old, value) {
             self.charge(a.len() + b.len(), span)?;
         }
-        let new = ops::binary(op, old, value)
+        let new = ops::binary(op, old, value, &self.state.meter)
             .map_err(|(code, message)| RunError::new(code, span, message))?;
         self.store(target, own, new);
         Ok(())
     }
 
     fn for_in(&mut self, op: &ForInOp) -> Result<Flow, RunError> {
-        match self.eval(&op.source)? {
+        let source = self.eval(&op.source)?;
+        let walked = source.is_container();
+        if walked {
+            self.state.walked.push(source.clone());
+            self.state.memory.mark = self.state.memory.left;
+        }
+        // What a text took stays taken while the statements inside begin and end.
+        let since = self.state.memory.part();
+        let flow = self.rounds(op, source)?;
+        self.state.memory.rejoin(since);
+        if walked {
+            self.state.walked.pop();
+        }
+        Ok(flow)
+    }
+
+    fn rounds(&mut self, op: &ForInOp, source: Value) -> Result<Flow, RunError> {
+        match source {
             Value::List(list) => {
                 for at in 0..list.len() {
                     let item = list.get(at).unwrap_or_default();
+                    self.charge_copy(&item, op.source.span)?;
                     match self.round(op, item)? {
                         Flow::Break => break,
                         Flow::Exit => return Ok(Flow::Exit),
@@ -234,7 +256,10 @@ impl Cx<'_> {
                 }
             }
             Value::Map(map) => {
-                for key in map.keys() {
+                let keys = map.keys();
+                let texts: usize = keys.iter().map(|key| size_of::<Value>() + key.len()).sum();
+                self.charge(texts, op.source.span)?;
+                for key in keys {
                     match self.round(op, Value::Str(key))? {
                         Flow::Break => break,
                         Flow::Exit => return Ok(Flow::Exit),
