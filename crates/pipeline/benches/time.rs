@@ -6,13 +6,14 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use kafkamq_pipeline::cache::ScriptCache;
 use kafkamq_pipeline::refer_table::{Cell, ReferTables, TableSet};
-use kafkamq_pipeline::time::{Layout, TimeFormat, Zone, recognise};
+use kafkamq_pipeline::time::{Abbreviations, Layout, TimeFormat, Zone, recognise};
 use kafkamq_pipeline::value::Value;
 
 const NOW: i64 = 1_669_584_763_000_000_000;
 
 fn times(c: &mut Criterion) {
     let shanghai = Zone::named("Asia/Shanghai").unwrap_or(Zone::UTC);
+    let usual = Abbreviations::default();
     for (name, text) in [
         ("nginx", "27/Nov/2022:21:32:43 +0800"),
         ("rfc3339", "2022-11-27T21:32:43.118Z"),
@@ -22,7 +23,7 @@ fn times(c: &mut Criterion) {
         ("no time", "GET /index.html HTTP/1.1"),
     ] {
         c.bench_function(&format!("recognise {name}"), |b| {
-            b.iter(|| recognise(black_box(text), &shanghai, || NOW));
+            b.iter(|| recognise(black_box(text), &shanghai, &usual, || NOW));
         });
     }
     let layout = Layout::new("2006-01-02 15:04:05.000");

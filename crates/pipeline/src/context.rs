@@ -105,6 +105,14 @@ impl Cx<'_> {
     #[must_use]
     pub fn read_text(&self, key: &Key) -> Option<Cow<'_, str>> {
         let text = match self.variable(key) {
+            Some(container @ (Value::List(_) | Value::Map(_))) => {
+                let room = usize::try_from(self.state.memory.left).unwrap_or(usize::MAX);
+                let text = container.json_text_within(room);
+                if text.len() > room {
+                    self.state.meter.exhaust();
+                }
+                Cow::Owned(text)
+            }
             Some(value) => value.text(),
             None => match &self.point.get(&key.name)?.value {
                 Field::Str(text) => Cow::Borrowed(text.as_str()),
@@ -271,6 +279,7 @@ impl Cx<'_> {
 
     /// Removes a key from the point.
     pub fn remove(&mut self, name: &str) -> Option<Entry> {
+        self.note_look(0);
         self.point.remove(name)
     }
 

@@ -17,6 +17,8 @@ pub struct Limits {
     pub memory: u64,
     /// How long a run may take, answers of `http_request` left out.
     pub time: Duration,
+    /// How long a run may wait for answers of `http_request` before it may not ask again.
+    pub wait: Duration,
     /// How deep `use` and `create_point` may call further scripts.
     pub use_depth: u32,
 }
@@ -27,6 +29,7 @@ impl Default for Limits {
             work: 20_000_000,
             memory: 64 << 20,
             time: Duration::from_secs(1),
+            wait: Duration::from_secs(10),
             use_depth: 64,
         }
     }

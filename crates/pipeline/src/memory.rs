@@ -11,7 +11,7 @@ use kafkamq_point::{Entry, Point, Value as Field};
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::span::Span;
-use crate::value::Value;
+use crate::value::{Constant, Value};
 
 /// The account of a run.
 #[derive(Debug, Default, Clone, Copy)]
@@ -147,6 +147,18 @@ impl Cx<'_> {
             self.state.memory.left = 0;
         }
         text
+    }
+
+    /// A deep copy of a value for what outlives the run.
+    ///
+    /// # Errors
+    /// A run error at `span` when the memory budget is used up.
+    pub(crate) fn copy_out(&mut self, value: &Value, span: Span) -> Result<Constant, RunError> {
+        let room = self.room();
+        let copy = Constant::within(value, room)
+            .ok_or_else(|| RunError::over_budget(span, "memory"))?;
+        self.charge(copy.bytes(), span)?;
+        Ok(copy)
     }
 
     /// How many bytes something that is being made may have before it is worth a look whether it fits.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub const BYTES_PER_UNIT: usize = 64;
 
 /// Units between two looks at the clock: often enough to notice the end, seldom enough to cost nothing.
-pub const PORTION: u64 = 4096;
+pub(crate) const PORTION: u64 = 4096;
 
 /// What was used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,7 @@ pub struct Meter {
     /// When the clock was looked at first; short runs never look.
     started: Cell<Option<Instant>>,
     time: Cell<Duration>,
+    waited: Cell<Duration>,
 }
 
 impl Meter {
@@ -63,6 +64,7 @@ impl Meter {
         self.budget.set(units);
         self.started.set(None);
         self.time.set(time);
+        self.waited.set(Duration::ZERO);
     }
 
     /// Takes one unit.
@@ -106,6 +108,12 @@ impl Meter {
         }
     }
 
+    /// Uses everything up, because going on would take too much of something else.
+    #[cold]
+    pub(crate) fn exhaust(&self) {
+        self.left.set(i64::MIN / 2);
+    }
+
     /// Notes units. What is too much shows at the next payment.
     pub(crate) fn note_units(&self, units: usize) {
         let units = i64::try_from(units).unwrap_or(i64::MAX / 2);
@@ -134,10 +142,17 @@ impl Meter {
     pub(crate) fn waiting<R>(&self, wait: impl FnOnce() -> R) -> R {
         let begun = Instant::now();
         let result = wait();
+        let waited = begun.elapsed();
         if let Some(started) = self.started.get() {
-            self.started.set(started.checked_add(begun.elapsed()));
+            self.started.set(started.checked_add(waited));
         }
+        self.waited.set(self.waited.get() + waited);
         result
+    }
+
+    /// How long the run has waited for others.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited.get()
     }
 
     /// The units taken so far.

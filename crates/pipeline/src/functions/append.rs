@@ -44,6 +44,8 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         return Ok(Value::Nil);
     };
     let value = args.value(cx, 1)?;
+    let texts: usize = list.with(|old| old.iter().map(Value::heap).sum());
+    cx.charge(texts, args.name_span())?;
     let mut items = Vec::with_capacity(list.len() + 1);
     list.with(|old| items.extend_from_slice(old));
     items.push(value);

@@ -30,9 +30,10 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = args.str(cx, 0)?;
     let now = cx.engine().now_ns();
-    Ok(cx
-        .instance()
-        .get::<ScriptCache>()
-        .and_then(|cache| cache.get(&name, now))
-        .unwrap_or_default())
+    let found = cx.instance().get::<ScriptCache>();
+    let Some(kept) = found.and_then(|cache| cache.get(&name, now)) else {
+        return Ok(Value::Nil);
+    };
+    cx.charge(kept.bytes(), args.name_span())?;
+    Ok(kept.value())
 }

@@ -37,8 +37,9 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let value = args.value(cx, 1)?;
     let seconds = args.int(cx, 2)?;
     let now = cx.engine().now_ns();
+    let value = cx.copy_out(&value, args.name_span())?;
     cx.instance()
         .get_or_init(ScriptCache::default)
-        .set(name, &value, seconds, now);
+        .set(name, value, seconds, now);
     Ok(Value::Nil)
 }

@@ -43,6 +43,8 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
 
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if let Ok(Value::Map(map)) = args.value(cx, 0) {
+        // The entries behind it move up, and are indexed anew.
+        cx.meter().note_units(map.len() / 2);
         map.remove(args.literal_str(1));
     }
     Ok(Value::Nil)

@@ -61,8 +61,9 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };
+    let room = cx.room();
     let value = cx.read_text(key).and_then(|text| {
-        let found = crate::gjson::get(&text, &path)?;
+        let found = crate::gjson::get(&text, &path, cx.meter(), room)?;
         Some(match found.bytes().next()? {
             b'{' | b'[' => Value::str(&found),
             _ => Reader::default().parse(&found)?.value(),

@@ -54,7 +54,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Ok(Value::List(list)) = args.value(cx, 1) else {
         return Ok(Value::Nil);
     };
-    if list.with(|items| items.iter().any(|item| item.same(&held))) {
+    if list.with(|items| items.iter().any(|item| item.same_within(&held, cx.meter()))) {
         let new: &Constant = args.prepared()?;
         let value = new.value();
         if !value.is_nil() {

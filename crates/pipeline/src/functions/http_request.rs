@@ -75,8 +75,12 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         headers,
         body,
     };
-    match access.request(&request) {
+    if cx.meter().waited() > cx.engine().limits().wait {
+        return Err(RunError::over_budget(args.name_span(), "time"));
+    }
+    match cx.meter().waiting(|| access.request(&request)) {
         Ok(answer) => {
+            cx.charge(answer.body.len(), args.name_span())?;
             let map = Map::new();
             map.insert("status_code", Value::Int(answer.status.into()));
             map.insert("body", Value::str(String::from_utf8_lossy(&answer.body)));

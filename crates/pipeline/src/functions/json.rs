@@ -189,9 +189,8 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(Some((value, rest))) = found else {
         return Ok(Value::Nil);
     };
-    if let Value::Str(text) = &value {
-        cx.charge(text.len(), args.name_span())?;
-    }
+    let texts = value.heap() + rest.as_ref().map_or(0, String::len);
+    cx.charge(texts, args.name_span())?;
     match args.key(2) {
         Some(key) => cx.set_key(key, value),
         None => cx.set(&key_text(&plan.default_key), value),

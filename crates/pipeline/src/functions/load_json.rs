@@ -37,7 +37,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         Some(key) => cx.with_json(key, load).unwrap_or_default(),
         None => {
             let text = args.str(cx, 0)?;
-            load(cx.state.document.parse(&text))
+            cx.parse_json(&text, load)
         }
     };
     cx.charge(nodes * 2 * size_of::<Value>(), args.name_span())?;

@@ -39,7 +39,10 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if raw {
         match cx.point().get(&name).map(|entry| &entry.value) {
             Some(Field::Array(items)) => {
-                return Ok(items.iter().map(Value::from_field).collect::<Vec<_>>().into());
+                let items: Vec<Value> = items.iter().map(Value::from_field).collect();
+                let texts: usize = items.iter().map(Value::heap).sum();
+                cx.charge(texts, args.name_span())?;
+                return Ok(items.into());
             }
             Some(Field::Str(text)) => {
                 let maps = cx.local::<RawMaps>();
@@ -47,6 +50,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
                     maps.0.iter().find(|(key, stored, _)| *key == name && stored == text)
                 });
                 if let Some((_, _, map)) = known {
+                    cx.charge(map.bytes(), args.name_span())?;
                     return Ok(map.value());
                 }
             }

@@ -45,5 +45,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if fields {
         keys.extend(names(false));
     }
+    let texts: usize = keys.iter().map(Value::heap).sum();
+    cx.charge(texts, args.name_span())?;
     Ok(keys.into())
 }

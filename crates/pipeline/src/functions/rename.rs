@@ -33,6 +33,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (Some(new), Some(old)) = (args.key(0), args.key(1)) else {
         return Ok(Value::Nil);
     };
+    cx.note_look(0);
     cx.point_mut().rename(old.name(), new.name().into());
     Ok(Value::Nil)
 }

@@ -56,6 +56,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
             .map(|at| args.value(cx, at).unwrap_or_default())
             .collect();
         let text = format(args.literal_str(1), &values);
+        cx.meter().note(8 * text.len() + values.iter().map(Value::heap).sum::<usize>());
         cx.set_key(key, Value::from(text));
     }
     Ok(Value::Nil)

@@ -46,6 +46,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if let Some(key) = args.key(0)
         && let Some(text) = cx.read_text(key)
     {
+        cx.meter().note(text.len().saturating_mul(args.literal_str(1).len() / 8));
         let result = match args.literal_str(1) {
             "" => Text::from(text.trim()),
             set => Text::from(text.trim_matches(|c| set.contains(c))),

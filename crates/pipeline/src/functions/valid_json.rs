@@ -27,7 +27,10 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 
 pub(super) fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     Ok(Value::Bool(match args.value(cx, 0)? {
-        Value::Str(text) => crate::json::is_valid(&text),
+        Value::Str(text) => {
+            cx.meter().note(2 * text.len());
+            crate::json::is_valid(&text)
+        }
         _ => false,
     }))
 }

@@ -51,7 +51,11 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (Some(query), Some(input), Some(target)) = (query, args.key(0), args.key(2)) else {
         return Ok(Value::Nil);
     };
-    let found = cx.read_text(input).and_then(|text| query.first(&text));
+    let found = match cx.read_text(input) {
+        Some(text) => query.first(&text, cx.meter()),
+        None => Ok(None),
+    };
+    let found = found.map_err(|spent| RunError::spent(spent, args.name_span()))?;
     if let Some(found) = found {
         cx.set_key(target, Value::from(found));
     }

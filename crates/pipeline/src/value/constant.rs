@@ -48,18 +48,25 @@ impl Constant {
     }
 
     /// A deep copy of a script value. Nesting beyond [`Value::MAX_DEPTH`] and references back to
-    /// an enclosing container become `nil`.
+    /// an enclosing container become `nil`, and so does what takes more than 64 MiB.
     #[must_use]
     pub fn of(value: &Value) -> Self {
-        let mut nodes = 4_000_000;
-        Self::copy(value, 0, &mut nodes)
+        let mut room = 64 << 20;
+        Self::copy(value, 0, &mut room)
     }
 
-    fn copy(value: &Value, depth: usize, nodes: &mut usize) -> Self {
-        if depth > Value::MAX_DEPTH || *nodes == 0 {
+    /// [`Constant::of`], `None` if it takes more than this many bytes.
+    pub(crate) fn within(value: &Value, bytes: usize) -> Option<Self> {
+        let mut room = bytes;
+        let copy = Self::copy(value, 0, &mut room);
+        (room > 0).then_some(copy)
+    }
+
+    fn copy(value: &Value, depth: usize, room: &mut usize) -> Self {
+        *room = room.saturating_sub(2 * size_of::<Self>() + value.heap());
+        if depth > Value::MAX_DEPTH || *room == 0 {
             return Self::Nil;
         }
-        *nodes -= 1;
         match value {
             Value::Nil => Self::Nil,
             Value::Bool(truth) => Self::Bool(*truth),
@@ -67,21 +74,41 @@ impl Constant {
             Value::Float(number) => Self::Float(*number),
             Value::Str(text) => Self::Str(text.clone()),
             Value::List(list) => list.with(|items| {
-                Self::List(
-                    items
-                        .iter()
-                        .map(|item| Self::copy(item, depth + 1, nodes))
-                        .collect(),
-                )
+                let mut copies = Vec::new();
+                for item in items {
+                    if *room == 0 {
+                        break;
+                    }
+                    copies.push(Self::copy(item, depth + 1, room));
+                }
+                Self::List(copies.into())
             }),
             Value::Map(map) => map.with(|entries| {
-                Self::Map(
-                    entries
-                        .iter()
-                        .map(|(key, value)| (key.clone(), Self::copy(value, depth + 1, nodes)))
-                        .collect(),
-                )
+                let mut copies = Vec::new();
+                for (key, value) in entries.iter() {
+                    *room = room.saturating_sub(key.len());
+                    if *room == 0 {
+                        break;
+                    }
+                    copies.push((key.clone(), Self::copy(value, depth + 1, room)));
+                }
+                Self::Map(copies.into())
             }),
+        }
+    }
+
+    /// The bytes this takes beyond its own size.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let each = size_of::<Self>();
+        match self {
+            Self::Str(text) => text.len(),
+            Self::List(items) => items.iter().map(|item| each + item.bytes()).sum(),
+            Self::Map(pairs) => pairs
+                .iter()
+                .map(|(key, value)| 2 * each + key.len() + value.bytes())
+                .sum(),
+            _ => 0,
         }
     }
 
