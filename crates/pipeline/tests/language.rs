@@ -32,7 +32,7 @@ fn run_code(engine: &Engine, text: &str) -> Option<Code> {
 #[test]
 fn endless_loops_and_hungry_scripts_are_stopped() {
     let engine = Engine::new().with_limits(Limits {
-        steps: 100_000,
+        work: 100_000,
         memory: 8 << 20,
         use_depth: 8,
         ..Limits::default()
@@ -60,7 +60,7 @@ fn endless_loops_and_hungry_scripts_are_stopped() {
 #[test]
 fn a_run_that_takes_too_long_is_stopped() {
     let engine = Engine::new().with_limits(Limits {
-        steps: u64::MAX / 2,
+        work: u64::MAX / 2,
         time: std::time::Duration::from_millis(20),
         ..Limits::default()
     });

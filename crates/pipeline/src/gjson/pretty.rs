@@ -123,36 +123,36 @@ impl Printer<'_> {
             return false;
         };
         let begin = self.out.len();
-        let fits = flat(&mut self.out, json, begin + most, 0);
+        let fits = self.flat(json, begin + most, 0).is_some();
         if !fits {
             self.out.truncate(begin);
         }
         fits
     }
-}
 
-/// Appends an array with one blank behind each comma, as long as it ends before `end`.
-fn flat(out: &mut String, json: &str, end: usize, level: usize) -> bool {
-    if level > MAX_DEPTH {
-        return false;
-    }
-    out.push('[');
-    for (at, (_, value)) in children(json).enumerate() {
-        if at > 0 {
-            out.push_str(", ");
+    /// Appends an array with one blank behind each comma, as long as it ends before `end`.
+    fn flat(&mut self, json: &str, end: usize, level: usize) -> Option<()> {
+        // What does not fit as it is written is not looked at to its end, nor paid for.
+        let most = end.saturating_sub(self.out.len());
+        if level > MAX_DEPTH || json.len() > 4 * most + 64 {
+            return None;
         }
-        let fits = match value.bytes().next() {
-            Some(b'{') => false,
-            Some(b'[') => flat(out, value, end, level + 1),
-            _ => {
-                out.push_str(value);
-                true
+        self.walk.pay(json.len())?;
+        self.out.push('[');
+        for (at, (_, value)) in children(json).enumerate() {
+            if at > 0 {
+                self.out.push_str(", ");
             }
-        };
-        if !fits || out.len() > end {
-            return false;
+            match value.bytes().next() {
+                Some(b'{') => return None,
+                Some(b'[') => self.flat(value, end, level + 1)?,
+                _ => self.out.push_str(value),
+            }
+            if self.out.len() > end {
+                return None;
+            }
         }
+        self.out.push(']');
+        (self.out.len() <= end).then_some(())
     }
-    out.push(']');
-    out.len() <= end
 }

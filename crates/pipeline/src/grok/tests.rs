@@ -9,7 +9,8 @@ fn run(pattern: &str, text: &str) -> Option<Vec<(String, String)>> {
     let write = |key: &Text, value: Captured<'_>| {
         out.push((key.to_string(), format!("{value:?}")));
     };
-    grok.search(text, true, &mut Captures::default(), write)
+    grok.search(text, true, &mut Captures::default(), &Meter::unbounded(), write)
+        .unwrap()
         .then_some(out)
 }
 
@@ -85,7 +86,14 @@ fn a_script_pattern_hides_a_built_in_only_where_it_is_named() {
     let find = |name: &str| own.get(name).cloned();
     let matches = |pattern, text| {
         let grok = Grok::compile(pattern, &library, find).unwrap();
-        grok.search(text, true, &mut Captures::default(), |_, _| {})
+        grok.search(
+            text,
+            true,
+            &mut Captures::default(),
+            &Meter::unbounded(),
+            |_, _| {},
+        )
+        .unwrap()
     };
     assert!(matches("^%{IPV4}$", "xx"));
     assert!(matches("^%{IP}$", "1.2.3.4"));
@@ -125,10 +133,12 @@ fn pattern_files_refer_in_any_order_and_bad_ones_are_left_out() {
         "pen x3".replace(' ', "").as_str(),
         true,
         &mut Captures::default(),
+        &Meter::unbounded(),
         |key, value| {
             keys.push(format!("{key}={value:?}"));
         }
-    ));
+    )
+    .unwrap());
     assert_eq!(keys, ["item=Str(\"pen\")", "count=Int(3)"]);
     assert_eq!(library.names().len(), 80);
 }

@@ -29,7 +29,7 @@ pub(super) struct Stack {
 impl Stack {
     /// What the last search cost, in units of the meter.
     pub(super) fn units(&self) -> u64 {
-        1 + self.steps / 8 + self.skipped as u64 / 64
+        1 + self.steps / 2 + self.skipped as u64 / 64
     }
 }
 
@@ -419,33 +419,33 @@ impl Search<'_> {
         let bounded = run.max != u32::MAX;
         if !bounded && let (Some(byte), Stop::One(stop)) = (run.follow_byte, set.stop) {
             let rest = self.text.get(at..)?;
-            let place = memchr2(byte, stop, rest)?;
-            self.budget -= (place >> 6) as i64;
-            at += place;
+            let place = memchr2(byte, stop, rest);
+            self.budget -= (place.unwrap_or(rest.len()) >> 6) as i64;
+            at += place?;
             if self.text.get(at) != Some(&byte) {
                 return None;
             }
         } else {
             let begin = at;
-            loop {
+            let reached = loop {
                 let Some(&byte) = self.text.get(at) else {
-                    if run.follow_end {
-                        break;
-                    }
-                    return None;
+                    break run.follow_end;
                 };
                 if self.table(run.follow)[usize::from(byte)] {
-                    break;
+                    break true;
                 }
                 if left == 0 || !set.table[usize::from(byte)] {
-                    return None;
+                    break false;
                 }
                 if bounded {
                     left -= 1;
                 }
                 at += width(self.text, at);
-            }
+            };
             self.budget -= ((at - begin) >> 6) as i64;
+            if !reached {
+                return None;
+            }
         }
         // Another try is possible only if one more code point can be taken.
         if left > 0

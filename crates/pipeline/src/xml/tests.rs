@@ -8,7 +8,9 @@ const ORDER: &str = r#"<?xml version="1.0"?><!DOCTYPE order>
 <empty/><raw><![CDATA[a<b&c]]></raw><s:to s:at="x">Oslo</s:to><!-- c --></order>"#;
 
 fn first(query: &str, xml: &str) -> Option<String> {
-    Query::compile(query)?.first(xml)
+    Query::compile(query)?
+        .first(xml, &Meter::unbounded())
+        .unwrap()
 }
 
 #[test]
