@@ -20,7 +20,6 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     let engine = Engine::new().with_limits(Limits {
         work: 5_000,
         memory: 4 << 20,
-        use_depth: 8,
         ..Limits::default()
     });
     let Ok(script) = Script::compile(&engine, "fuzz.p", script) else {

@@ -28,7 +28,14 @@ fn times(c: &mut Criterion) {
     }
     let layout = Layout::new("2006-01-02 15:04:05.000");
     c.bench_function("layout", |b| {
-        b.iter(|| layout.parse(black_box("2022-11-27 21:32:43.118"), &Zone::UTC, &usual, || NOW));
+        b.iter(|| {
+            layout.parse(
+                black_box("2022-11-27 21:32:43.118"),
+                &Zone::UTC,
+                &usual,
+                || NOW,
+            )
+        });
     });
     let format = TimeFormat::new("RFC3339Nano");
     c.bench_function("format", |b| {

@@ -75,7 +75,11 @@ mod tests {
     #[test]
     fn values_live_as_long_as_told() {
         let cache = ScriptCache::default();
-        let read = |now| cache.get("k", now).map(|value| value.value().text().into_owned());
+        let read = |now| {
+            cache
+                .get("k", now)
+                .map(|value| value.value().text().into_owned())
+        };
         cache.set("k".into(), Constant::Str("v".into()), 2, 0);
         assert_eq!(read(0).as_deref(), Some("v"));
         assert_eq!(read(2 * SECOND - 1).as_deref(), Some("v"));

@@ -10,10 +10,10 @@ use crate::engine::Engine;
 use crate::error::RunError;
 use crate::ir::Key;
 use crate::json::{Element, Member};
+use crate::memory::point_bytes;
 use crate::meter::{Meter, Spent};
 use crate::script::Set;
 use crate::span::Span;
-use crate::memory::point_bytes;
 use crate::state::{AfterRun, Created, Instance, RunState};
 use crate::value::{Value, push_float};
 
@@ -27,8 +27,6 @@ pub struct Cx<'r> {
     pub(crate) root: usize,
     /// Where the variables of the current frame begin.
     pub(crate) base: usize,
-    /// How many scripts called each other to get here.
-    pub(crate) use_depth: u32,
     pub(crate) point: &'r mut Point,
     pub(crate) state: &'r mut RunState,
 }

@@ -19,8 +19,6 @@ pub struct Limits {
     pub time: Duration,
     /// How long a run may wait for answers of `http_request` before it may not ask again.
     pub wait: Duration,
-    /// How deep `use` and `create_point` may call further scripts.
-    pub use_depth: u32,
 }
 
 impl Default for Limits {
@@ -30,7 +28,6 @@ impl Default for Limits {
             memory: 64 << 20,
             time: Duration::from_secs(1),
             wait: Duration::from_secs(10),
-            use_depth: 64,
         }
     }
 }

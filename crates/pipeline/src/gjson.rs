@@ -64,6 +64,10 @@ impl Walk<'_> {
         if depth > MAX_DEPTH {
             return None;
         }
+        crate::stack::level(|| self.begin(json, path, depth))
+    }
+
+    fn begin<'j>(&self, json: &'j str, path: &str, depth: usize) -> Found<'j> {
         self.pay(json.len() + path.len())?;
         let json = trimmed(json);
         match path.bytes().next() {
@@ -191,6 +195,10 @@ impl Walk<'_> {
         if depth > MAX_DEPTH {
             return None;
         }
+        crate::stack::level(|| self.inside(json, path, depth))
+    }
+
+    fn inside<'j>(&self, json: &'j str, path: &str, depth: usize) -> Found<'j> {
         match json.bytes().next()? {
             b'{' => {
                 let component = split(path);

@@ -40,6 +40,7 @@ pub mod regex;
 mod script;
 mod span;
 mod sql;
+mod stack;
 mod state;
 pub mod time;
 mod user_agent;

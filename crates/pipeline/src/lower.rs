@@ -48,10 +48,11 @@ pub(crate) fn lower(
         definitions: Vec::new(),
         uses: Vec::new(),
     };
-    let body = lowerer.block(&script.statements, None);
+    let body = crate::stack::levels(script.levels, || lowerer.block(&script.statements, None));
     Lowered {
         code: Code {
             body,
+            levels: script.levels,
             slot_count: lowerer.slot_count,
         },
         errors: lowerer.errors,

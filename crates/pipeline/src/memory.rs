@@ -155,8 +155,8 @@ impl Cx<'_> {
     /// A run error at `span` when the memory budget is used up.
     pub(crate) fn copy_out(&mut self, value: &Value, span: Span) -> Result<Constant, RunError> {
         let room = self.room();
-        let copy = Constant::within(value, room)
-            .ok_or_else(|| RunError::over_budget(span, "memory"))?;
+        let copy =
+            Constant::within(value, room).ok_or_else(|| RunError::over_budget(span, "memory"))?;
         self.charge(copy.bytes(), span)?;
         Ok(copy)
     }
@@ -215,7 +215,9 @@ impl Cx<'_> {
         }
         while let Some(container) = walk.open.pop() {
             match &container {
-                Value::List(list) => list.with(|items| items.iter().for_each(|item| walk.add(item))),
+                Value::List(list) => {
+                    list.with(|items| items.iter().for_each(|item| walk.add(item)))
+                }
                 Value::Map(map) => {
                     if let Some((document, bytes)) = map.document() {
                         walk.bytes += if walk.seen.insert(document) { bytes } else { 0 };

@@ -138,7 +138,9 @@ fn contains(needle: &Value, hay: &Value, meter: &Meter) -> Result<bool, Refusal>
             Ok(memchr::memmem::find(hay.as_bytes(), needle.as_bytes()).is_some())
         }
         (Value::Map(map), Value::Str(key)) => Ok(map.contains(key)),
-        (Value::List(list), any) => Ok(list.with(|items| items.iter().any(|item| item.same_within(any, meter)))),
+        (Value::List(list), any) => {
+            Ok(list.with(|items| items.iter().any(|item| item.same_within(any, meter))))
+        }
         _ => Err(refuse(BinaryOp::In, needle, hay)),
     }
 }

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use kafkamq_point::{Text, Value as Field};
 
 use crate::meter::Meter;
+use crate::stack;
 pub use constant::Constant;
 pub use list::List;
 pub use map::Map;
@@ -244,18 +245,22 @@ fn same(left: &Value, right: &Value, meter: &Meter, depth: usize) -> bool {
         (Value::List(a), Value::List(b)) => {
             a.is(b)
                 || (a.len() == b.len()
-                    && a.with(|a| {
-                        b.with(|b| a.iter().zip(b).all(|(a, b)| same(a, b, meter, depth + 1)))
+                    && stack::level(|| {
+                        a.with(|a| {
+                            b.with(|b| a.iter().zip(b).all(|(a, b)| same(a, b, meter, depth + 1)))
+                        })
                     }))
         }
         (Value::Map(a), Value::Map(b)) => {
             a.is(b)
                 || (a.len() == b.len()
-                    && a.with(|a| {
-                        b.with(|b| {
-                            a.iter().all(|(key, value)| {
-                                b.get(key)
-                                    .is_some_and(|other| same(value, other, meter, depth + 1))
+                    && stack::level(|| {
+                        a.with(|a| {
+                            b.with(|b| {
+                                a.iter().all(|(key, value)| {
+                                    b.get(key)
+                                        .is_some_and(|other| same(value, other, meter, depth + 1))
+                                })
                             })
                         })
                     }))

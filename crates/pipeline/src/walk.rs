@@ -36,7 +36,7 @@ impl Cx<'_> {
         if self.state.slots.len() < frame {
             self.state.slots.resize_with(frame, || None);
         }
-        let result = self.block(&code.body);
+        let result = crate::stack::levels(code.levels, || self.block(&code.body));
         self.state.slots.truncate(self.base);
         result.map(|_| ()).map_err(|mut error| {
             error.leave(&unit.source);
@@ -72,13 +72,6 @@ impl Cx<'_> {
         call: Span,
         point: Option<&mut Point>,
     ) -> Result<(), RunError> {
-        if self.use_depth >= self.set.engine.limits().use_depth {
-            return Err(RunError::new(
-                ErrorCode::OverBudget,
-                call,
-                "scripts call each other too deep",
-            ));
-        }
         let base = self.state.slots.len();
         let set = self.set;
         let mut inner = Cx {
@@ -86,7 +79,6 @@ impl Cx<'_> {
             unit,
             root: self.root,
             base,
-            use_depth: self.use_depth + 1,
             point: point.unwrap_or(self.point),
             state: self.state,
         };

@@ -34,7 +34,6 @@ fn endless_loops_and_hungry_scripts_are_stopped() {
     let engine = Engine::new().with_limits(Limits {
         work: 100_000,
         memory: 8 << 20,
-        use_depth: 8,
         ..Limits::default()
     });
     for text in [

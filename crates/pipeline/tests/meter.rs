@@ -37,12 +37,16 @@ fn letters(n: usize) -> String {
 }
 
 fn members(n: usize) -> String {
-    let members: Vec<String> = (0..n / 12).map(|at| format!("\"k{at}\":\"{at}\"")).collect();
+    let members: Vec<String> = (0..n / 12)
+        .map(|at| format!("\"k{at}\":\"{at}\""))
+        .collect();
     format!("{{{}}}", members.join(","))
 }
 
 fn objects(n: usize) -> String {
-    let objects: Vec<String> = (0..n / 16).map(|at| format!("{{\"k{at}\":{at}}}")).collect();
+    let objects: Vec<String> = (0..n / 16)
+        .map(|at| format!("{{\"k{at}\":{at}}}"))
+        .collect();
     format!("[{}]", objects.join(","))
 }
 
@@ -60,7 +64,9 @@ fn attributes(n: usize) -> String {
 }
 
 fn spaces(n: usize) -> String {
-    let spaces: Vec<String> = (0..n / 20).map(|at| format!("xmlns:n{at}=\"u{at}\"")).collect();
+    let spaces: Vec<String> = (0..n / 20)
+        .map(|at| format!("xmlns:n{at}=\"u{at}\""))
+        .collect();
     format!("<a {}>{}</a>", spaces.join(" "), "<n1:b/>".repeat(n / 10))
 }
 
@@ -127,45 +133,110 @@ fn escaped_keys(n: usize) -> String {
 
 /// What every function is tried with; none may be missing.
 const CASES: &[(&str, &[Case])] = &[
-    ("add_key", &[("add_key(x, _)", letters), ("a = load_json(_)\nadd_key(x, a)", members)]),
-    ("add_pattern", &[("add_pattern(\"p\", \"(a+)+!\")\ngrok(_, \"%{p:x}\")", letters)]),
+    (
+        "add_key",
+        &[
+            ("add_key(x, _)", letters),
+            ("a = load_json(_)\nadd_key(x, a)", members),
+        ],
+    ),
+    (
+        "add_pattern",
+        &[(
+            "add_pattern(\"p\", \"(a+)+!\")\ngrok(_, \"%{p:x}\")",
+            letters,
+        )],
+    ),
     ("adjust_timezone", &[("adjust_timezone(t)", digits)]),
-    ("agg_create", &[("agg_create(\"b\", const_tags={\"a\": _})", letters)]),
+    (
+        "agg_create",
+        &[("agg_create(\"b\", const_tags={\"a\": _})", letters)],
+    ),
     (
         "agg_metric",
-        &[("agg_create(\"b\")\nagg_metric(\"b\", \"f\", \"sum\", [\"message\"], \"message\")", digits)],
+        &[(
+            "agg_create(\"b\")\nagg_metric(\"b\", \"f\", \"sum\", [\"message\"], \"message\")",
+            digits,
+        )],
     ),
     ("append", &[("a = load_json(_)\na = append(a, a)", numbers)]),
     ("b64dec", &[("b64dec(_)", base64)]),
     ("b64enc", &[("b64enc(_)", letters)]),
-    ("cache_get", &[("cache_set(\"k\", load_json(_))\nx = cache_get(\"k\")", members)]),
+    (
+        "cache_get",
+        &[(
+            "cache_set(\"k\", load_json(_))\nx = cache_get(\"k\")",
+            members,
+        )],
+    ),
     (
         "cache_set",
         &[
             ("cache_set(_, _)", letters),
-            ("a = load_json(_)\nfor i in [1,2,3,4,5,6,7,8,9,10] { a = [a, a] }\ncache_set(\"k\", a)", members),
+            (
+                "a = load_json(_)\nfor i in [1,2,3,4,5,6,7,8,9,10] { a = [a, a] }\ncache_set(\"k\", a)",
+                members,
+            ),
         ],
     ),
-    ("cast", &[("cast(_, \"int\")", digits), ("cast(_, \"float\")", digits), ("cast(_, \"str\")", letters)]),
+    (
+        "cast",
+        &[
+            ("cast(_, \"int\")", digits),
+            ("cast(_, \"float\")", digits),
+            ("cast(_, \"str\")", letters),
+        ],
+    ),
     ("cidr", &[("x = cidr(_, _)", digits)]),
-    ("conv_traceid_w3c_to_dd", &[("conv_traceid_w3c_to_dd(_)", digits)]),
+    (
+        "conv_traceid_w3c_to_dd",
+        &[("conv_traceid_w3c_to_dd(_)", digits)],
+    ),
     ("cover", &[("cover(_, [2, -2])", letters)]),
     (
         "create_point",
         &[
             ("create_point(\"m\", {}, load_json(_))", members),
-            ("for x in load_json(_) { create_point(\"m\", {}, {\"f\": _}, 0, \"L\") }", numbers),
+            (
+                "for x in load_json(_) { create_point(\"m\", {}, {\"f\": _}, 0, \"L\") }",
+                numbers,
+            ),
         ],
     ),
     ("datetime", &[("datetime(_, \"s\", \"%Y\")", digits)]),
-    ("decode", &[("decode(_, \"gbk\")", letters), ("decode(_, \"utf-16le\")", letters)]),
-    ("default_time", &[("default_time(_)", dates), ("default_time(_)", digits), ("default_time(_)", words)]),
-    ("default_time_with_fmt", &[("default_time_with_fmt(_, \"2006-01-02\")", dates)]),
-    ("delete", &[("a = load_json(_)\nfor k in a { delete(a, \"k1\") }", members)]),
+    (
+        "decode",
+        &[
+            ("decode(_, \"gbk\")", letters),
+            ("decode(_, \"utf-16le\")", letters),
+        ],
+    ),
+    (
+        "default_time",
+        &[
+            ("default_time(_)", dates),
+            ("default_time(_)", digits),
+            ("default_time(_)", words),
+        ],
+    ),
+    (
+        "default_time_with_fmt",
+        &[("default_time_with_fmt(_, \"2006-01-02\")", dates)],
+    ),
+    (
+        "delete",
+        &[(
+            "a = load_json(_)\nfor k in a { delete(a, \"k1\") }",
+            members,
+        )],
+    ),
     ("drop", &[("drop()", letters)]),
     ("drop_key", &[("drop_key(message)", letters)]),
     ("drop_origin_data", &[("drop_origin_data()", letters)]),
-    ("duration_precision", &[("duration_precision(_, \"ms\", \"ns\")", digits)]),
+    (
+        "duration_precision",
+        &[("duration_precision(_, \"ms\", \"ns\")", digits)],
+    ),
     ("exit", &[("exit()", letters)]),
     ("format_int", &[("x = format_int(1, 2)", digits)]),
     ("geoip", &[("geoip(_)", digits)]),
@@ -177,7 +248,10 @@ const CASES: &[(&str, &[Case])] = &[
             ("gjson(_, \"#.k1\")", objects),
             ("gjson(_, \"#(k1%\\\"*a*a*a*\\\")#\")", objects),
             ("gjson(_, \"@join\", \"x\")", objects),
-            ("gjson(_, \"@reverse|@reverse|@reverse|@flatten|@ugly|@pretty\", \"x\")", objects),
+            (
+                "gjson(_, \"@reverse|@reverse|@reverse|@flatten|@ugly|@pretty\", \"x\")",
+                objects,
+            ),
             ("gjson(_, \"@pretty\", \"x\")", nested),
             ("gjson(_, \"@dig:k1\", \"x\")", objects),
             ("gjson(_, \"@dig:k1\", \"x\")", nested),
@@ -188,7 +262,10 @@ const CASES: &[(&str, &[Case])] = &[
     (
         "grok",
         &[
-            ("grok(_, \"%{DATA:a} %{DATA:b} %{DATA:c} %{DATA:d} %{DATA:e} %{DATA:f} %{DATA:g}!\")", words),
+            (
+                "grok(_, \"%{DATA:a} %{DATA:b} %{DATA:c} %{DATA:d} %{DATA:e} %{DATA:f} %{DATA:g}!\")",
+                words,
+            ),
             ("grok(_, \"(a|aa)+!\")", letters),
             ("grok(_, \"(?:ab?)*c\")", letters),
             ("grok(_, \"[ab]*a[ab]{200}b\")", letters),
@@ -212,8 +289,14 @@ const CASES: &[(&str, &[Case])] = &[
         "kv_split",
         &[
             ("kv_split(_, include_keys=[\"k1\"])", pairs),
-            ("kv_split(_, field_split_pattern=\"(a+)+!|a\", include_keys=[\"k1\"])", letters),
-            ("kv_split(_, value_split_pattern=\"(a+)+!|=\", include_keys=[\"k1\"])", letters),
+            (
+                "kv_split(_, field_split_pattern=\"(a+)+!|a\", include_keys=[\"k1\"])",
+                letters,
+            ),
+            (
+                "kv_split(_, value_split_pattern=\"(a+)+!|=\", include_keys=[\"k1\"])",
+                letters,
+            ),
         ],
     ),
     ("len", &[("x = len(load_json(_))", members)]),
@@ -227,25 +310,61 @@ const CASES: &[(&str, &[Case])] = &[
         ],
     ),
     ("lowercase", &[("lowercase(_)", letters)]),
-    ("match", &[("x = match(\"(a|aa)+!\", _)", letters), ("x = match(\"[ab]*a[ab]{200}b\", _)", letters)]),
-    ("mquery_refer_table", &[("mquery_refer_table(\"t\", [\"k\"], [_])", letters)]),
+    (
+        "match",
+        &[
+            ("x = match(\"(a|aa)+!\", _)", letters),
+            ("x = match(\"[ab]*a[ab]{200}b\", _)", letters),
+        ],
+    ),
+    (
+        "mquery_refer_table",
+        &[("mquery_refer_table(\"t\", [\"k\"], [_])", letters)],
+    ),
     ("nullif", &[("nullif(_, \"a\")", letters)]),
-    ("parse_date", &[("parse_date(\"t\", yy=_)", digits), ("parse_date(\"t\", zone=_)", letters)]),
+    (
+        "parse_date",
+        &[
+            ("parse_date(\"t\", yy=_)", digits),
+            ("parse_date(\"t\", zone=_)", letters),
+        ],
+    ),
     ("parse_duration", &[("parse_duration(_)", durations)]),
     ("parse_int", &[("x = parse_int(_, 10)", digits)]),
-    ("point_window", &[("point_window(2, 2, [\"message\"])", letters)]),
+    (
+        "point_window",
+        &[("point_window(2, 2, [\"message\"])", letters)],
+    ),
     ("pt_kvs_del", &[("pt_kvs_del(_)", letters)]),
-    ("pt_kvs_get", &[("pt_kvs_set(\"x\", load_json(_), false, true)\ny = pt_kvs_get(\"x\", true)", members)]),
-    ("pt_kvs_keys", &[("for k in load_json(_) { pt_kvs_set(k, 1) }\nx = pt_kvs_keys()", members)]),
+    (
+        "pt_kvs_get",
+        &[(
+            "pt_kvs_set(\"x\", load_json(_), false, true)\ny = pt_kvs_get(\"x\", true)",
+            members,
+        )],
+    ),
+    (
+        "pt_kvs_keys",
+        &[(
+            "for k in load_json(_) { pt_kvs_set(k, 1) }\nx = pt_kvs_keys()",
+            members,
+        )],
+    ),
     (
         "pt_kvs_set",
         &[
             ("pt_kvs_set(_, _)", letters),
-            ("for k in load_json(_) { pt_kvs_set(k, {\"a\": 1}, false, true) }", members),
+            (
+                "for k in load_json(_) { pt_kvs_set(k, {\"a\": 1}, false, true) }",
+                members,
+            ),
         ],
     ),
     ("pt_name", &[("pt_name(_)", letters)]),
-    ("query_refer_table", &[("query_refer_table(\"t\", \"k\", _)", letters)]),
+    (
+        "query_refer_table",
+        &[("query_refer_table(\"t\", \"k\", _)", letters)],
+    ),
     ("rename", &[("rename(x, message)", letters)]),
     (
         "replace",
@@ -260,27 +379,49 @@ const CASES: &[(&str, &[Case])] = &[
     ("set_measurement", &[("set_measurement(_)", letters)]),
     ("set_tag", &[("set_tag(x, _)", letters)]),
     ("setopt", &[("setopt(status_mapping=false)", letters)]),
-    ("slice_string", &[("x = slice_string(_, 1, 999999999)", letters)]),
-    ("sql_cover", &[("sql_cover(_)", quotes), ("sql_cover(_)", braces), ("sql_cover(_)", words)]),
+    (
+        "slice_string",
+        &[("x = slice_string(_, 1, 999999999)", letters)],
+    ),
+    (
+        "sql_cover",
+        &[
+            ("sql_cover(_)", quotes),
+            ("sql_cover(_)", braces),
+            ("sql_cover(_)", words),
+        ],
+    ),
     (
         "strfmt",
         &[
             ("strfmt(x, \"%s %v %q\", _, _, _)", letters),
-            ("a = load_json(_)\nfor i in [1,2,3,4,5,6,7,8,9,10] { a = [a, a] }\nstrfmt(x, \"%v\", a)", members),
+            (
+                "a = load_json(_)\nfor i in [1,2,3,4,5,6,7,8,9,10] { a = [a, a] }\nstrfmt(x, \"%v\", a)",
+                members,
+            ),
         ],
     ),
     ("strlen", &[("x = strlen(_)", letters)]),
     ("timestamp", &[("x = timestamp()", letters)]),
-    ("trim", &[("trim(_, \"bcdefghijklmnopqrstuvwxyza\")", letters)]),
+    (
+        "trim",
+        &[("trim(_, \"bcdefghijklmnopqrstuvwxyza\")", letters)],
+    ),
     ("uppercase", &[("uppercase(_)", letters)]),
     ("url_decode", &[("url_decode(_)", escapes)]),
     ("url_parse", &[("x = url_parse(_)", query)]),
     ("use", &[("use(\"other.p\")", letters)]),
-    ("user_agent", &[("user_agent(_)", agents), ("user_agent(_)", letters)]),
+    (
+        "user_agent",
+        &[("user_agent(_)", agents), ("user_agent(_)", letters)],
+    ),
     ("vaild_json", &[("x = vaild_json(_)", members)]),
     ("valid_json", &[("x = valid_json(_)", nested)]),
     ("value_type", &[("x = value_type(load_json(_))", members)]),
-    ("window_hit", &[("point_window(2, 2, [\"message\"])\nwindow_hit()", letters)]),
+    (
+        "window_hit",
+        &[("point_window(2, 2, [\"message\"])\nwindow_hit()", letters)],
+    ),
     (
         "xml",
         &[
@@ -302,12 +443,21 @@ const STATEMENTS: &[Case] = &[
     ("a = []\nfor ;; { a = [a, a, _] }", letters),
     ("m = {}\nfor i = 0; ; i += 1 { m[_] = m }", letters),
     ("x = load_json(_)\nfor a in x { b = x == x }", members),
-    ("x = load_json(_)\ny = load_json(_)\nfor i in y { b = x == y }", numbers),
+    (
+        "x = load_json(_)\ny = load_json(_)\nfor i in y { b = x == y }",
+        numbers,
+    ),
     ("x = load_json(_)\nfor a in x { b = 2 in x }", numbers),
     ("for c in _ { x = _[1:] }", letters),
     ("for c in _ { x = \"b\" in _ }", letters),
-    ("x = load_json(_)\nfor k in x { pt_kvs_set(k, 1)\n y = absent }", members),
-    ("a = load_json(_)\nb = a\nfor i in [1,2,3,4,5,6,7,8,9,10] { b = [b, b] }\nc = b == [b]", members),
+    (
+        "x = load_json(_)\nfor k in x { pt_kvs_set(k, 1)\n y = absent }",
+        members,
+    ),
+    (
+        "a = load_json(_)\nb = a\nfor i in [1,2,3,4,5,6,7,8,9,10] { b = [b, b] }\nc = b == [b]",
+        members,
+    ),
 ];
 
 #[derive(Debug)]
@@ -320,7 +470,10 @@ struct Cost {
 fn cost(engine: &Engine, script: &str, message: &str) -> Cost {
     let set = ScriptSet::compile(
         engine,
-        [("main.p", script), ("other.p", "replace(_, \"(a+)+!|a\", \"x\")")],
+        [
+            ("main.p", script),
+            ("other.p", "replace(_, \"(a+)+!|a\", \"x\")"),
+        ],
         None,
     );
     let script = set
@@ -343,16 +496,27 @@ fn cost(engine: &Engine, script: &str, message: &str) -> Cost {
 /// Units in proportion, or a budget error.
 fn check(engine: &Engine, name: &str, (script, message): &Case, small: usize) -> Option<String> {
     // For a look at what a unit takes: the size to begin with.
-    let shown = std::env::var("KAFKAMQ_METER").ok().and_then(|size| size.parse().ok());
+    let shown = std::env::var("KAFKAMQ_METER")
+        .ok()
+        .and_then(|size| size.parse().ok());
     let (small, shown) = (shown.unwrap_or(small), shown.is_some());
     let mut before: Option<u64> = None;
     for factor in [1, 2, 4] {
         let cost = cost(engine, script, &message(small * factor));
         if shown {
-            println!("{name:24} {:6} {:10} units {:6} ms  {}", small * factor, cost.units, cost.millis, script.replace('\n', "; "));
+            println!(
+                "{name:24} {:6} {:10} units {:6} ms  {}",
+                small * factor,
+                cost.units,
+                cost.millis,
+                script.replace('\n', "; ")
+            );
         }
         if let Some(over) = &cost.over {
-            let named = over.contains(&format!("`{name}` used up")) || name.is_empty() || script.contains('\n') || name == "use";
+            let named = over.contains(&format!("`{name}` used up"))
+                || name.is_empty()
+                || script.contains('\n')
+                || name == "use";
             return (!named).then(|| format!("{script}: does not name the function: {over}"));
         }
         if let Some(before) = before

@@ -88,7 +88,6 @@ fn engine() -> Engine {
     Engine::new().with_limits(Limits {
         work: 2_000,
         memory: 1 << 20,
-        use_depth: 4,
         ..Limits::default()
     })
 }

@@ -141,7 +141,10 @@ fn group(json: &str) -> Option<String> {
             }
         }
     }
-    let objects: Vec<String> = objects.iter().map(|object| format!("{{{object}}}")).collect();
+    let objects: Vec<String> = objects
+        .iter()
+        .map(|object| format!("{{{object}}}"))
+        .collect();
     Some(format!("[{}]", objects.join(",")))
 }
 
@@ -223,4 +226,3 @@ fn ugly(json: &str) -> String {
     }
     out
 }
-

@@ -98,7 +98,7 @@ impl Printer<'_> {
                 self.out.push_str(key);
                 self.out.push_str("\": ");
             }
-            self.value(value, level + 1)?;
+            crate::stack::level(|| self.value(value, level + 1))?;
         }
         if !pieces.is_empty() {
             self.begin(level);
@@ -145,7 +145,7 @@ impl Printer<'_> {
             }
             match value.bytes().next() {
                 Some(b'{') => return None,
-                Some(b'[') => self.flat(value, end, level + 1)?,
+                Some(b'[') => crate::stack::level(|| self.flat(value, end, level + 1))?,
                 _ => self.out.push_str(value),
             }
             if self.out.len() > end {

@@ -285,7 +285,9 @@ impl<'d> Element<'d> {
                 Number::Int(number) => Value::Int(number),
             },
             Kind::Plain | Kind::Escaped => Value::Str(self.document.string(node)),
-            Kind::Array => Value::List(List::new(self.elements().map(Self::value).collect())),
+            Kind::Array => crate::stack::level(|| {
+                Value::List(List::new(self.elements().map(Self::value).collect()))
+            }),
             Kind::Object => Value::Map(Map::of(Object::new(self))),
         }
     }

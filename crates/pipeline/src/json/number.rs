@@ -33,7 +33,11 @@ pub(super) fn number(text: &str) -> Number {
     if let Some(value) = short(text.as_bytes()) {
         return Number::Float(value);
     }
-    let whole = || text.parse::<i64>().ok().filter(|whole| whole.unsigned_abs() > EXACT);
+    let whole = || {
+        text.parse::<i64>()
+            .ok()
+            .filter(|whole| whole.unsigned_abs() > EXACT)
+    };
     match whole() {
         Some(whole) => Number::Int(whole),
         None => Number::Float(float(text).unwrap_or(f64::NAN)),
@@ -96,7 +100,10 @@ mod tests {
             ("-9007199254740993", Number::Int(-9_007_199_254_740_993)),
             ("9223372036854775807", Number::Int(i64::MAX)),
             ("-9223372036854775808", Number::Int(i64::MIN)),
-            ("9223372036854775808", Number::Float(9_223_372_036_854_775_808.0)),
+            (
+                "9223372036854775808",
+                Number::Float(9_223_372_036_854_775_808.0),
+            ),
             ("9007199254740993.0", Number::Float(9_007_199_254_740_992.0)),
             ("1e18", Number::Float(1e18)),
             ("12", Number::Float(12.0)),

@@ -51,7 +51,9 @@ impl Node {
             Self::Class(_) => 2,
             Self::Repeat { min, max, node, .. } => {
                 let copies = max.unwrap_or(*min).max(*min).max(1);
-                node.weight().saturating_add(1).saturating_mul(u64::from(copies))
+                node.weight()
+                    .saturating_add(1)
+                    .saturating_mul(u64::from(copies))
             }
             Self::Group(_, node) => node.weight().saturating_add(2),
             Self::Concat(nodes) | Self::Alternate(nodes) => nodes

@@ -165,7 +165,9 @@ impl Linear {
     ) -> Option<(&Lazy, &'m mut Cache)> {
         let lazy = self
             .careful
-            .get_or_init(|| build_careful(&regex.hir()?))
+            .get_or_init(|| {
+                crate::stack::levels(super::MAX_LEVELS, || build_careful(&regex.hir()?))
+            })
             .as_ref()?;
         let known = matches!(&memory.lazy, Some((number, _)) if *number == regex.number);
         if !known {

@@ -22,10 +22,10 @@ pub use parse::{Groups, SyntaxError};
 
 use crate::meter::{Meter, Spent};
 use ast::Node;
+use linear::Linear;
 use memchr::memmem::Finder;
 use program::Program;
 use quick_cache::sync::Cache;
-use linear::Linear;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_syntax::hir::Hir;
 use search::{Found, Stack, UNSET};
@@ -34,6 +34,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 
+/// Levels an expression may nest, each part counted.
+const MAX_LEVELS: usize = 500;
 /// Compiled expressions kept for the process.
 const CACHED: usize = 1024;
 
@@ -53,7 +55,7 @@ pub enum RegexError {
 /// # Errors
 /// If it is not.
 pub fn check(text: &str, groups: Groups) -> Result<(), RegexError> {
-    parse::parse(text, groups)?;
+    crate::stack::levels(MAX_LEVELS, || parse::parse(text, groups))?;
     Ok(())
 }
 
@@ -109,10 +111,15 @@ impl Regex {
     /// # Errors
     /// If the text is not of the dialect, or far too large.
     pub fn new(text: &str, groups: Groups) -> Result<Self, RegexError> {
+        crate::stack::levels(MAX_LEVELS, || Self::compile(text, groups))
+    }
+
+    fn compile(text: &str, groups: Groups) -> Result<Self, RegexError> {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let parsed = parse::parse(text, groups)?;
         let count = parsed.numbers.iter().flatten().count();
-        let linear = Linear::new(&parsed.node, &parsed.node.to_hir()).ok_or(RegexError::TooLarge)?;
+        let linear =
+            Linear::new(&parsed.node, &parsed.node.to_hir()).ok_or(RegexError::TooLarge)?;
         Ok(Self {
             text: text.into(),
             groups_taken: groups,
@@ -174,8 +181,7 @@ impl Regex {
     /// When the meter's budget is used up.
     pub fn is_match(&self, text: &str, meter: &Meter) -> Result<bool, Spent> {
         let mut memory = linear::Memory::default();
-        Ok(self.possible(text, 0)
-            && self.linear.is_match(self, text, 0, &mut memory, meter)?)
+        Ok(self.possible(text, 0) && self.linear.is_match(self, text, 0, &mut memory, meter)?)
     }
 
     /// Finds the leftmost match that begins at byte `from` or later; `from` must be a code point boundary.

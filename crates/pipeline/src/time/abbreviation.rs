@@ -11,16 +11,62 @@ use super::{Civil, UnknownZone, Zone};
 /// Abbreviations with the offset they usually mean, in minutes east of Greenwich. `CST` is China's, as it is
 /// everywhere in this language; `IST` is India's, `BST` Britain's.
 const USUAL: [(&str, i32); 56] = [
-    ("ACDT", 630), ("ACST", 570), ("ADT", -180), ("AEDT", 660), ("AEST", 600), ("AKDT", -480),
-    ("AKST", -540), ("AST", -240), ("AWST", 480), ("BRT", -180), ("BST", 60), ("CAT", 120),
-    ("CDT", -300), ("CEST", 120), ("CET", 60), ("CLT", -240), ("COT", -300), ("CST", 480),
-    ("EAT", 180), ("EDT", -240), ("EEST", 180), ("EET", 120), ("EST", -300), ("HKT", 480),
-    ("HST", -600), ("ICT", 420), ("IDT", 180), ("IST", 330), ("JST", 540), ("KST", 540),
-    ("MDT", -360), ("MEST", 120), ("MEZ", 60), ("MMT", 390), ("MSK", 180), ("MST", -420),
-    ("MYT", 480), ("NDT", -150), ("NPT", 345), ("NST", -210), ("NZDT", 780), ("NZST", 720),
-    ("PDT", -420), ("PHT", 480), ("PKT", 300), ("PST", -480), ("SAST", 120), ("SGT", 480),
-    ("TRT", 180), ("WAT", 60), ("WEST", 60), ("WET", 0), ("WIB", 420), ("WITA", 480),
-    ("WST", 780), ("YEKT", 300),
+    ("ACDT", 630),
+    ("ACST", 570),
+    ("ADT", -180),
+    ("AEDT", 660),
+    ("AEST", 600),
+    ("AKDT", -480),
+    ("AKST", -540),
+    ("AST", -240),
+    ("AWST", 480),
+    ("BRT", -180),
+    ("BST", 60),
+    ("CAT", 120),
+    ("CDT", -300),
+    ("CEST", 120),
+    ("CET", 60),
+    ("CLT", -240),
+    ("COT", -300),
+    ("CST", 480),
+    ("EAT", 180),
+    ("EDT", -240),
+    ("EEST", 180),
+    ("EET", 120),
+    ("EST", -300),
+    ("HKT", 480),
+    ("HST", -600),
+    ("ICT", 420),
+    ("IDT", 180),
+    ("IST", 330),
+    ("JST", 540),
+    ("KST", 540),
+    ("MDT", -360),
+    ("MEST", 120),
+    ("MEZ", 60),
+    ("MMT", 390),
+    ("MSK", 180),
+    ("MST", -420),
+    ("MYT", 480),
+    ("NDT", -150),
+    ("NPT", 345),
+    ("NST", -210),
+    ("NZDT", 780),
+    ("NZST", 720),
+    ("PDT", -420),
+    ("PHT", 480),
+    ("PKT", 300),
+    ("PST", -480),
+    ("SAST", 120),
+    ("SGT", 480),
+    ("TRT", 180),
+    ("WAT", 60),
+    ("WEST", 60),
+    ("WET", 0),
+    ("WIB", 420),
+    ("WITA", 480),
+    ("WST", 780),
+    ("YEKT", 300),
 ];
 
 /// What abbreviations mean where the zone at hand does not know them.
@@ -65,7 +111,9 @@ impl Abbreviations {
 }
 
 fn usual(name: &str) -> Option<i32> {
-    let at = USUAL.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    let at = USUAL
+        .binary_search_by(|(known, _)| (*known).cmp(name))
+        .ok()?;
     USUAL.get(at).map(|(_, minutes)| minutes * 60)
 }
 

@@ -139,7 +139,9 @@ impl Layout {
         }
         match reading.year {
             Some(year) => reading.in_year(year, zone, abbreviations),
-            None => in_nearest_year(now(), zone, |year| reading.in_year(year, zone, abbreviations)),
+            None => in_nearest_year(now(), zone, |year| {
+                reading.in_year(year, zone, abbreviations)
+            }),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kafkamq_point::Text;
 
 use super::{List, Map, Types, Value};
+use crate::stack;
 
 /// An immutable value that threads may share, such as a literal or a cached result.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -36,14 +37,16 @@ impl Constant {
             Self::Int(number) => Value::Int(*number),
             Self::Float(number) => Value::Float(*number),
             Self::Str(text) => Value::Str(text.clone()),
-            Self::List(items) => Value::List(List::new(items.iter().map(Self::value).collect())),
-            Self::Map(pairs) => {
+            Self::List(items) => {
+                stack::level(|| Value::List(List::new(items.iter().map(Self::value).collect())))
+            }
+            Self::Map(pairs) => stack::level(|| {
                 let map = Map::new();
                 for (key, value) in pairs.iter() {
                     map.insert(key.clone(), value.value());
                 }
                 Value::Map(map)
-            }
+            }),
         }
     }
 
@@ -73,6 +76,14 @@ impl Constant {
             Value::Int(number) => Self::Int(*number),
             Value::Float(number) => Self::Float(*number),
             Value::Str(text) => Self::Str(text.clone()),
+            Value::List(_) | Value::Map(_) => {
+                stack::level(|| Self::copy_container(value, depth, room))
+            }
+        }
+    }
+
+    fn copy_container(value: &Value, depth: usize, room: &mut usize) -> Self {
+        match value {
             Value::List(list) => list.with(|items| {
                 let mut copies = Vec::new();
                 for item in items {
@@ -94,6 +105,7 @@ impl Constant {
                 }
                 Self::Map(copies.into())
             }),
+            _ => Self::Nil,
         }
     }
 
@@ -103,11 +115,15 @@ impl Constant {
         let each = size_of::<Self>();
         match self {
             Self::Str(text) => text.len(),
-            Self::List(items) => items.iter().map(|item| each + item.bytes()).sum(),
-            Self::Map(pairs) => pairs
-                .iter()
-                .map(|(key, value)| 2 * each + key.len() + value.bytes())
-                .sum(),
+            Self::List(items) => {
+                stack::level(|| items.iter().map(|item| each + item.bytes()).sum())
+            }
+            Self::Map(pairs) => stack::level(|| {
+                pairs
+                    .iter()
+                    .map(|(key, value)| 2 * each + key.len() + value.bytes())
+                    .sum()
+            }),
             _ => 0,
         }
     }

@@ -136,6 +136,12 @@ impl Writer<'_> {
             }
             Value::Float(number) => push_json_float(self.out, *number),
             Value::Str(text) => push_json_string(self.out, text, self.html),
+            Value::List(_) | Value::Map(_) => crate::stack::level(|| self.container(value)),
+        }
+    }
+
+    fn container(&mut self, value: &Value) {
+        match value {
             Value::List(list) => {
                 if self.enter(list.address()) {
                     self.out.push('[');
@@ -174,6 +180,7 @@ impl Writer<'_> {
                     self.leave();
                 }
             }
+            _ => {}
         }
     }
 }

@@ -104,7 +104,11 @@ impl Habits {
             PrimaryExpr::Parenthesized(inner) => self.expression(inner),
             PrimaryExpr::Function(call) => {
                 if call.name.local == "translate" {
-                    let known = call.args.get(1).and_then(literal).map(|text| text.len() as u64);
+                    let known = call
+                        .args
+                        .get(1)
+                        .and_then(literal)
+                        .map(|text| text.len() as u64);
                     self.translated = Some(match (self.translated, known) {
                         (Some(None), _) | (_, None) => None,
                         (Some(Some(before)), Some(known)) => Some(before.max(known)),

@@ -10,6 +10,7 @@ mod tests;
 mod tree;
 
 use crate::meter::{Meter, Spent};
+use crate::stack;
 use cost::Habits;
 
 use encoding_rs::Encoding;
@@ -17,8 +18,8 @@ use roxmltree::Document;
 use std::borrow::Cow;
 use tree::{Tree, View};
 use xpath_eval::{
-    AdditiveOp, Axis, EqualityOp, EvaluationContext, Expr, FilterExpr, FunctionCall, LocationPath, Node,
-    PathExpr, PrimaryExpr, QName, Value,
+    AdditiveOp, Axis, EqualityOp, EvaluationContext, Expr, FilterExpr, FunctionCall, LocationPath,
+    Node, PathExpr, PrimaryExpr, QName, Value,
 };
 
 /// The longest query, in bytes, and how deep its brackets nest.
@@ -32,6 +33,8 @@ pub(crate) struct Query {
     /// The path taken apart where it goes backwards; absent where it never does.
     parts: Option<Parts>,
     habits: Habits,
+    /// How deep it may nest.
+    levels: usize,
 }
 
 impl Query {
@@ -40,12 +43,17 @@ impl Query {
         if text.len() > MAX_QUERY || depth(text) > MAX_DEPTH {
             return None;
         }
-        let mut expression = xpath_eval::parse(text).ok()?;
-        rewrite(&mut expression);
-        Some(Self {
-            parts: Parts::of(&expression),
-            habits: Habits::of(&expression),
-            expression,
+        // A chain of operators nests as deep as it is long.
+        let levels = text.len() / 2;
+        stack::levels(levels, || {
+            let mut expression = xpath_eval::parse(text).ok()?;
+            rewrite(&mut expression);
+            Some(Self {
+                parts: Parts::of(&expression),
+                habits: Habits::of(&expression),
+                expression,
+                levels,
+            })
         })
     }
 
@@ -89,11 +97,11 @@ impl Query {
     }
 
     fn select<'a>(&self, tree: &'a Tree<'a>) -> Result<Option<String>, Spent> {
-        let found = match &self.parts {
+        let found = stack::levels(self.levels, || match &self.parts {
             Some(parts) => parts.first(tree.root()),
             None => nodes(&self.expression, tree.root())
                 .and_then(|nodes| nodes.into_iter().min_by(|a, b| a.document_order(*b))),
-        };
+        });
         let text = found.map(View::string_value);
         tree.spent().map_or(Ok(text), Err)
     }

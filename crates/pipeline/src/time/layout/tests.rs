@@ -91,23 +91,48 @@ fn abbreviations_are_resolved_in_the_zone() {
     let zone = Zone::named("Asia/Shanghai").unwrap();
     let layout = Layout::new("2006-01-02 15:04:05 MST");
     assert_eq!(
-        layout.parse("2022-11-28 05:32:43 CST", &zone, &Abbreviations::default(), || 0),
+        layout.parse(
+            "2022-11-28 05:32:43 CST",
+            &zone,
+            &Abbreviations::default(),
+            || 0
+        ),
         Some(MOMENT)
     );
     assert_eq!(
-        layout.parse("2022-11-27 21:32:43 UTC", &zone, &Abbreviations::default(), || 0),
+        layout.parse(
+            "2022-11-27 21:32:43 UTC",
+            &zone,
+            &Abbreviations::default(),
+            || 0
+        ),
         Some(MOMENT)
     );
     assert_eq!(
-        layout.parse("2022-11-28 05:32:43 GMT+8", &zone, &Abbreviations::default(), || 0),
+        layout.parse(
+            "2022-11-28 05:32:43 GMT+8",
+            &zone,
+            &Abbreviations::default(),
+            || 0
+        ),
         Some(MOMENT)
     );
     assert_eq!(
-        layout.parse("2022-11-27 13:32:43 PST", &zone, &Abbreviations::default(), || 0),
+        layout.parse(
+            "2022-11-27 13:32:43 PST",
+            &zone,
+            &Abbreviations::default(),
+            || 0
+        ),
         Some(MOMENT)
     );
     assert_eq!(
-        layout.parse("2022-11-27 13:32:43 XST", &zone, &Abbreviations::default(), || 0),
+        layout.parse(
+            "2022-11-27 13:32:43 XST",
+            &zone,
+            &Abbreviations::default(),
+            || 0
+        ),
         None
     );
 }

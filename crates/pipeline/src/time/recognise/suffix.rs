@@ -82,7 +82,8 @@ fn name<'a>(
 ) -> Result<(), Unrecognised> {
     let universal = matches!(letters, b"UTC" | b"GMT" | b"UT");
     let behind = scan.rest().get(letters.len()..).unwrap_or_default();
-    if matches!(behind.first(), Some(b'+' | b'-')) && (universal || matches!(letters.len(), 3 | 4)) {
+    if matches!(behind.first(), Some(b'+' | b'-')) && (universal || matches!(letters.len(), 3 | 4))
+    {
         // `GMT+0800`, `PST-08`: the offset counts, the letters do not.
         let before = scan.at;
         scan.at += letters.len();

@@ -179,14 +179,25 @@ fn zones_in_the_text_win() {
     ] {
         assert_eq!(read(text, "UTC"), Ok(MOMENT), "{text}");
     }
-    assert_eq!(read("Sun Nov 27 13:32:43 XST 2022", "UTC"), Err(Unrecognised::Zone));
-    assert_eq!(read("2022-11-27 15:32:43 CST", "America/Chicago"), Ok(MOMENT));
+    assert_eq!(
+        read("Sun Nov 27 13:32:43 XST 2022", "UTC"),
+        Err(Unrecognised::Zone)
+    );
+    assert_eq!(
+        read("2022-11-27 15:32:43 CST", "America/Chicago"),
+        Ok(MOMENT)
+    );
 }
 
 #[test]
 fn a_minute_of_one_digit_is_enough() {
     let at = |text: &str| read(text, "UTC");
-    for text in ["2022/11/27 7:4", "27 Nov 2022 7:4", "Nov 27, 2022 7:4", "2022-11-27T7:4"] {
+    for text in [
+        "2022/11/27 7:4",
+        "27 Nov 2022 7:4",
+        "Nov 27, 2022 7:4",
+        "2022-11-27T7:4",
+    ] {
         assert_eq!(at(text), at("2022-11-27 07:04:00"), "{text}");
     }
 }
@@ -207,7 +218,11 @@ fn words_marks_and_commas_around_the_time_are_passed_over() {
     ] {
         assert_eq!(read(text, "UTC"), Ok(MOMENT), "{text}");
     }
-    for text in ["2022-11-27 21:32:43.118", "2022年11月27日 21:32:43.118", "2022-11-27 21:32:43:118"] {
+    for text in [
+        "2022-11-27 21:32:43.118",
+        "2022年11月27日 21:32:43.118",
+        "2022-11-27 21:32:43:118",
+    ] {
         assert_eq!(read(text, "UTC"), Ok(MOMENT + 118_000_000), "{text}");
     }
     assert!(read("2022-11-27 at", "UTC").is_err());
