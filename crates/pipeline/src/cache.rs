@@ -1,7 +1,11 @@
 //! The cache of a loaded script: values by name, each with a time to live.
 //!
-//! Bounded by weight: when it is full, what was used least gives way. Values are deep copies, so a
-//! list that a later run changes does not change the cache.
+//! Bounded by weight, and by the account of all scripts: when there is no room, what was used least gives way.
+//! Values are deep copies, so a list that a later run changes does not change the cache.
+
+use std::sync::Arc;
+
+use kafkamq_memory::{Account, Charge};
 
 use kafkamq_point::Text;
 use quick_cache::sync::Cache;
@@ -12,14 +16,23 @@ use crate::value::Constant;
 /// How many bytes the values and names of one script's cache may take, roughly.
 pub const CAPACITY: u64 = 64 << 20;
 
+/// The account that caches and windows of all scripts charge; a service of the engine. Without it each
+/// has a bound of its own.
+#[derive(Debug, Clone)]
+pub struct KeptMemory(pub Arc<Account>);
+
 /// Values a script keeps from one run to the next.
 #[derive(Debug)]
-pub struct ScriptCache(Cache<Text, Entry, Weight>);
+pub struct ScriptCache {
+    values: Cache<Text, Entry, Weight>,
+    account: Arc<Account>,
+}
 
 #[derive(Debug, Clone)]
 struct Entry {
     value: Constant,
     expires_ns: i64,
+    _charge: Arc<Charge>,
 }
 
 #[derive(Debug, Clone)]
@@ -27,27 +40,50 @@ struct Weight;
 
 impl Weighter<Text, Entry> for Weight {
     fn weight(&self, key: &Text, entry: &Entry) -> u64 {
-        (size_of::<Text>() + size_of::<Entry>() + key.len() + entry.value.bytes()) as u64
+        weight(key, &entry.value) as u64
     }
+}
+
+fn weight(key: &Text, value: &Constant) -> usize {
+    size_of::<Text>() + size_of::<Entry>() + size_of::<Charge>() + key.len() + value.bytes()
 }
 
 impl Default for ScriptCache {
     fn default() -> Self {
-        Self(Cache::with(
-            1024,
-            CAPACITY,
-            Weight,
-            DefaultHashBuilder::default(),
-            Default::default(),
-        ))
+        Self::within(&Account::root("cache of a script", usize::MAX))
     }
 }
 
 impl ScriptCache {
+    /// A cache that charges an account, besides its own bound.
+    #[must_use]
+    pub fn within(account: &Arc<Account>) -> Self {
+        Self {
+            values: Cache::with(
+                1024,
+                CAPACITY,
+                Weight,
+                DefaultHashBuilder::default(),
+                Default::default(),
+            ),
+            account: Arc::clone(account),
+        }
+    }
+
+    /// Charges a value; where the account is full, half of this cache gives way first.
+    fn charge(&self, bytes: usize) -> Option<Charge> {
+        if let Ok(charge) = self.account.try_charge(bytes) {
+            return Some(charge);
+        }
+        self.values.set_capacity(self.values.weight() / 2);
+        self.values.set_capacity(CAPACITY);
+        self.account.try_charge(bytes).ok()
+    }
+
     /// The value of a name, unless its time has passed.
     #[must_use]
     pub fn get(&self, name: &str, now_ns: i64) -> Option<Constant> {
-        let entry = self.0.get(name)?;
+        let entry = self.values.get(name)?;
         (entry.expires_ns > now_ns).then_some(entry.value)
     }
 
@@ -57,11 +93,16 @@ impl ScriptCache {
         if seconds <= 0 {
             return;
         }
+        // A value that does not fit even so is not kept, as if it had given way at once.
+        let Some(charge) = self.charge(weight(&name, &value)) else {
+            return;
+        };
         let entry = Entry {
+            _charge: Arc::new(charge),
             value,
             expires_ns: now_ns.saturating_add(seconds.saturating_mul(1_000_000_000)),
         };
-        self.0.insert(name, entry);
+        self.values.insert(name, entry);
     }
 }
 
@@ -111,7 +152,24 @@ mod tests {
         for at in 0..200 {
             cache.set(at.to_string().into(), value.clone(), 10, 0);
         }
-        assert!(cache.0.weight() <= CAPACITY);
+        assert!(cache.values.weight() <= CAPACITY);
         assert!(cache.get("199", 0).is_some());
+    }
+
+    #[test]
+    fn caches_share_an_account_and_give_way_to_each_other() {
+        let account = Account::root("test", 4 << 20);
+        let (one, other) = (ScriptCache::within(&account), ScriptCache::within(&account));
+        let value = Constant::Str("x".repeat(1 << 20).into());
+        for at in 0..20 {
+            one.set(at.to_string().into(), value.clone(), 10, 0);
+            assert!(account.used() <= 4 << 20);
+        }
+        assert!(one.get("19", 0).is_some());
+        drop(one);
+        other.set("k".into(), value, 10, 0);
+        assert!(other.get("k", 0).is_some());
+        drop(other);
+        assert_eq!(account.used(), 0);
     }
 }

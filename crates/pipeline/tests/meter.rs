@@ -4,16 +4,17 @@
 
 use std::sync::Arc;
 
+use kafkamq_memory::Charge;
 use kafkamq_pipeline::aggregate::{AggregateSink, Aggregator};
 use kafkamq_pipeline::diagnostic::Code;
 use kafkamq_pipeline::refer_table::{ReferTables, TableSet};
-use kafkamq_pipeline::{Engine, RunState, ScriptSet, functions};
+use kafkamq_pipeline::{Engine, Limits, RunState, ScriptSet, functions};
 use kafkamq_point::{Category, Point};
 
 struct Nowhere;
 
 impl AggregateSink for Nowhere {
-    fn accept(&self, _source: &str, _category: Category, _points: Vec<Point>) {}
+    fn accept(&self, _: &str, _: Category, _: Vec<Point>, _: Charge) {}
 }
 
 fn engine() -> Engine {
@@ -25,6 +26,12 @@ fn engine() -> Engine {
     let refer = ReferTables::new();
     refer.replace(TableSet::from_json(tables.as_bytes()).unwrap());
     Engine::new()
+        .with_limits(Limits {
+            work: 4_000_000,
+            // Units decide here, whatever the speed of the machine.
+            time: std::time::Duration::MAX,
+            ..Limits::default()
+        })
         .with_service(Arc::new(Aggregator::new(Arc::new(Nowhere), Vec::new())))
         .with_service(Arc::new(refer))
 }

@@ -122,7 +122,13 @@ mod tests {
     struct Sink(Mutex<Vec<Point>>);
 
     impl AggregateSink for Sink {
-        fn accept(&self, source: &str, category: Category, points: Vec<Point>) {
+        fn accept(
+            &self,
+            source: &str,
+            category: Category,
+            points: Vec<Point>,
+            _: kafkamq_memory::Charge,
+        ) {
             assert_eq!((source, category), ("pl_agg/requests", Category::Logging));
             self.0.lock().extend(points);
         }

@@ -2,7 +2,7 @@
 
 use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::cache::ScriptCache;
+use crate::cache::{KeptMemory, ScriptCache};
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::value::{Types, Value};
@@ -38,8 +38,12 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let seconds = args.int(cx, 2)?;
     let now = cx.engine().now_ns();
     let value = cx.copy_out(&value, args.name_span())?;
+    let made = || match cx.engine().service::<KeptMemory>() {
+        Some(KeptMemory(account)) => ScriptCache::within(account),
+        None => ScriptCache::default(),
+    };
     cx.instance()
-        .get_or_init(ScriptCache::default)
+        .get_or_init(made)
         .set(name, value, seconds, now);
     Ok(Value::Nil)
 }

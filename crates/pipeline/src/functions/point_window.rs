@@ -7,6 +7,7 @@ use kafkamq_point::{Text, Value as Field};
 
 use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
+use crate::cache::KeptMemory;
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::value::{Types, Value};
@@ -78,7 +79,11 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         hit: AtomicBool::new(false),
     });
     cx.set_local(Arc::clone(&registration));
-    let windows = cx.instance().get_or_init(Windows::default);
+    let made = || match cx.engine().service::<KeptMemory>() {
+        Some(KeptMemory(account)) => Windows::within(account),
+        None => Windows::default(),
+    };
+    let windows = cx.instance().get_or_init(made);
     let now = cx.engine().now_ns();
     cx.after_run(Box::new(move |finish| {
         let recovered = windows.finish(
