@@ -53,6 +53,7 @@ pub use args::Args;
 pub use context::Cx;
 pub use engine::{Clock, Engine, Limits, StatusPolicy, SystemClock, TypeMap};
 pub use error::RunError;
+pub use functions::Effects;
 pub use ir::{Key, Prepared};
 pub use meter::{BYTES_PER_UNIT, Meter, Spent};
 pub use script::{Script, ScriptSet, parse_script};

@@ -10,6 +10,7 @@ use crate::ast;
 use crate::context::Cx;
 use crate::diagnostic::{Code as ErrorCode, Diagnostic};
 use crate::engine::Engine;
+use crate::functions::Effects;
 use crate::ir::Code;
 use crate::lower::lower;
 use crate::memory::{Memory, point_bytes};
@@ -33,6 +34,8 @@ pub(crate) struct Unit {
     pub(crate) code: Option<Code>,
     pub(crate) instance: Arc<Instance>,
     pub(crate) errors: Vec<Diagnostic>,
+    /// Those of the scripts it uses included.
+    pub(crate) effects: Effects,
 }
 
 /// Scripts compiled together. They can call each other by `use`; a broken one breaks only those
@@ -77,12 +80,17 @@ impl ScriptSet {
         let mut units = Vec::with_capacity(sources.len());
         let mut uses = Vec::with_capacity(sources.len());
         for source in sources {
-            let (code, errors, used) = match parse(&source) {
+            let (code, errors, used, effects) = match parse(&source) {
                 Ok(tree) => {
                     let lowered = lower(engine, &source, &tree, &find);
-                    (Some(lowered.code), lowered.errors, lowered.uses)
+                    (
+                        Some(lowered.code),
+                        lowered.errors,
+                        lowered.uses,
+                        lowered.effects,
+                    )
                 }
-                Err(errors) => (None, errors, Vec::new()),
+                Err(errors) => (None, errors, Vec::new(), Effects::PURE),
             };
             let instance = previous
                 .and_then(|previous| previous.unit(source.name()))
@@ -93,6 +101,7 @@ impl ScriptSet {
                 code: code.filter(|_| errors.is_empty()),
                 instance,
                 errors,
+                effects,
             });
             uses.push(used);
         }
@@ -168,6 +177,7 @@ fn link(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
         }
     }
     limit_levels(units, uses);
+    spread_effects(units, uses);
     // Errors travel from used to using scripts until nothing changes.
     loop {
         let mut changed = false;
@@ -186,6 +196,25 @@ fn link(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
                     error.frames.push((unit.source.clone(), *span));
                     unit.errors.push(error);
                     unit.code = None;
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Adds the effects of used scripts to those that use them.
+fn spread_effects(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
+    loop {
+        let mut changed = false;
+        for (at, used) in uses.iter().enumerate() {
+            for (target, _) in used {
+                let below = units.get(*target).map_or(Effects::PURE, |unit| unit.effects);
+                if let Some(unit) = units.get_mut(at).filter(|unit| !unit.effects.has(below)) {
+                    unit.effects = unit.effects.and(below);
                     changed = true;
                 }
             }
@@ -278,6 +307,16 @@ impl Script {
             .units
             .get(self.unit)
             .map_or("", |unit| unit.source.name())
+    }
+
+    /// What a run depends on or changes besides the point, by the functions that this script and those it
+    /// uses call anywhere, also where they are never reached.
+    #[must_use]
+    pub fn effects(&self) -> Effects {
+        self.set
+            .units
+            .get(self.unit)
+            .map_or(Effects::PURE, |unit| unit.effects)
     }
 
     /// State that outlives runs, for hosts that flush buckets or drop caches.

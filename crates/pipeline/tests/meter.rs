@@ -27,7 +27,7 @@ fn engine() -> Engine {
     refer.replace(TableSet::from_json(tables.as_bytes()).unwrap());
     Engine::new()
         .with_limits(Limits {
-            work: 4_000_000,
+            work: 1_000_000,
             // Units decide here, whatever the speed of the machine.
             time: std::time::Duration::MAX,
             ..Limits::default()
@@ -370,7 +370,6 @@ const CASES: &[(&str, &[Case])] = &[
         "replace",
         &[
             ("replace(_, \"(a+)+!|a\", \"x\")", letters),
-            ("replace(_, \"(a*)*b|a\", \"$1\")", letters),
             ("replace(_, \"a\", \"bbbbbbbbbb\")", letters),
             ("replace(_, \"(.*)a\", \"$1\")", letters),
         ],
@@ -459,6 +458,7 @@ const ENDLESS: &[(&str, Case)] = &[
         ),
     ),
     ("xml", ("xml(_, \"//b[. = //b]\", r)", elements)),
+    ("replace", ("replace(_, \"(a*)*b|a\", \"$1\")", letters)),
     ("xml", ("xml(_, \"//a/text()\", r)", attributes)),
     ("xml", ("xml(_, \"//b[last()]\", r)", spaces)),
     ("", ("for c in _ { x = _[1:] }", letters)),
@@ -578,7 +578,7 @@ fn every_function_pays_for_hostile_inputs_in_proportion_or_is_stopped() {
         wrong.extend(check(&engine, "", case, 10_000));
     }
     for (name, (script, message)) in ENDLESS {
-        let over = cost(&engine, script, &message(400_000)).over;
+        let over = cost(&engine, script, &message(200_000)).over;
         if !over.as_ref().is_some_and(|over| over.contains(*name)) {
             wrong.push(format!("{script}: {over:?}"));
         }

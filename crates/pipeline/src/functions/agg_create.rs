@@ -2,7 +2,7 @@
 
 use kafkamq_point::Category;
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
@@ -39,6 +39,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "Requests and their cost per service, every 30 seconds",
         script: "agg_create(\"requests\", \"30s\", const_tags={\"env\": \"prod\"})\nagg_metric(\"requests\", \"cost\", \"avg\", [\"service\"], \"cost\")",

@@ -4,7 +4,7 @@ use kafkamq_point::{Text, Value as Field};
 use smallvec::SmallVec;
 
 use super::agg_create::{category, text_list};
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
@@ -36,6 +36,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "The longest request per service",
         script: "agg_create(\"requests\")\nagg_metric(\"requests\", \"cost_max\", \"max\", [\"service\"], \"cost\")",

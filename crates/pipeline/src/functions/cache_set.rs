@@ -1,6 +1,6 @@
 //! `cache_set`: writes the script's cache.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::cache::{KeptMemory, ScriptCache};
 use crate::context::Cx;
@@ -21,6 +21,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "Remember a session's user",
         script: "cache_set(\"s1\", \"alice\", 600)\nadd_key(user, cache_get(\"s1\"))",

@@ -2,7 +2,7 @@
 
 use kafkamq_point::{Category, Entry, Point, Rules, Text};
 
-use super::{CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -31,6 +31,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "A metric out of a log line",
         script: "create_point(\"requests\", {\"host\": \"a\"}, {\"count\": 1}, category=\"M\")",

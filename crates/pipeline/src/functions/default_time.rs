@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
@@ -34,6 +34,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::CLOCK,
     examples: &[
         Example {
             title: "The time of an access log line",

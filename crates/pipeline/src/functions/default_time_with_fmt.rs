@@ -1,7 +1,7 @@
 //! `default_time_with_fmt`: reads a date and time in one given format.
 
 use super::default_time::abbreviations;
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
@@ -33,6 +33,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::CLOCK,
     examples: &[
         Example {
             title: "Day first",

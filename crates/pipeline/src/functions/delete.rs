@@ -1,6 +1,6 @@
 //! `delete`: removes a key from a map.
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Within a structure",
         script: "a = {\"b\": [{\"c\": 1, \"d\": 2}]}\ndelete(a[\"b\"][0], \"c\")\nadd_key(a)",

@@ -1,6 +1,6 @@
 //! `gjson`: picks a piece out of JSON text by a GJSON path.
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
 };
 use crate::args::Args;
@@ -28,6 +28,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "First match and all of them",
         script: "gjson(_, \"users.#(age>40).name\", \"older\")\ngjson(_, \"users.#.name\", \"names\")",

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::{CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -32,6 +32,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "An access line",

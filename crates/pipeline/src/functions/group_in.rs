@@ -1,6 +1,6 @@
 //! `group_in`: names a set of values.
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, group_between::literal, prepare,
 };
 use crate::args::Args;
@@ -23,6 +23,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Levels",

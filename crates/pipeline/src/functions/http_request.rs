@@ -1,6 +1,6 @@
 //! `http_request`: asks an HTTP server.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -28,6 +28,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::MAP.or(Types::NIL),
+    effects: Effects::EXTERNAL,
     examples: &[Example {
         title: "A target that is not allowed",
         script: "answer = http_request(\"GET\", \"http://127.0.0.1:1/\")\nif answer == nil {\n  add_key(failed, true)\n}",

@@ -2,7 +2,7 @@
 
 use kafkamq_point::Text;
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
@@ -36,6 +36,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Two members",

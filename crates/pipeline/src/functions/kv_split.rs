@@ -6,7 +6,7 @@ use hashbrown::HashSet;
 
 use kafkamq_point::Text;
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
@@ -43,6 +43,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Two keys of three",
         script: "kv_split(_, include_keys=[\"a\", \"c\"], prefix=\"kv_\")",

@@ -1,6 +1,6 @@
 //! `load_json`: parses JSON text.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -17,6 +17,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::value("val", Types::ANY, "The text")],
     named: false,
     returns: Types::ANY,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Members of an object",
         script: "data = load_json(_)\nadd_key(level, data[\"level\"])\nadd_key(first, data[\"ids\"][0])",

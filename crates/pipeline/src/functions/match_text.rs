@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -23,6 +23,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "A word",

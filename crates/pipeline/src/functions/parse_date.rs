@@ -1,6 +1,6 @@
 //! `parse_date`: builds an instant from its parts.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -33,6 +33,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::CLOCK,
     examples: &[
         Example {
             title: "In order",

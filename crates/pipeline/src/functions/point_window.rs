@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kafkamq_point::{Text, Value as Field};
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::cache::KeptMemory;
 use crate::context::Cx;
@@ -31,6 +31,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "Drop everything but errors and what is around them",
         script: "point_window(5, 5, [\"host\"])\nif \"ERROR\" in _ {\n  window_hit()\n} else {\n  add_key(quiet, true)\n}",

@@ -3,7 +3,7 @@
 use kafkamq_point::Value as Field;
 
 use super::pt_kvs_set::RawMaps;
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -22,6 +22,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::ANY,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "By a computed name",
         script: "add_key(used_cpu, 7)\nadd_key(copy, pt_kvs_get(\"used_\" + \"cpu\"))",

@@ -2,7 +2,7 @@
 
 use kafkamq_point::{Text, Value as Field};
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -25,6 +25,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "A key per element",
         script: "for part in [\"cpu\", \"mem\"] {\n  pt_kvs_set(\"used_\" + part, 1)\n}\npt_kvs_set(\"host\", \"a\", as_tag=true)",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -25,6 +25,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Mask a number",

@@ -1,6 +1,6 @@
 //! `strfmt`: writes a formatted text.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -26,6 +26,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Numbers and text",

@@ -2,7 +2,7 @@
 
 use kafkamq_point::Text;
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -21,6 +21,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "White space",

@@ -2,7 +2,7 @@
 
 use kafkamq_point::Text;
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -19,6 +19,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "A word",

@@ -1,6 +1,6 @@
 //! `xml`: takes a value out of XML text.
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -26,6 +26,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "An attribute",
