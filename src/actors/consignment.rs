@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::metrics::{Outcome, TopicMetrics};
 use crate::routing::Route;
+use kafkamq_memory::Charge;
 use kafkamq_record::AckShare;
 use kafkamq_record::{Record, RecordBatch};
 
@@ -18,8 +19,9 @@ pub(crate) enum Consignment {
     /// Points of an answer to records: settled together.
     Answer(Arc<Answer>),
     /// Points that belong to no record, such as those of aggregation. They are sent like any
-    /// other, but nothing brings them back after a crash.
-    Unattached,
+    /// other, but nothing brings them back after a crash. Their memory stays charged until they
+    /// are settled.
+    Unattached(Arc<Charge>),
 }
 
 /// Items made from records.
@@ -51,7 +53,7 @@ impl Consignment {
                 metrics: Arc::clone(&records.metrics),
             }),
             Self::Answer(answer) => Self::Answer(Arc::clone(answer)),
-            Self::Unattached => Self::Unattached,
+            Self::Unattached(charge) => Self::Unattached(Arc::clone(charge)),
         }
     }
 
@@ -60,7 +62,7 @@ impl Consignment {
         match self {
             Self::Records(records) => Some(&records.route),
             Self::Answer(answer) => Some(&answer.route),
-            Self::Unattached => None,
+            Self::Unattached(_) => None,
         }
     }
 
@@ -72,7 +74,7 @@ impl Consignment {
                 let (asked, first) = answer.asked.first()?;
                 asked.record(*first)
             }
-            Self::Unattached => None,
+            Self::Unattached(_) => None,
         }
     }
 
@@ -91,7 +93,7 @@ impl Consignment {
                     }
                 }
             }
-            Self::Unattached => {}
+            Self::Unattached(_) => {}
         }
     }
 
@@ -100,7 +102,7 @@ impl Consignment {
         match self {
             Self::Records(records) => records.share.recall(),
             Self::Answer(answer) => answer.asked.iter().for_each(|(asked, _)| asked.recall()),
-            Self::Unattached => {}
+            Self::Unattached(_) => {}
         }
     }
 
@@ -113,7 +115,7 @@ impl Consignment {
                     own.metrics.settled(outcome, u64::from(settled));
                 }
             }
-            Self::Answer(_) | Self::Unattached => {
+            Self::Answer(_) | Self::Unattached(_) => {
                 records.for_each(|record| self.settle(record, outcome));
             }
         }
@@ -124,7 +126,7 @@ impl Consignment {
         match self {
             Self::Records(records) => records.share.is_cancelled(),
             Self::Answer(answer) => answer.asked.iter().all(|(asked, _)| asked.is_cancelled()),
-            Self::Unattached => false,
+            Self::Unattached(_) => false,
         }
     }
 }

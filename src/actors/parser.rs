@@ -32,7 +32,7 @@ use crate::metrics::{Metrics, Outcome, TopicMetrics};
 use crate::parse::{Bodies, Sampler, ScriptStep, answer_points};
 use crate::recorder::{AGGREGATED_FEED, Feed, HANDLE_FEED, topic_feed};
 use crate::routing::{HandleRoute, InputId, Route, RouteKind};
-use crate::scripts::Scripts;
+use crate::scripts::{Aggregated, Scripts};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_record::Record;
 
@@ -282,8 +282,8 @@ impl ParserActor {
 
     /// Sends what aggregation in scripts gave out.
     fn send_aggregated(&self, all: bool) {
-        let points = self.scripts.aggregated(SystemClock.now_ns(), all);
-        if points.is_empty() {
+        let aggregated = self.scripts.aggregated(SystemClock.now_ns(), all);
+        if aggregated.is_empty() {
             return;
         }
         let addresses = self.directory.load();
@@ -294,14 +294,18 @@ impl ParserActor {
             age: None,
             ..Finish::by(terms, SystemClock.now_ns(), feed.as_ref())
         };
-        let mut bodies = Bodies::default();
-        for point in points {
-            let pushed = finish.push(&mut bodies, &addresses.routes.outputs, point, 0, 0);
-            if let Some(reason) = pushed.refused {
-                tracing::warn!(reason, "a point of aggregation is left out");
+        for Aggregated { points, charge } in aggregated {
+            let charge = Arc::new(charge);
+            let mut bodies = Bodies::default();
+            for point in points {
+                let pushed = finish.push(&mut bodies, &addresses.routes.outputs, point, 0, 0);
+                if let Some(reason) = pushed.refused {
+                    tracing::warn!(reason, "a point of aggregation is left out");
+                }
             }
+            let consignment = || Consignment::Unattached(Arc::clone(&charge));
+            forward(&addresses, bodies, None, consignment);
         }
-        forward(&addresses, bodies, None, || Consignment::Unattached);
     }
 }
 
