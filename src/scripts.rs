@@ -414,14 +414,12 @@ fn global_tags(settings: &PipelineSettings) -> Vec<(Text, Text)> {
 }
 
 fn default_scripts(settings: &PipelineSettings) -> DefaultScripts {
-    DefaultScripts {
-        local: settings
-            .default_scripts
-            .iter()
+    let scripts = settings.default_scripts.iter();
+    DefaultScripts(
+        scripts
             .map(|(&category, script)| (category, script.clone()))
             .collect(),
-        ..DefaultScripts::default()
-    }
+    )
 }
 
 fn same_engine(a: &PipelineSettings, b: &PipelineSettings) -> bool {

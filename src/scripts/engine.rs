@@ -44,7 +44,10 @@ impl ScriptMemory {
     pub(super) fn of(account: &Arc<Account>, threads: usize) -> Self {
         let limit = account.limit();
         Self {
-            run: (limit / threads.max(1)).try_into().unwrap_or(u64::MAX).max(MIN_RUN),
+            run: (limit / threads.max(1))
+                .try_into()
+                .unwrap_or(u64::MAX)
+                .max(MIN_RUN),
             aggregation: account.child("aggregation", limit / 2),
             kept: account.child("caches and windows", limit / 2),
         }
@@ -244,7 +247,14 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 fn stamp(path: &Path) -> Option<Stamp> {
     let one = |path: PathBuf| {
         let of: Metadata = std::fs::metadata(&path).ok()?;
-        Some((path, of.len(), of.mtime(), of.mtime_nsec(), of.dev(), of.ino()))
+        Some((
+            path,
+            of.len(),
+            of.mtime(),
+            of.mtime_nsec(),
+            of.dev(),
+            of.ino(),
+        ))
     };
     files(path).ok()?.into_iter().map(one).collect()
 }

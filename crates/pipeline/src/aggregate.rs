@@ -400,7 +400,9 @@ impl Bucket {
                 if state.groups.len() >= MAX_GROUPS || state.charge(account, bytes).is_err() {
                     return false;
                 }
-                state.groups.insert(tags.into(), vec![(field.into(), gathered)]);
+                state
+                    .groups
+                    .insert(tags.into(), vec![(field.into(), gathered)]);
             }
         }
         true

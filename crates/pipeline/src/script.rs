@@ -212,7 +212,9 @@ fn spread_effects(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
         let mut changed = false;
         for (at, used) in uses.iter().enumerate() {
             for (target, _) in used {
-                let below = units.get(*target).map_or(Effects::PURE, |unit| unit.effects);
+                let below = units
+                    .get(*target)
+                    .map_or(Effects::PURE, |unit| unit.effects);
                 if let Some(unit) = units.get_mut(at).filter(|unit| !unit.effects.has(below)) {
                     unit.effects = unit.effects.and(below);
                     changed = true;

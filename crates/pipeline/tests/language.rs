@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use kafkamq_pipeline::diagnostic::{Code, Diagnostic};
-use kafkamq_pipeline::{Clock, Effects, Engine, Limits, Outcome, RunState, Script, ScriptSet, StatusPolicy};
+use kafkamq_pipeline::{
+    Clock, Effects, Engine, Limits, Outcome, RunState, Script, ScriptSet, StatusPolicy,
+};
 use kafkamq_point::{Category, Point, Value};
 
 fn point() -> Point {
@@ -196,7 +198,10 @@ fn a_script_tells_the_effects_of_all_it_may_call() {
             ("pure.p", "grok(_, \"%{WORD:w}\")\nuppercase(w)"),
             ("clock.p", "if false {\n  x = [timestamp()]\n}"),
             ("ask.p", "x = http_request(\"GET\", \"http://h\")"),
-            ("over.p", "use(\"clock.p\")\ncreate_point(\"m\", {}, {\"f\": 1}, 0, \"L\", \"ask.p\")"),
+            (
+                "over.p",
+                "use(\"clock.p\")\ncreate_point(\"m\", {}, {\"f\": 1}, 0, \"L\", \"ask.p\")",
+            ),
             ("above.p", "use(\"over.p\")\nx = sample(0.5)"),
             ("kept.p", "agg_create(\"b\")"),
         ],

@@ -31,9 +31,13 @@ fn over(memory: usize, script: &str, message: &str) -> String {
 
 #[test]
 fn points_made_are_charged_at_what_they_take_and_the_call_is_named() {
-    let script = "for x = 0; x < 2000; x += 1 {\n  create_point(\"m\", {}, {\"f\": message}, 0, \"L\")\n}";
+    let script =
+        "for x = 0; x < 2000; x += 1 {\n  create_point(\"m\", {}, {\"f\": message}, 0, \"L\")\n}";
     let error = over(8 * MIB, script, &"x".repeat(200_000));
-    assert!(error.contains("t.p:2:3") && error.contains("`create_point`"), "{error}");
+    assert!(
+        error.contains("t.p:2:3") && error.contains("`create_point`"),
+        "{error}"
+    );
     // As many as fit are made without a complaint.
     let few = script.replace("2000", "30");
     let outcome = run(8 * MIB, &few, &"x".repeat(200_000));
@@ -73,7 +77,9 @@ fn whatever_grows_is_stopped() {
         "gjson(_, \"{@this,@this,@this,@this}|{@this,@this,@this,@this}|{@this,@this,@this,@this}|{@this,@this,@this,@this}|{@this,@this,@this,@this}\", \"x\")",
     ] {
         let outcome = run(2 * MIB, script, &message);
-        let error = outcome.error.unwrap_or_else(|| panic!("{script} ends well"));
+        let error = outcome
+            .error
+            .unwrap_or_else(|| panic!("{script} ends well"));
         assert_eq!(error.code, Code::OverBudget, "{script}: {error}");
     }
 }

@@ -18,7 +18,13 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     doc: "Paths are strings: `a.b`, `list.0`, `list.#` (count), `list.#.name` (of each), \
           `list.#(age>40).name` (first match), `list.#(age>40)#.name` (all), `*` and `?` in names, \
           `\\\\.` for a dot in a name, modifiers such as `|@reverse` and `|@keys`, `{a,b}` and `[a,b]` for \
-          several at once.\n\nNumbers become floats, strings are decoded, objects and arrays stay the \
+          several at once, `!\"x\"` for a value that stands in the path, `..` in front for a text of JSON \
+          lines (`..#`, `..0.name`, `..#(n>4)`).\n\n\
+          Modifiers: `@this @valid @keys @values @reverse @flatten @join @ugly @pretty @tostr @fromstr @group`, and \
+          `@dig:name` for all members of a name, however deep; \
+          `@pretty:{\"indent\":\" \",\"prefix\":\"\",\"width\":80,\"sortKeys\":true}` chooses the form.\n\n\
+          Text in front of the first bracket is passed over. Numbers become floats (whole ones beyond 2^53 \
+          ints, which keep their digits), strings are decoded, objects and arrays stay the \
           text they are in the source. When the path leads nowhere or to `null` nothing happens. The \
           text need not be valid JSON as a whole.",
     params: &[

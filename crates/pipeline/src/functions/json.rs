@@ -23,7 +23,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     doc: "The path is written as a name, not as a string: `a`, `a.b`, `a[0].b`, `a.b[-1]`, `.[0].b` \
           for an array at the top, backquotes for odd names. Negative indexes count from the end. \
           Nothing happens when the text is not JSON, or the path leads nowhere or to `null`.\n\nNumbers \
-          become floats, lists and maps JSON text, strings are trimmed of surrounding white space \
+          become floats (whole ones beyond 2^53 ints), lists and maps JSON text, strings are trimmed of surrounding white space \
           unless `trim_space=false`.\n\nWith `delete_after_extract=true` the member is removed from the \
           text, and the key `input` of the point is set to the rest with sorted keys.",
     params: &[

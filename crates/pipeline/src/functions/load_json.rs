@@ -11,7 +11,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "load_json",
     category: FunctionCategory::Document,
     summary: "Parses JSON text into a value",
-    doc: "Objects become maps, arrays lists, and every number a float. Text that is not JSON yields \
+    doc: "Objects become maps, arrays lists, and every number a float, but for whole numbers \
+          beyond 2^53, which are ints and keep their digits. A byte order mark in front is passed over. Text that is not JSON yields \
           `nil`; a value that is no `str` is a run error. The last of duplicate keys wins, raw control \
           characters inside strings are accepted, a lone surrogate becomes U+FFFD.",
     params: &[Param::value("val", Types::ANY, "The text")],

@@ -461,4 +461,21 @@ mod tests {
             std::hint::black_box(TimeFormat::new(&format).format(ns, &Zone::UTC));
         }
     }
+
+    #[test]
+    fn flags_and_widths_count_for_every_directive() {
+        for (format, expected) in [
+            ("%^c", "MON NOV 28 03:02:43 2022"),
+            ("%^+", "MON NOV 28 03:02:43 IST 2022"),
+            ("%30c|", "      Mon Nov 28 03:02:43 2022|"),
+            ("%12s", "  1669584763"),
+            ("%012s", "001669584763"),
+            ("%z %8z %-z %_5z %_8z", "+0530 +0000530 +530  +530     +530"),
+            ("%:z %10:z %-:z", "+05:30 +000005:30 +5:30"),
+            ("%12D|%-H|%4H|%_4H", "    11/28/22|3|0003|   3"),
+            ("%^v %5%|%3n|", "28-NOV-2022     %|  \n|"),
+        ] {
+            assert_eq!(print(format, "Asia/Kolkata"), expected, "{format}");
+        }
+    }
 }
