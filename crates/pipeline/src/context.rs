@@ -25,6 +25,8 @@ pub struct Cx<'r> {
     pub(crate) unit: usize,
     /// The script the run began with; it owns caches, windows and buckets.
     pub(crate) root: usize,
+    /// How many levels this script and those that called it nest in all.
+    pub(crate) levels: usize,
     /// Where the variables of the current frame begin.
     pub(crate) base: usize,
     pub(crate) point: &'r mut Point,

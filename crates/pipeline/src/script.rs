@@ -16,7 +16,6 @@ use crate::lower::lower;
 use crate::memory::{Memory, point_bytes};
 use crate::parser::parse;
 use crate::span::{Source, Span};
-use crate::stack;
 use crate::state::{Finish, Instance, Outcome, RunState};
 
 /// The scripts compiled together; `use` resolves within.
@@ -36,6 +35,13 @@ pub(crate) struct Unit {
     pub(crate) errors: Vec<Diagnostic>,
     /// Those of the scripts it uses included.
     pub(crate) effects: Effects,
+}
+
+impl Unit {
+    /// How many levels the script nests.
+    pub(crate) fn levels(&self) -> usize {
+        self.code.as_ref().map_or(0, |code| code.levels)
+    }
 }
 
 /// Scripts compiled together. They can call each other by `use`; a broken one breaks only those
@@ -176,7 +182,6 @@ fn link(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
             }
         }
     }
-    limit_levels(units, uses);
     spread_effects(units, uses);
     // Errors travel from used to using scripts until nothing changes.
     loop {
@@ -217,46 +222,6 @@ fn spread_effects(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
                     .map_or(Effects::PURE, |unit| unit.effects);
                 if let Some(unit) = units.get_mut(at).filter(|unit| !unit.effects.has(below)) {
                     unit.effects = unit.effects.and(below);
-                    changed = true;
-                }
-            }
-        }
-        if !changed {
-            return;
-        }
-    }
-}
-
-/// Breaks the scripts that nest too deep together with those they use: one bound for blocks and brackets
-/// in all of them.
-fn limit_levels(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
-    let own = |unit: &Unit| unit.code.as_ref().map_or(0, |code| code.levels);
-    let mut levels: Vec<usize> = units.iter().map(own).collect();
-    // Levels travel from used to using scripts until nothing changes; circles are broken already.
-    loop {
-        let mut changed = false;
-        for (at, used) in uses.iter().enumerate() {
-            let Some(unit) = units.get_mut(at).filter(|unit| unit.code.is_some()) else {
-                continue;
-            };
-            for (target, span) in used {
-                let below = levels.get(*target).copied().unwrap_or(0);
-                let all = own(unit) + stack::CALL + below;
-                if all > stack::MAX_LEVELS {
-                    let message = format!(
-                        "this script and those it uses nest {all} levels deep, more than {}",
-                        stack::MAX_LEVELS
-                    );
-                    let error = Diagnostic::new(ErrorCode::TooDeep, &unit.source, *span, message);
-                    unit.errors.push(error);
-                    unit.code = None;
-                    changed = true;
-                    break;
-                }
-                if let Some(known) = levels.get_mut(at)
-                    && *known < all
-                {
-                    *known = all;
                     changed = true;
                 }
             }
@@ -366,6 +331,7 @@ impl Script {
             unit: self.unit,
             root: self.unit,
             base: 0,
+            levels: self.set.units.get(self.unit).map_or(0, Unit::levels),
             point,
             state,
         }

@@ -9,7 +9,9 @@ use crate::diagnostic::Code as ErrorCode;
 use crate::error::RunError;
 use crate::ir::{Block, ForInOp, ForOp, IfOp, Key, Node, Op, SlotRange};
 use crate::ops;
+use crate::script::Unit;
 use crate::span::Span;
+use crate::stack;
 use crate::state::Marks;
 use crate::value::Value;
 
@@ -36,7 +38,7 @@ impl Cx<'_> {
         if self.state.slots.len() < frame {
             self.state.slots.resize_with(frame, || None);
         }
-        let result = crate::stack::levels(code.levels, || self.block(&code.body));
+        let result = stack::levels(code.levels, || self.block(&code.body));
         self.state.slots.truncate(self.base);
         result.map(|_| ()).map_err(|mut error| {
             error.leave(&unit.source);
@@ -74,11 +76,21 @@ impl Cx<'_> {
     ) -> Result<(), RunError> {
         let base = self.state.slots.len();
         let set = self.set;
+        let own = set.units.get(unit).map_or(0, Unit::levels);
+        let levels = self.levels + stack::CALL + own;
+        if levels > stack::MAX_LEVELS {
+            let message = format!(
+                "the scripts that called each other to here nest {levels} levels deep, more than {}",
+                stack::MAX_LEVELS
+            );
+            return Err(RunError::new(ErrorCode::TooDeep, call, message));
+        }
         let mut inner = Cx {
             set,
             unit,
             root: self.root,
             base,
+            levels,
             point: point.unwrap_or(self.point),
             state: self.state,
         };
