@@ -1,22 +1,22 @@
 //! The script language as the service uses it: its engine with the services the settings name, the
 //! scripts of the pipeline folder, and the points that scripts give out on their own time.
 
+mod engine;
 mod runtime;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use kafkamq_memory::{Account, Charge};
 use kafkamq_pipeline::aggregate::{AggregateSink, Aggregator};
-use kafkamq_pipeline::http::{ClientLimits, GuardedClient, HttpAccess, HttpPolicy};
 use kafkamq_pipeline::manager::{
     Change, DefaultScripts, FolderContents, FolderProblem, LoadReport, LoadedScript, Namespace,
     ScriptProblem, ScriptStore, Snapshot, read_folder,
 };
-use kafkamq_pipeline::net::{GeoDatabase, GeoError};
-use kafkamq_pipeline::refer_table::{ReferTables, TableError, TableSet};
+use kafkamq_pipeline::net::GeoError;
+use kafkamq_pipeline::refer_table::TableError;
 use kafkamq_pipeline::{Clock as _, Engine, SystemClock};
 use kafkamq_point::{Category, Point, Text};
 use parking_lot::Mutex;
@@ -28,8 +28,10 @@ pub use runtime::{
 
 use kafkamq_settings::PipelineSettings;
 
-/// Longest request of a script; a script holds up its parser meanwhile.
-const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+use engine::{Files, Renewed, ScriptMemory, engine};
+
+/// What scripts may take in all where nobody says: in bytes, once for runs and once for what they leave.
+const DEFAULT_MEMORY: usize = 64 << 20;
 
 /// Why the script engine cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -58,12 +60,33 @@ pub enum ScriptsError {
 
 /// Points that aggregation gave out and nobody fetched yet.
 #[derive(Debug, Default)]
-struct Outbox(Mutex<Vec<Point>>);
+struct Outbox(Mutex<Vec<Aggregated>>);
+
+/// Points of one bucket of aggregation. Whoever sends them keeps the charge until they are settled: as long
+/// as it lives no further points are given out, and the buckets go on gathering.
+#[derive(Debug)]
+pub struct Aggregated {
+    /// The points.
+    pub points: Vec<Point>,
+    /// What they take.
+    pub charge: Charge,
+}
 
 impl AggregateSink for Outbox {
-    fn accept(&self, _source: &str, _category: Category, points: Vec<Point>) {
-        self.0.lock().extend(points);
+    fn accept(&self, _source: &str, _category: Category, points: Vec<Point>, charge: Charge) {
+        self.0.lock().push(Aggregated { points, charge });
     }
+}
+
+/// How aggregation and what scripts keep fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScriptState {
+    /// Bytes of groups, and of points that were given out and are not settled yet.
+    pub aggregation_bytes: usize,
+    /// Values that were refused because there was no room for a new group or field.
+    pub refused_values: u64,
+    /// Bytes of caches and windows.
+    pub kept_bytes: usize,
 }
 
 /// Script texts by category and name.
@@ -142,6 +165,7 @@ pub struct Scripts {
     in_force: Mutex<Arc<ScriptsInForce>>,
     state: Mutex<State>,
     outbox: Arc<Outbox>,
+    memory: ScriptMemory,
 }
 
 /// What was loaded last, to notice changes.
@@ -150,6 +174,7 @@ struct State {
     settings: PipelineSettings,
     texts: Texts,
     aggregator: Aggregator,
+    files: Files,
     given: runtime::AllGiven,
 }
 
@@ -158,7 +183,9 @@ pub struct PreparedScripts {
     settings: PipelineSettings,
     contents: FolderContents,
     /// Given only if the engine has to change.
-    engine: Option<(Engine, Aggregator)>,
+    engine: Option<(Engine, Aggregator, Files)>,
+    /// New content of files of the engine that is in force.
+    renewed: Renewed,
     problems: Vec<ScriptProblem>,
     changed: Vec<String>,
     /// Whether they come from another folder.
@@ -177,7 +204,7 @@ impl PreparedScripts {
     /// Whether anything would change.
     #[must_use]
     pub fn is_change(&self) -> bool {
-        self.engine.is_some() || self.moved || !self.changed.is_empty()
+        self.engine.is_some() || self.moved || !self.renewed.is_empty() || !self.changed.is_empty()
     }
 
     /// Whether the engine is set up anew: its services or the tags of aggregated points change.
@@ -212,11 +239,23 @@ impl Scripts {
     /// # Errors
     /// When a file that the settings name for the engine cannot be used.
     pub fn load(settings: &PipelineSettings) -> Result<(Self, LoadReport), ScriptsError> {
+        Self::within(settings, &Account::root("scripts", DEFAULT_MEMORY))
+    }
+
+    /// [`Scripts::load`] within an account: its limit bounds, divided by the threads, what a run may keep,
+    /// and what scripts leave behind between runs is charged to it.
+    ///
+    /// # Errors
+    /// As for [`Scripts::load`].
+    pub fn within(
+        settings: &PipelineSettings,
+        account: &Arc<Account>,
+    ) -> Result<(Self, LoadReport), ScriptsError> {
+        let memory = ScriptMemory::of(account, settings.threads);
         let outbox = Arc::<Outbox>::default();
-        let global_tags = global_tags(settings);
-        let sink = Arc::clone(&outbox) as Arc<dyn AggregateSink>;
-        let aggregator = Aggregator::new(sink, global_tags);
-        let store = ScriptStore::new(engine(settings, &aggregator)?);
+        let aggregator = aggregator(settings, &outbox, &memory);
+        let (engine, files) = engine(settings, &aggregator, &memory)?;
+        let store = ScriptStore::new(engine);
         store.set_default_scripts(default_scripts(settings));
         let contents = read_folder(&settings.path);
         for problem in &contents.problems {
@@ -226,6 +265,7 @@ impl Scripts {
             settings: settings.clone(),
             texts: contents.scripts.clone(),
             aggregator,
+            files,
             given: runtime::AllGiven::new(),
         };
         let report = store.apply(Namespace::Default, &Change::folder(contents));
@@ -236,6 +276,7 @@ impl Scripts {
                 in_force,
                 state: Mutex::new(state),
                 outbox,
+                memory,
             },
             report,
         ))
@@ -247,14 +288,16 @@ impl Scripts {
     /// # Errors
     /// When a file that the settings name for the engine cannot be used.
     pub fn prepare(&self, settings: &PipelineSettings) -> Result<PreparedScripts, ScriptsError> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let contents = read_folder(&settings.path);
+        let mut renewed = Renewed::default();
         let engine = if same_engine(&state.settings, settings) {
+            renewed = state.files.renew();
             None
         } else {
-            let sink = Arc::clone(&self.outbox) as Arc<dyn AggregateSink>;
-            let aggregator = Aggregator::new(sink, global_tags(settings));
-            Some((engine(settings, &aggregator)?, aggregator))
+            let aggregator = aggregator(settings, &self.outbox, &self.memory);
+            let (engine, files) = engine(settings, &aggregator, &self.memory)?;
+            Some((engine, aggregator, files))
         };
         let mut changed = changes(&state.texts, &contents.scripts);
         if state.settings.default_scripts != settings.default_scripts {
@@ -267,7 +310,7 @@ impl Scripts {
                 problems: Vec::new(),
             });
             let report = match &engine {
-                Some((engine, _)) => {
+                Some((engine, ..)) => {
                     ScriptStore::new(engine.clone()).apply(Namespace::Default, &change)
                 }
                 None => self.store.preview(Namespace::Default, &change).1,
@@ -286,25 +329,32 @@ impl Scripts {
                 !broken_before || text(&state.texts) != text(&contents.scripts)
             });
         }
+        changed.extend(renewed.names().map(str::to_owned));
         Ok(PreparedScripts {
             settings: settings.clone(),
             contents,
             engine,
+            renewed,
             problems,
             changed,
             moved: state.settings.path != settings.path,
         })
     }
 
-    /// A digest of the scripts in the folder, if they differ from those loaded last.
+    /// A digest of the scripts in the folder, the reference tables and the address database, if they differ
+    /// from what is in force.
     #[must_use]
     pub fn changed(&self) -> Option<String> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let texts = read_folder(&state.settings.path).scripts;
-        if texts == state.texts {
+        let files = state.files.changed();
+        if texts == state.texts && files.is_empty() {
             return None;
         }
         let mut digest = Sha256::new();
+        for file in files {
+            digest.update(file);
+        }
         for (category, scripts) in &texts {
             for (name, text) in scripts {
                 digest.update(format!("{category}/{name} {} {text}", text.len()));
@@ -316,10 +366,12 @@ impl Scripts {
     /// Takes over what was prepared. Nobody sees it before [`Scripts::begin`].
     pub fn commit(&self, prepared: PreparedScripts) {
         let mut state = self.state.lock();
-        if let Some((engine, aggregator)) = prepared.engine {
+        state.files.adopt(prepared.renewed);
+        if let Some((engine, aggregator, files)) = prepared.engine {
             // What it has gathered goes out under the tags it was gathered with.
             state.aggregator.flush_all(SystemClock.now_ns());
             state.aggregator = aggregator;
+            state.files = files;
             report_problems(&self.store.replace_engine(engine));
         }
         self.store
@@ -359,9 +411,20 @@ impl Scripts {
         self.in_force().snapshot()
     }
 
+    /// How aggregation and what scripts keep fare.
+    #[must_use]
+    pub fn memory(&self) -> ScriptState {
+        let aggregator = self.state.lock().aggregator.clone();
+        ScriptState {
+            aggregation_bytes: self.memory.aggregation.used(),
+            refused_values: aggregator.refused(),
+            kept_bytes: self.memory.kept.used(),
+        }
+    }
+
     /// Points that are due from aggregation at `now_ns`; with `all`, whatever is gathered so far.
     #[must_use]
-    pub fn aggregated(&self, now_ns: i64, all: bool) -> Vec<Point> {
+    pub fn aggregated(&self, now_ns: i64, all: bool) -> Vec<Aggregated> {
         let state = self.state.lock();
         if all {
             state.aggregator.flush_all(now_ns);
@@ -388,6 +451,15 @@ pub fn report_problems(report: &LoadReport) {
     }
 }
 
+fn aggregator(
+    settings: &PipelineSettings,
+    outbox: &Arc<Outbox>,
+    memory: &ScriptMemory,
+) -> Aggregator {
+    let sink = Arc::clone(outbox) as Arc<dyn AggregateSink>;
+    Aggregator::within(sink, global_tags(settings), &memory.aggregation)
+}
+
 fn global_tags(settings: &PipelineSettings) -> Vec<(Text, Text)> {
     let tags = settings.global_tags.iter();
     tags.map(|(key, value)| (key.as_str().into(), value.as_str().into()))
@@ -395,14 +467,12 @@ fn global_tags(settings: &PipelineSettings) -> Vec<(Text, Text)> {
 }
 
 fn default_scripts(settings: &PipelineSettings) -> DefaultScripts {
-    DefaultScripts {
-        local: settings
-            .default_scripts
-            .iter()
+    let scripts = settings.default_scripts.iter();
+    DefaultScripts(
+        scripts
             .map(|(&category, script)| (category, script.clone()))
             .collect(),
-        ..DefaultScripts::default()
-    }
+    )
 }
 
 fn same_engine(a: &PipelineSettings, b: &PipelineSettings) -> bool {
@@ -430,66 +500,4 @@ fn changes(old: &Texts, new: &Texts) -> Vec<String> {
     changed.extend(old.into_keys().filter(|name| !new.contains_key(name)));
     changed.sort();
     changed
-}
-
-fn engine(settings: &PipelineSettings, aggregator: &Aggregator) -> Result<Engine, ScriptsError> {
-    let mut engine = Engine::new().with_service(Arc::new(aggregator.clone()));
-    if let Some(file) = &settings.geoip_file {
-        engine = engine.with_service(Arc::new(GeoDatabase::open(file, None)?));
-    }
-    if let Some(folder) = &settings.refer_tables {
-        let tables = ReferTables::new();
-        tables.replace(refer_tables(folder)?);
-        engine = engine.with_service(Arc::new(tables));
-    }
-    if settings.http_request {
-        let policy = HttpPolicy {
-            internal: settings.http_request_private,
-            ..HttpPolicy::default()
-        };
-        let limits = ClientLimits {
-            timeout: HTTP_TIMEOUT,
-            ..ClientLimits::default()
-        };
-        let client = GuardedClient::new(policy, limits);
-        engine = engine.with_service(Arc::new(HttpAccess::new(Arc::new(client))));
-    }
-    Ok(engine)
-}
-
-/// All tables of the `*.json` files of a folder, in the order of the file names.
-fn refer_tables(folder: &Path) -> Result<TableSet, ScriptsError> {
-    let file_error = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ScriptsError::File { path, source }
-    };
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(file_error(folder))?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
-        .collect();
-    paths.sort();
-    let mut tables: Vec<serde_json::Value> = Vec::new();
-    for path in &paths {
-        let text = std::fs::read(path).map_err(file_error(path))?;
-        let table_error = |source| ScriptsError::Table {
-            path: path.clone(),
-            source,
-        };
-        // Each file is checked on its own first, so that an error names it.
-        TableSet::from_json(&text).map_err(table_error)?;
-        match serde_json::from_slice(&text) {
-            Ok(serde_json::Value::Array(more)) => tables.extend(more),
-            Ok(one) => tables.push(one),
-            Err(_) => {}
-        }
-    }
-    let all = serde_json::Value::Array(tables).to_string();
-    TableSet::from_json(all.as_bytes()).map_err(|source| ScriptsError::Table {
-        path: folder.to_owned(),
-        source,
-    })
 }

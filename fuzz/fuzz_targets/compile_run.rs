@@ -18,9 +18,8 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         return;
     }
     let engine = Engine::new().with_limits(Limits {
-        steps: 5_000,
+        work: 5_000,
         memory: 4 << 20,
-        use_depth: 8,
         ..Limits::default()
     });
     let Ok(script) = Script::compile(&engine, "fuzz.p", script) else {

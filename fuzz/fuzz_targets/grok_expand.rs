@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use kafkamq_pipeline::Meter;
 use kafkamq_pipeline::grok::{Definition, Grok, Library};
 use kafkamq_pipeline::regex::{Captures, Groups, Regex};
 
@@ -30,8 +31,9 @@ libfuzzer_sys::fuzz_target!(|input: (&str, &str, &str, &str)| {
     }
     if let Ok(grok) = Grok::compile(pattern, &library, own) {
         let mut captures = Captures::default();
-        let found = grok.search(text, true, &mut captures, |_, _| {});
-        assert_eq!(found, grok.is_match(text));
+        let meter = Meter::unbounded();
+        let found = grok.search(text, true, &mut captures, &meter, |_, _| {});
+        assert_eq!(found, grok.is_match(text, &meter));
     }
     if let Ok(regex) = Regex::new(pattern, Groups::All) {
         regex.assert_engines_agree(text);

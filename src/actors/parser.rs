@@ -30,7 +30,7 @@ use crate::parse::Bodies;
 use crate::process::{Finish, RecordRules};
 use crate::recorder::{AGGREGATED_FEED, Feed};
 use crate::routing::InputId;
-use crate::scripts::Scripts;
+use crate::scripts::{Aggregated, Scripts};
 use kafkamq_memory::Account;
 use kafkamq_record::PartId;
 
@@ -127,8 +127,8 @@ impl ParserActor {
         if !all && self.aggregation.used() > 0 {
             return;
         }
-        let points = self.scripts.aggregated(SystemClock.now_ns(), all);
-        if points.is_empty() {
+        let aggregated = self.scripts.aggregated(SystemClock.now_ns(), all);
+        if aggregated.is_empty() {
             return;
         }
         let addresses = self.directory.load();
@@ -140,20 +140,22 @@ impl ParserActor {
             ..Finish::by(rules, SystemClock.now_ns(), feed.as_ref())
         };
         let mut bodies = Bodies::default();
-        for mut point in points {
-            if finish.correct(&mut point, None).is_err() {
-                continue;
-            }
-            for output in &*addresses.routes.outputs {
-                if let Err(error) = bodies.push(output, &point, PartId::whole(0), 0) {
-                    tracing::warn!(%error, "a point of aggregation is left out");
-                    count_left_out(
-                        &self.metrics,
-                        AGGREGATED_FEED,
-                        crate::process::LeftOut::NoField,
-                    );
+        for Aggregated { points, charge } in aggregated {
+            for mut point in points {
+                let left_out = crate::process::LeftOut::NoField;
+                if finish.correct(&mut point, None).is_err() {
+                    count_left_out(&self.metrics, AGGREGATED_FEED, left_out);
+                    continue;
+                }
+                for output in &*addresses.routes.outputs {
+                    if let Err(error) = bodies.push(output, &point, PartId::whole(0), 0) {
+                        tracing::warn!(%error, "a point of aggregation is left out");
+                        count_left_out(&self.metrics, AGGREGATED_FEED, left_out);
+                    }
                 }
             }
+            // What is on its way counts as the encoded points from here on.
+            drop(charge);
         }
         send_points(&addresses, bodies, &self.aggregation, None, |_| {
             Consignment::Unattached

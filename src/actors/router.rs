@@ -58,6 +58,9 @@ const CHARGED_SHARE: u64 = 2;
 const IN_FLIGHT_SHARE: u64 = 4;
 /// The part of the memory that copies of records for taps may take.
 const TAPS_SHARE: u64 = 16;
+/// The part of the memory that runs of scripts may take, all threads together, and that again for what
+/// scripts leave behind.
+const SCRIPTS_SHARE: u64 = 8;
 /// Least allowance of one partition: any less would starve it.
 const MIN_PARTITION_BYTES: u64 = 32 * 1024;
 /// Most memory in flight that one partition can use well.
@@ -455,7 +458,9 @@ fn charged_bytes(settings: &Settings) -> usize {
 }
 
 fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
-    let (scripts, report) = Scripts::load(&settings.pipeline)?;
+    let share = settings.limits.memory_bytes / SCRIPTS_SHARE;
+    let account = Account::root("scripts", usize::try_from(share).unwrap_or(usize::MAX));
+    let (scripts, report) = Scripts::within(&settings.pipeline, &account)?;
     report_problems(&report);
     tracing::info!(scripts = report.loaded, "scripts loaded");
     Ok(Arc::new(scripts))

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use kafkamq_pipeline::grok::{Grok, Library};
 use kafkamq_pipeline::regex::Captures;
-use kafkamq_pipeline::{Engine, RunState, Script, parse_script};
+use kafkamq_pipeline::{Engine, Meter, RunState, Script, parse_script};
 use kafkamq_point::codec::{DecodeOptions, Encoding, Precision};
 use kafkamq_point::{Category, Point, Rules};
 
@@ -160,10 +160,11 @@ fn grok(repetitions: u32, text: &str) {
         unreachable!("the stage's pattern compiles");
     };
     let mut captures = Captures::default();
+    let meter = Meter::unbounded();
     repeat(repetitions, || {
         let write = |key: &_, value| {
             black_box((key, value));
         };
-        grok.search(black_box(text), true, &mut captures, write)
+        grok.search(black_box(text), true, &mut captures, &meter, write)
     });
 }

@@ -7,7 +7,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kafkamq_pipeline::grok::{Grok, Library};
 use kafkamq_pipeline::regex::Captures;
-use kafkamq_pipeline::{Engine, RunState, Script};
+use kafkamq_pipeline::{Engine, Meter, RunState, Script};
 use kafkamq_point::{Category, Point};
 use std::hint::black_box;
 
@@ -46,12 +46,13 @@ fn search(c: &mut Criterion) {
             ("other", other),
         ] {
             let mut captures = Captures::default();
+            let meter = Meter::unbounded();
             group.bench_function(format!("{name}/{kind}"), |b| {
                 b.iter(|| {
                     let write = |key: &_, value| {
                         black_box((key, value));
                     };
-                    grok.search(black_box(text), true, &mut captures, write)
+                    grok.search(black_box(text), true, &mut captures, &meter, write)
                 });
             });
         }

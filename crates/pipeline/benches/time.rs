@@ -6,13 +6,14 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use kafkamq_pipeline::cache::ScriptCache;
 use kafkamq_pipeline::refer_table::{Cell, ReferTables, TableSet};
-use kafkamq_pipeline::time::{Layout, TimeFormat, Zone, recognise};
-use kafkamq_pipeline::value::Value;
+use kafkamq_pipeline::time::{Abbreviations, Layout, TimeFormat, Zone, recognise};
+use kafkamq_pipeline::value::Constant;
 
 const NOW: i64 = 1_669_584_763_000_000_000;
 
 fn times(c: &mut Criterion) {
     let shanghai = Zone::named("Asia/Shanghai").unwrap_or(Zone::UTC);
+    let usual = Abbreviations::default();
     for (name, text) in [
         ("nginx", "27/Nov/2022:21:32:43 +0800"),
         ("rfc3339", "2022-11-27T21:32:43.118Z"),
@@ -22,12 +23,19 @@ fn times(c: &mut Criterion) {
         ("no time", "GET /index.html HTTP/1.1"),
     ] {
         c.bench_function(&format!("recognise {name}"), |b| {
-            b.iter(|| recognise(black_box(text), &shanghai, || NOW));
+            b.iter(|| recognise(black_box(text), &shanghai, &usual, || NOW));
         });
     }
     let layout = Layout::new("2006-01-02 15:04:05.000");
     c.bench_function("layout", |b| {
-        b.iter(|| layout.parse(black_box("2022-11-27 21:32:43.118"), &Zone::UTC, || NOW));
+        b.iter(|| {
+            layout.parse(
+                black_box("2022-11-27 21:32:43.118"),
+                &Zone::UTC,
+                &usual,
+                || NOW,
+            )
+        });
     });
     let format = TimeFormat::new("RFC3339Nano");
     c.bench_function("format", |b| {
@@ -37,7 +45,7 @@ fn times(c: &mut Criterion) {
 
 fn stores(c: &mut Criterion) {
     let cache = ScriptCache::default();
-    cache.set("key".into(), &Value::from("value"), 1000, NOW);
+    cache.set("key".into(), Constant::Str("value".into()), 1000, NOW);
     c.bench_function("cache hit", |b| b.iter(|| cache.get(black_box("key"), NOW)));
 
     let rows: Vec<_> = (0..10_000)

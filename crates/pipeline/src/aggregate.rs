@@ -3,14 +3,18 @@
 //! A script fills buckets; they live with the loaded script. The host's side is the [`Aggregator`]:
 //! it knows every bucket alive, hands finished points to the host's sink, and is asked by the
 //! host's timer to flush what is due. Nothing is lost when a script is replaced: a bucket that dies
-//! flushes what it holds. Nothing grows without bound: a bucket with too many groups flushes early,
-//! or, when it keeps its values, refuses further groups and counts what it refused.
+//! flushes what it holds.
+//!
+//! Nothing grows without bound. Groups and the points given out are charged to an account; while the points
+//! of the last flush wait somewhere, no interval gives out more and the groups go on merging. A
+//! bucket without room flushes early if it may, else it refuses what is new, counts it and says so.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use kafkamq_memory::{Account, Charge, Exhausted};
 use kafkamq_point::{Category, Point, Text};
 use parking_lot::{Mutex, RwLock};
 
@@ -19,10 +23,14 @@ use crate::engine::{Clock, SystemClock};
 /// How many groups a bucket holds at most.
 pub const MAX_GROUPS: usize = 100_000;
 
+/// How many bytes groups and points given out may take unless the host says so.
+pub const MAX_BYTES: usize = 32 << 20;
+
 /// Takes the points that buckets give out.
 pub trait AggregateSink: Send + Sync {
-    /// Takes points of one category; `source` is `pl_agg/` and the bucket's name.
-    fn accept(&self, source: &str, category: Category, points: Vec<Point>);
+    /// Takes points of one category; `source` is `pl_agg/` and the bucket's name. The charge is for their
+    /// bytes: whoever holds the points keeps it, and until it is dropped nothing further is given out.
+    fn accept(&self, source: &str, category: Category, points: Vec<Point>, charge: Charge);
 }
 
 /// How values of a group become one.
@@ -77,6 +85,9 @@ struct Shared {
     global_tags: Vec<(Text, Text)>,
     buckets: Mutex<Vec<Weak<Bucket>>>,
     refused: AtomicU64,
+    /// Bytes of groups, and of points that were given out and are not settled yet.
+    groups: Arc<Account>,
+    given: Arc<Account>,
 }
 
 impl std::fmt::Debug for Aggregator {
@@ -88,23 +99,42 @@ impl std::fmt::Debug for Aggregator {
 }
 
 impl Aggregator {
-    /// Gives finished points to `sink`, each with `global_tags` unless the bucket has others.
+    /// Gives finished points to `sink`, each with `global_tags` unless the bucket has others. Groups and
+    /// points may take [`MAX_BYTES`].
     #[must_use]
     pub fn new(sink: Arc<dyn AggregateSink>, global_tags: Vec<(Text, Text)>) -> Self {
+        let account = Account::root("aggregation", MAX_BYTES);
+        Self::within(sink, global_tags, &account)
+    }
+
+    /// [`Aggregator::new`] within an account of the host: half of its limit is for groups, half for points
+    /// that were given out.
+    #[must_use]
+    pub fn within(
+        sink: Arc<dyn AggregateSink>,
+        global_tags: Vec<(Text, Text)>,
+        account: &Arc<Account>,
+    ) -> Self {
+        let half = account.limit() / 2;
         Self(Arc::new(Shared {
             sink,
             global_tags,
             buckets: Mutex::default(),
             refused: AtomicU64::new(0),
+            groups: account.child("groups of aggregation", half),
+            given: account.child("points of aggregation", half),
         }))
     }
 
     /// Flushes every bucket whose interval has passed and returns when the next one is due, both
     /// in nanoseconds since the Unix epoch. Call it from a timer, once a second or when due.
+    ///
+    /// While points given out before wait, nothing is flushed and the groups go on merging.
     pub fn flush_due(&self, now_ns: i64) -> Option<i64> {
+        let waits = self.waits();
         let mut next = None;
         for bucket in self.alive() {
-            if let Some(due) = bucket.flush_due(now_ns) {
+            if let Some(due) = bucket.flush_due(now_ns, waits) {
                 next = Some(next.map_or(due, |earliest: i64| earliest.min(due)));
             }
         }
@@ -118,7 +148,24 @@ impl Aggregator {
         }
     }
 
-    /// How many values were refused because a bucket that keeps its values was full.
+    /// Whether points given out before are not settled yet.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.0.given.used() > 0
+    }
+
+    /// Whether a flush that cannot wait for the clock may go out: points given out before take little.
+    fn has_room(&self) -> bool {
+        self.0.given.used() <= self.0.given.limit() / 2
+    }
+
+    /// Bytes of groups and of points that are not settled yet.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.0.groups.used() + self.0.given.used()
+    }
+
+    /// How many values were refused because there was no room for a new group or field.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.0.refused.load(Ordering::Relaxed)
@@ -201,8 +248,38 @@ type GroupKey = Box<[(Text, Text)]>;
 #[derive(Default)]
 struct State {
     groups: HashMap<GroupKey, Group>,
+    /// What the groups take.
+    charge: Option<Charge>,
+    /// How many of the groups of a flush were given out, where there was no room for all at once.
+    given: usize,
+    /// Whether the last value was refused; said once until there is room again.
+    full: bool,
     calls: u64,
     due: Option<i64>,
+}
+
+/// The bytes of a group beyond its fields, and as a point.
+fn group_bytes(tags: &[(Text, Text)]) -> usize {
+    let each = |(key, value): &(Text, Text)| 2 * size_of::<Text>() + key.len() + value.len();
+    128 + tags.iter().map(each).sum::<usize>()
+}
+
+/// The bytes of a field of a group.
+fn field_bytes(name: &str) -> usize {
+    size_of::<(Text, Gathered)>() + name.len()
+}
+
+impl State {
+    /// Charges a group or a field that is about to be made.
+    fn charge(&mut self, account: &Arc<Account>, bytes: usize) -> Result<(), Exhausted> {
+        match &mut self.charge {
+            Some(charge) => charge.grow(bytes),
+            None => {
+                self.charge = Some(account.try_charge(bytes)?);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// The aggregated fields of a group: few, so a list.
@@ -252,7 +329,8 @@ impl BucketOptions {
 
 impl Bucket {
     /// Adds a value to the field `field` of the group of `tags`. The first function used for a
-    /// field of a group stays.
+    /// field of a group stays. Returns whether the value was taken: a new group or field is refused where
+    /// there is no room.
     pub fn add(
         &self,
         tags: &[(Text, Text)],
@@ -260,69 +338,146 @@ impl Bucket {
         function: Function,
         value: f64,
         now_ns: i64,
-    ) {
+    ) -> bool {
         let mut state = self.state.lock();
         let mut early = Vec::new();
-        if state.groups.len() >= MAX_GROUPS && !state.groups.contains_key(tags) {
-            if self.options.keep {
-                self.aggregator.0.refused.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            early = self.take(&mut state, now_ns);
+        let mut taken = self.try_add(&mut state, tags, field, function, value);
+        if !taken && !self.options.keep && self.aggregator.has_room() {
+            early.extend(self.take(&mut state, now_ns, Room::Bounded));
+            taken = self.try_add(&mut state, tags, field, function, value);
         }
-        match state.groups.get_mut(tags) {
-            Some(group) => match group.iter_mut().find(|(name, _)| name == field) {
-                Some((_, gathered)) => gathered.add(value),
-                None => group.push((field.into(), Gathered::new(function, value))),
-            },
-            None => {
-                let group = vec![(field.into(), Gathered::new(function, value))];
-                state.groups.insert(tags.into(), group);
+        if taken {
+            state.full = false;
+            state.calls += 1;
+            let counted = self.options.count.is_some_and(|count| state.calls >= count);
+            if counted && early.is_empty() && self.aggregator.has_room() {
+                state.calls = 0;
+                early.extend(self.take(&mut state, now_ns, Room::Bounded));
             }
-        }
-        state.calls += 1;
-        if self.options.count.is_some_and(|count| state.calls >= count) {
-            state.calls = 0;
-            early.extend(self.take(&mut state, now_ns));
+        } else {
+            self.aggregator.0.refused.fetch_add(1, Ordering::Relaxed);
+            if !std::mem::replace(&mut state.full, true) {
+                tracing::error!(
+                    bucket = %self.name,
+                    groups = state.groups.len(),
+                    bytes = self.aggregator.used_bytes(),
+                    "a bucket of aggregation is full: new groups are refused and counted until \
+                     points were given out; known groups go on"
+                );
+            }
         }
         drop(state);
         self.emit(early);
+        taken
     }
 
-    /// Flushes if the interval has passed; returns when that will be the case next.
-    fn flush_due(&self, now_ns: i64) -> Option<i64> {
+    /// Adds a value if its group and field are there, or there is room for them.
+    fn try_add(
+        &self,
+        state: &mut State,
+        tags: &[(Text, Text)],
+        field: &str,
+        function: Function,
+        value: f64,
+    ) -> bool {
+        let account = &self.aggregator.0.groups;
+        let gathered = Gathered::new(function, value);
+        match state.groups.get_mut(tags) {
+            Some(group) => {
+                if let Some((_, gathered)) = group.iter_mut().find(|(name, _)| name == field) {
+                    gathered.add(value);
+                    return true;
+                }
+                if state.charge(account, field_bytes(field)).is_err() {
+                    return false;
+                }
+                if let Some(group) = state.groups.get_mut(tags) {
+                    group.push((field.into(), gathered));
+                }
+            }
+            None => {
+                let bytes = group_bytes(tags) + field_bytes(field);
+                if state.groups.len() >= MAX_GROUPS || state.charge(account, bytes).is_err() {
+                    return false;
+                }
+                state
+                    .groups
+                    .insert(tags.into(), vec![(field.into(), gathered)]);
+            }
+        }
+        true
+    }
+
+    /// Flushes if the interval has passed and nothing given out before waits; returns when that will be
+    /// the case next.
+    fn flush_due(&self, now_ns: i64, waits: bool) -> Option<i64> {
         let mut state = self.state.lock();
         let due = state.due?;
         if due > now_ns {
             return Some(due);
         }
-        let points = self.take(&mut state, now_ns);
-        state.due = self.options.next_due(now_ns);
-        let next = state.due;
+        if waits {
+            return Some(now_ns.saturating_add(RETRY_NS));
+        }
+        let points = self.take(&mut state, now_ns, Room::Bounded);
+        if state.given == 0 {
+            state.due = self.options.next_due(now_ns);
+        }
+        // What had no room is due as soon as the points before it are settled.
+        let next = match state.given {
+            0 => state.due,
+            _ => Some(now_ns.saturating_add(RETRY_NS)),
+        };
         drop(state);
         self.emit(points);
         next
     }
 
     fn flush(&self, now_ns: i64) {
-        let points = self.take(&mut self.state.lock(), now_ns);
+        let mut state = self.state.lock();
+        state.given = 0;
+        let points = self.take(&mut state, now_ns, Room::Whatever);
+        drop(state);
         self.emit(points);
     }
 
-    /// One point per group; empties the groups unless the bucket keeps them.
-    fn take(&self, state: &mut State, now_ns: i64) -> Vec<Point> {
+    /// One point per group, as many as there is room for; the groups go unless the bucket keeps them.
+    fn take(&self, state: &mut State, now_ns: i64, room: Room) -> Option<Given> {
+        let account = &self.aggregator.0.given;
         if self.options.keep {
-            return state
-                .groups
-                .iter()
-                .map(|(tags, fields)| self.point(tags, fields, now_ns))
-                .collect();
+            let mut points = Vec::new();
+            let mut charge: Option<Charge> = None;
+            let begin = state.given;
+            for (tags, fields) in state.groups.iter().skip(begin) {
+                if !grow(&mut charge, account, self.point_bytes(tags, fields), room) {
+                    break;
+                }
+                points.push(self.point(tags, fields, now_ns));
+            }
+            let given = begin + points.len();
+            state.given = if given < state.groups.len() { given } else { 0 };
+            return charge.map(|charge| Given { points, charge });
         }
-        state
-            .groups
-            .drain()
-            .map(|(tags, fields)| self.point(&tags, &fields, now_ns))
-            .collect()
+        let mut points = Vec::with_capacity(state.groups.len());
+        // What the groups took becomes what the points take.
+        state.charge = None;
+        let mut bytes = 0;
+        for (tags, fields) in state.groups.drain() {
+            bytes += self.point_bytes(&tags, &fields);
+            points.push(self.point(&tags, &fields, now_ns));
+        }
+        (!points.is_empty()).then(|| Given {
+            charge: account.charge_beyond(bytes),
+            points,
+        })
+    }
+
+    fn point_bytes(&self, tags: &[(Text, Text)], fields: &[(Text, Gathered)]) -> usize {
+        let each = |(key, value): &(Text, Text)| 64 + key.len() + value.len();
+        let constant = self.aggregator.0.global_tags.iter();
+        let constant = constant.chain(&self.options.const_tags).map(each);
+        let fields = fields.iter().map(|(name, _)| 64 + name.len());
+        128 + fields.sum::<usize>() + constant.sum::<usize>() + tags.iter().map(each).sum::<usize>()
     }
 
     fn point(&self, tags: &[(Text, Text)], fields: &[(Text, Gathered)], now_ns: i64) -> Point {
@@ -342,15 +497,39 @@ impl Bucket {
     }
 
     /// Hands points on, without holding the lock.
-    fn emit(&self, points: Vec<Point>) {
-        if !points.is_empty() {
+    fn emit(&self, given: impl IntoIterator<Item = Given>) {
+        for Given { points, charge } in given {
             let source = format!("pl_agg/{}", self.name);
-            self.aggregator
-                .0
-                .sink
-                .accept(&source, self.category, points);
+            let sink = &self.aggregator.0.sink;
+            sink.accept(&source, self.category, points, charge);
         }
     }
+}
+
+/// How soon a bucket that could not give out all looks again, in nanoseconds.
+const RETRY_NS: i64 = 1_000_000_000;
+
+/// Points on their way to the sink.
+struct Given {
+    points: Vec<Point>,
+    charge: Charge,
+}
+
+/// Whether points that do not fit stay in their groups, or have to go because these end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Bounded,
+    Whatever,
+}
+
+/// Charges a further point; the first one always fits, so that a flush comes to its end.
+fn grow(charge: &mut Option<Charge>, account: &Arc<Account>, bytes: usize, room: Room) -> bool {
+    match charge {
+        None => *charge = Some(account.charge_beyond(bytes)),
+        Some(charge) if room == Room::Whatever => charge.grow_beyond(bytes),
+        Some(charge) => return charge.grow(bytes).is_ok(),
+    }
+    true
 }
 
 impl Drop for Bucket {
@@ -362,159 +541,4 @@ impl Drop for Bucket {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kafkamq_point::Value;
-
-    #[derive(Default)]
-    struct Sink(Mutex<Vec<Point>>);
-
-    impl AggregateSink for Sink {
-        fn accept(&self, source: &str, category: Category, points: Vec<Point>) {
-            assert_eq!(source, "pl_agg/b");
-            assert_eq!(category, Category::Metric);
-            self.0.lock().extend(points);
-        }
-    }
-
-    impl Sink {
-        /// Group and value of the points taken since the last call, sorted.
-        fn taken(&self) -> Vec<(String, f64)> {
-            let mut taken: Vec<_> = std::mem::take(&mut *self.0.lock())
-                .into_iter()
-                .map(|point| {
-                    let group = point.get("g").unwrap().value.as_str().unwrap().to_owned();
-                    let Value::Float(value) = point.get("f").unwrap().value else {
-                        panic!("not a float");
-                    };
-                    (group, value)
-                })
-                .collect();
-            taken.sort_by(|a, b| a.partial_cmp(b).unwrap());
-            taken
-        }
-    }
-
-    const VALUES: [(&str, f64); 5] = [("a", 5.0), ("b", -4.0), ("a", 3.0), ("b", -2.0), ("a", 9.0)];
-
-    fn run(options: &BucketOptions, function: Function) -> (Arc<Sink>, Buckets) {
-        let sink = Arc::new(Sink::default());
-        let aggregator = Aggregator::new(Arc::clone(&sink) as _, vec![("g".into(), "no".into())]);
-        let buckets = Buckets::default();
-        buckets.create(&aggregator, Category::Metric, "b", || options.clone(), 0);
-        buckets.create(
-            &aggregator,
-            Category::Metric,
-            "b",
-            || panic!("made twice"),
-            0,
-        );
-        let bucket = buckets.get(Category::Metric, "b").unwrap();
-        for (group, value) in VALUES {
-            bucket.add(&[("g".into(), group.into())], "f", function, value, 1);
-        }
-        (sink, buckets)
-    }
-
-    fn options() -> BucketOptions {
-        BucketOptions {
-            interval: Some(100),
-            count: None,
-            keep: false,
-            const_tags: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn every_function_is_right() {
-        for (function, a, b) in [
-            (Function::Sum, 17.0, -6.0),
-            (Function::Avg, 17.0 / 3.0, -3.0),
-            (Function::Min, 3.0, -4.0),
-            (Function::Max, 9.0, -2.0),
-            (Function::Set, 9.0, -2.0),
-        ] {
-            let (sink, buckets) = run(&options(), function);
-            assert!(sink.taken().is_empty());
-            drop(buckets);
-            assert_eq!(
-                sink.taken(),
-                [("a".into(), a), ("b".into(), b)],
-                "{function:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn flushes_by_count_and_the_rest_at_the_end() {
-        let counted = BucketOptions {
-            count: Some(2),
-            ..options()
-        };
-        let (sink, buckets) = run(&counted, Function::Sum);
-        let expected: Vec<(String, f64)> = [("a", 3.0), ("a", 5.0), ("b", -4.0), ("b", -2.0)]
-            .map(|(group, value)| (group.to_owned(), value))
-            .into();
-        assert_eq!(sink.taken(), expected);
-        drop(buckets);
-        assert_eq!(sink.taken(), [("a".into(), 9.0)]);
-    }
-
-    #[test]
-    fn flushes_by_time_and_keeps_what_it_shall() {
-        let kept = BucketOptions {
-            keep: true,
-            ..options()
-        };
-        let (sink, buckets) = run(&kept, Function::Sum);
-        let bucket = buckets.get(Category::Metric, "b").unwrap();
-        let aggregator = bucket.aggregator.clone();
-        let both = || [("a".to_owned(), 17.0), ("b".to_owned(), -6.0)];
-        assert_eq!(aggregator.flush_due(99), Some(100));
-        assert!(sink.taken().is_empty());
-        assert_eq!(aggregator.flush_due(100), Some(200));
-        assert_eq!(sink.taken(), both());
-        assert_eq!(aggregator.flush_due(230), Some(330));
-        assert_eq!(sink.taken(), both());
-        drop((bucket, buckets));
-        assert_eq!(aggregator.flush_due(1000), None);
-    }
-
-    #[test]
-    fn no_value_is_lost_between_threads() {
-        let sink = Arc::new(Sink::default());
-        let aggregator = Aggregator::new(Arc::clone(&sink) as _, Vec::new());
-        let buckets = Buckets::default();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    buckets.create(&aggregator, Category::Metric, "b", options, 0);
-                    let bucket = buckets.get(Category::Metric, "b").unwrap();
-                    for at in 0..1000 {
-                        let group = if at % 2 == 0 { "a" } else { "b" };
-                        bucket.add(&[("g".into(), group.into())], "f", Function::Sum, 1.0, 0);
-                        aggregator.flush_due(at * 10);
-                    }
-                });
-            }
-        });
-        drop(buckets);
-        let total: f64 = sink.taken().iter().map(|(_, value)| value).sum();
-        assert!((total - 4000.0).abs() < f64::EPSILON, "{total}");
-    }
-
-    #[test]
-    fn groups_are_told_apart_by_every_value() {
-        let sink = Arc::new(Sink::default());
-        let aggregator = Aggregator::new(Arc::clone(&sink) as _, Vec::new());
-        let buckets = Buckets::default();
-        buckets.create(&aggregator, Category::Metric, "b", options, 0);
-        let bucket = buckets.get(Category::Metric, "b").unwrap();
-        for (g, h) in [("xy", "z"), ("x", "yz")] {
-            let tags = [("g".into(), g.into()), ("h".into(), h.into())];
-            bucket.add(&tags, "f", Function::Sum, 1.0, 0);
-        }
-        aggregator.flush_all(1);
-        assert_eq!(sink.taken(), [("x".into(), 1.0), ("xy".into(), 1.0)]);
-    }
-}
+mod tests;

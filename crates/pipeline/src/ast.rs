@@ -12,6 +12,8 @@ use crate::span::Span;
 pub struct Script {
     /// The statements of the outermost block.
     pub statements: Vec<Statement>,
+    /// How many levels blocks, brackets and operators nest.
+    pub levels: usize,
 }
 
 /// A statement with its place.

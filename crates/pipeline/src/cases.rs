@@ -39,7 +39,7 @@ const DEFAULT_TIME_NS: i64 = 1_600_000_000_000_000_000;
 #[must_use]
 pub fn case_engine() -> Engine {
     Engine::new().with_limits(Limits {
-        steps: 20_000_000_000,
+        work: 20_000_000_000,
         time: Duration::from_secs(60),
         ..Limits::default()
     })

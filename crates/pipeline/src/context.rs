@@ -3,15 +3,15 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use kafkamq_point::{Entry, Point, Text, Value as Field};
 
-use crate::diagnostic::Code;
 use crate::engine::Engine;
 use crate::error::RunError;
 use crate::ir::Key;
 use crate::json::{Element, Member};
+use crate::memory::point_bytes;
+use crate::meter::{Meter, Spent};
 use crate::script::Set;
 use crate::span::Span;
 use crate::state::{AfterRun, Created, Instance, RunState};
@@ -25,10 +25,10 @@ pub struct Cx<'r> {
     pub(crate) unit: usize,
     /// The script the run began with; it owns caches, windows and buckets.
     pub(crate) root: usize,
+    /// How many levels this script and those that called it nest in all.
+    pub(crate) levels: usize,
     /// Where the variables of the current frame begin.
     pub(crate) base: usize,
-    /// How many scripts called each other to get here.
-    pub(crate) use_depth: u32,
     pub(crate) point: &'r mut Point,
     pub(crate) state: &'r mut RunState,
 }
@@ -38,6 +38,24 @@ impl Cx<'_> {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.set.engine
+    }
+
+    /// What the run may still do; functions whose work is more than one pass over what they read
+    /// and write pay here.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.state.meter
+    }
+
+    /// Notes one look through the keys of the point, and one pass over what was found.
+    #[inline]
+    pub(crate) fn note_look(&self, bytes: usize) {
+        const FEW: usize = 64;
+        let keys = self.point.entries().len();
+        if keys > FEW {
+            self.state.meter.note_units(keys / FEW);
+        }
+        self.state.meter.note(bytes);
     }
 
     /// State of the loaded script that outlives runs.
@@ -66,7 +84,10 @@ impl Cx<'_> {
     #[must_use]
     pub fn read(&self, key: &Key) -> Option<Value> {
         match self.variable(key) {
-            Some(value) => Some(value.clone()),
+            Some(value) => {
+                self.state.meter.note(value.heap());
+                Some(value.clone())
+            }
             None => self.point_value(&key.name),
         }
     }
@@ -83,28 +104,40 @@ impl Cx<'_> {
     /// when it is text already.
     #[must_use]
     pub fn read_text(&self, key: &Key) -> Option<Cow<'_, str>> {
-        if let Some(value) = self.variable(key) {
-            return Some(value.text());
-        }
-        Some(match &self.point.get(&key.name)?.value {
-            Field::Str(text) => Cow::Borrowed(text.as_str()),
-            Field::Bytes(bytes) => String::from_utf8_lossy(bytes),
-            other => Cow::Owned(Value::from_field(other).text().into_owned()),
-        })
+        let text = match self.variable(key) {
+            Some(container @ (Value::List(_) | Value::Map(_))) => {
+                let room = usize::try_from(self.state.memory.left).unwrap_or(usize::MAX);
+                let text = container.json_text_within(room);
+                if text.len() > room {
+                    self.state.meter.exhaust();
+                }
+                Cow::Owned(text)
+            }
+            Some(value) => value.text(),
+            None => match &self.point.get(&key.name)?.value {
+                Field::Str(text) => Cow::Borrowed(text.as_str()),
+                Field::Bytes(bytes) => String::from_utf8_lossy(bytes),
+                other => Cow::Owned(Value::from_field(other).text().into_owned()),
+            },
+        };
+        self.note_look(text.len());
+        Some(text)
     }
 
     /// The text of what a name reads as, if that is a `str`.
     #[must_use]
     pub fn read_str(&self, key: &Key) -> Option<Cow<'_, str>> {
-        if let Some(value) = self.variable(key) {
-            return value.as_str().map(Cow::Borrowed);
-        }
-        match &self.point.get(&key.name)?.value {
-            Field::Str(text) => Some(Cow::Borrowed(text.as_str())),
-            Field::Bytes(bytes) => Some(String::from_utf8_lossy(bytes)),
-            Field::Array(_) => self.read_text(key),
-            _ => None,
-        }
+        let text = match self.variable(key) {
+            Some(value) => Cow::Borrowed(value.as_str()?),
+            None => match &self.point.get(&key.name)?.value {
+                Field::Str(text) => Cow::Borrowed(text.as_str()),
+                Field::Bytes(bytes) => String::from_utf8_lossy(bytes),
+                Field::Array(_) => return self.read_text(key),
+                _ => return None,
+            },
+        };
+        self.note_look(text.len());
+        Some(text)
     }
 
     /// Whether a name reads as a `str`.
@@ -127,6 +160,7 @@ impl Cx<'_> {
         if self.variable(key).is_none()
             && let Some(Field::Bytes(bytes)) = self.point.get(&key.name).map(|entry| &entry.value)
         {
+            self.note_look(bytes.len());
             return Some(Cow::Borrowed(bytes));
         }
         self.read_text(key).map(|text| match text {
@@ -148,18 +182,28 @@ impl Cx<'_> {
         result
     }
 
+    /// Parses a text that is not read off a name.
+    pub(crate) fn parse_json<R>(
+        &mut self,
+        text: &str,
+        look: impl FnOnce(Option<Element<'_>>) -> R,
+    ) -> R {
+        self.state.meter.note(text.len());
+        look(self.state.document.parse(text))
+    }
+
     /// The point's key, tag or field, never a variable.
     #[must_use]
     pub fn point_value(&self, name: &str) -> Option<Value> {
-        self.point
-            .get(name)
-            .map(|entry| Value::from_field(&entry.value))
+        let value = Value::from_field(&self.point.get(name)?.value);
+        self.note_look(value.heap());
+        Some(value)
     }
 
     /// Writes a key of the point: a tag stays a tag and holds the value's text, anything else
     /// becomes a field of the value's type (lists and maps as JSON text).
     pub fn set(&mut self, name: &str, value: Value) {
-        self.weigh(&value);
+        let value = self.stored(value);
         match self.point.value_mut(name) {
             Some((place, tag)) => overwrite(place, tag, value),
             None => self.point.push(Entry {
@@ -172,7 +216,7 @@ impl Cx<'_> {
 
     /// [`Cx::set`] with the name of a key argument.
     pub fn set_key(&mut self, key: &Key, value: Value) {
-        self.weigh(&value);
+        let value = self.stored(value);
         match self.point.value_mut(&key.name) {
             Some((place, tag)) => overwrite(place, tag, value),
             None => self.point.push(Entry {
@@ -195,7 +239,7 @@ impl Cx<'_> {
             return false;
         };
         let field = element.field();
-        let bytes = 32 + field.as_str().map_or(0, str::len) as u64;
+        let bytes = field.as_str().map_or(0, str::len);
         match self.point.value_mut(&key.name) {
             Some((_, true)) => return false,
             Some((place, false)) => *place = field,
@@ -205,7 +249,7 @@ impl Cx<'_> {
                 tag: false,
             }),
         }
-        self.state.memory_left = self.state.memory_left.saturating_sub(bytes);
+        self.weigh(bytes);
         true
     }
 
@@ -216,6 +260,7 @@ impl Cx<'_> {
             Ok(text) => return self.set(name, Value::from(text)),
             Err(error) => error.into_bytes(),
         };
+        self.weigh(bytes.len());
         let is_tag = self.point.get(name).is_some_and(|entry| entry.tag);
         if is_tag {
             self.set(name, Value::str(String::from_utf8_lossy(&bytes)));
@@ -228,12 +273,13 @@ impl Cx<'_> {
 
     /// Makes a key a tag that holds the value's text; a field of that name is replaced.
     pub fn set_tag(&mut self, name: &str, value: Value) {
-        self.weigh(&value);
+        let value = self.stored(value);
         self.point.set_tag(name, value.into_text());
     }
 
     /// Removes a key from the point.
     pub fn remove(&mut self, name: &str) -> Option<Entry> {
+        self.note_look(0);
         self.point.remove(name)
     }
 
@@ -252,9 +298,15 @@ impl Cx<'_> {
         self.state.marks.status_mapping = on;
     }
 
-    /// Hands out a further point, emitted besides the one the script runs on.
-    pub fn emit(&mut self, created: Created) {
+    /// Hands out a further point, emitted besides the one the script runs on; it is charged at what it
+    /// takes, and stays charged until the run ends.
+    ///
+    /// # Errors
+    /// A run error at `span` when the memory budget is used up.
+    pub fn emit(&mut self, created: Created, span: Span) -> Result<(), RunError> {
+        self.keep(point_bytes(&created.point), span)?;
         self.state.created.push(created);
+        Ok(())
     }
 
     /// Something a function keeps until the end of this run, such as a registration made by an
@@ -275,77 +327,27 @@ impl Cx<'_> {
         self.state.after.push(work);
     }
 
-    /// Takes bytes from the run's memory budget. The results of functions are charged by the
-    /// engine; call this for large intermediate values.
-    ///
-    /// # Errors
-    /// A run error at `span` when the budget is used up.
-    pub fn charge(&mut self, bytes: usize, span: Span) -> Result<(), RunError> {
-        match self.state.memory_left.checked_sub(bytes as u64) {
-            Some(left) => {
-                self.state.memory_left = left;
-                Ok(())
-            }
-            None => {
-                self.state.memory_left = 0;
-                Err(RunError::new(
-                    Code::OverBudget,
-                    span,
-                    "the script used up its memory budget",
-                ))
-            }
-        }
-    }
-
     /// Takes steps from the run's budget, for functions that do a loop's worth of work.
     ///
     /// # Errors
     /// A run error at `span` when the budget is used up.
+    #[inline]
     pub fn step(&mut self, steps: u64, span: Span) -> Result<(), RunError> {
-        match self.state.steps_left.checked_sub(steps) {
-            Some(left) => {
-                self.state.steps_left = left;
-                Ok(())
-            }
-            None => self.next_steps(steps, span),
-        }
+        self.state
+            .meter
+            .pay(steps)
+            .map_err(|spent| RunError::spent(spent, span))
     }
+}
 
-    /// Looks at the clock and hands out the next few steps of the budget.
+impl RunError {
+    /// The run used up what it may do.
     #[cold]
-    fn next_steps(&mut self, steps: u64, span: Span) -> Result<(), RunError> {
-        /// Often enough to notice the end, seldom enough to cost nothing.
-        const PORTION: u64 = 256;
-        let state = &mut *self.state;
-        let left = (state.steps_left + state.steps_reserve).checked_sub(steps);
-        let late = match state.started {
-            Some(started) => started.elapsed() > self.set.engine.limits().time,
-            None => false,
-        };
-        if state.started.is_none() && state.steps_reserve != self.set.engine.limits().steps {
-            state.started = Some(Instant::now());
+    pub fn spent(spent: Spent, span: Span) -> Self {
+        match spent {
+            Spent::Work => Self::over_budget(span, "work"),
+            Spent::Time => Self::over_budget(span, "time"),
         }
-        let Some(left) = left.filter(|_| !late) else {
-            state.steps_left = 0;
-            state.steps_reserve = 0;
-            let what = if late { "time" } else { "steps" };
-            return Err(RunError::new(
-                Code::OverBudget,
-                span,
-                format!("the script used up its budget of {what}"),
-            )
-            .with_help("a loop may never end"));
-        };
-        state.steps_left = left.min(PORTION);
-        state.steps_reserve = left - state.steps_left;
-        Ok(())
-    }
-
-    /// Takes what is stored on the point from the memory budget; the call that stored it fails
-    /// afterwards when nothing is left.
-    fn weigh(&mut self, value: &Value) {
-        let bytes = 32 + value.as_str().map_or(0, str::len) as u64;
-        self.state.memory_left = self.state.memory_left.saturating_sub(bytes);
     }
 }
 

@@ -9,24 +9,25 @@ use hashbrown::HashMap;
 /// What one run may use up.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Statements, loop rounds and calls a run may execute.
-    pub steps: u64,
-    /// Bytes of lists, maps and texts a run may create, freed ones included.
+    /// The work of a run in units of the [`Meter`](crate::Meter): statements, loop rounds, calls,
+    /// and 64 bytes of text touched count one each.
+    pub work: u64,
+    /// Bytes a run may keep at a time: variables, what it wrote to the point, and the points it
+    /// made at their encoded size. What the point held before comes on top.
     pub memory: u64,
-    /// How long a run may take. Looked at every few hundred steps, so a script that does little but
-    /// waits for one slow call is not stopped by it.
+    /// How long a run may take, answers of `http_request` left out.
     pub time: Duration,
-    /// How deep `use` and `create_point` may call further scripts.
-    pub use_depth: u32,
+    /// How long a run may wait for answers of `http_request` before it may not ask again.
+    pub wait: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            steps: 20_000_000,
-            memory: 512 << 20,
-            time: Duration::from_secs(10),
-            use_depth: 64,
+            work: 20_000_000,
+            memory: 64 << 20,
+            time: Duration::from_secs(1),
+            wait: Duration::from_secs(10),
         }
     }
 }

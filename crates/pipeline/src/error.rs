@@ -14,6 +14,8 @@ struct Fault {
     span: Span,
     source: Option<Source>,
     help: Option<String>,
+    /// The budget that was used up, until the function that did so is known.
+    budget: Option<&'static str>,
     frames: Vec<(Source, Span)>,
 }
 
@@ -27,8 +29,37 @@ impl RunError {
             span,
             source: None,
             help: None,
+            budget: None,
             frames: Vec::new(),
         }))
+    }
+
+    /// A budget of the run (`work`, `time` or `memory`) is used up.
+    #[cold]
+    pub(crate) fn over_budget(span: Span, budget: &'static str) -> Self {
+        let message = format!("the script used up its budget of {budget}");
+        let mut error = Self::new(Code::OverBudget, span, message);
+        error.0.budget = Some(budget);
+        error.0.help = Some(
+            match budget {
+                "memory" => "the run keeps too many or too large values or points",
+                _ => "a loop may never end, or the text is too large for what is done with it",
+            }
+            .to_owned(),
+        );
+        error
+    }
+
+    /// Says which function used a budget up, unless one was named already or the error comes from
+    /// another script.
+    #[cold]
+    pub(crate) fn in_function(mut self, name: &str) -> Self {
+        if self.0.source.is_none()
+            && let Some(budget) = self.0.budget.take()
+        {
+            self.0.message = format!("`{name}` used up the script's budget of {budget}");
+        }
+        self
     }
 
     /// The same with a hint for the author.

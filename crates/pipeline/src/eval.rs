@@ -6,6 +6,7 @@ use crate::context::Cx;
 use crate::diagnostic::Code;
 use crate::error::RunError;
 use crate::ir::{CallSite, IndexNode, Key, Link, Node, NodeKind, SliceNode};
+use crate::meter::Meter;
 use crate::ops::{self, Refusal};
 use crate::span::Span;
 use crate::value::{Constant, List, Map, Value};
@@ -18,7 +19,11 @@ impl Cx<'_> {
     pub(crate) fn eval(&mut self, node: &Node) -> Result<Value, RunError> {
         match &node.kind {
             NodeKind::Constant(constant) => Ok(constant.value()),
-            NodeKind::Load(key) => Ok(self.read(key).unwrap_or_default()),
+            NodeKind::Load(key) => {
+                let value = self.read(key).unwrap_or_default();
+                self.charge_copy(&value, node.span)?;
+                Ok(value)
+            }
             NodeKind::Index(index) => self.eval_index(index),
             NodeKind::Call(site) => self.eval_call(site),
             NodeKind::Chain(first, rest) => self.eval_chain(first, rest),
@@ -27,6 +32,15 @@ impl Cx<'_> {
             NodeKind::Map(pairs) => self.eval_map(pairs, node.span),
             NodeKind::Slice(slice) => self.eval_slice(slice),
             NodeKind::Unary(op, inner) => self.eval_unary(*op, inner, node.span),
+        }
+    }
+
+    /// Charges a copy of a long text, which a list may keep.
+    #[inline]
+    pub(crate) fn charge_copy(&mut self, value: &Value, span: Span) -> Result<(), RunError> {
+        match value {
+            Value::Str(text) if text.len() > FREE_BYTES => self.charge(text.len(), span),
+            _ => Ok(()),
         }
     }
 
@@ -99,7 +113,7 @@ impl Cx<'_> {
                     {
                         self.charge(a.len() + b.len(), link.span)?;
                     }
-                    ops::binary(link.op, left, &right)
+                    ops::binary(link.op, left, &right, &self.state.meter)
                 }
             };
             left = result.map_err(|refusal| at(refusal, link.span))?;
@@ -161,7 +175,9 @@ impl Cx<'_> {
         ] = &*index.indexes
             && let Some(Value::Map(map)) = self.variable(&index.base)
         {
-            return Ok(map.get(key).unwrap_or_default());
+            let value = map.get(key).unwrap_or_default();
+            self.charge_copy(&value, index.base_span)?;
+            return Ok(value);
         }
         let mut current = self.index_base(&index.base, index.base_span)?;
         for node in &index.indexes {
@@ -170,6 +186,7 @@ impl Cx<'_> {
                 None => return Ok(Value::Nil),
             };
         }
+        self.charge_copy(&current, index.base_span)?;
         Ok(current)
     }
 
@@ -236,30 +253,31 @@ impl Cx<'_> {
                 .element(&container, node)?
                 .ok_or_else(|| RunError::new(Code::BadIndex, node.span, "there is no such key"))?;
         }
-        let combine = |old: Option<Value>, new: Value| match op {
+        let combine = |old: Option<Value>, new: Value, meter: &Meter| match op {
             None => Ok(new),
-            Some((op, span)) => {
-                ops::binary(op, old.unwrap_or_default(), &new).map_err(|refusal| at(refusal, span))
-            }
+            Some((op, span)) => ops::binary(op, old.unwrap_or_default(), &new, meter)
+                .map_err(|refusal| at(refusal, span)),
         };
         if value.is_container() {
+            // They stay until the run ends.
+            self.keep(size_of::<Value>(), target.base_span)?;
             self.state.knots.push(container.clone());
         }
         match &container {
             Value::Map(map) => match self.eval(last)? {
                 Value::Str(key) => {
-                    let value = combine(map.get(&key), value)?;
+                    let value = combine(map.get(&key), value, &self.state.meter)?;
                     if op.is_some() {
                         self.charge(value.as_str().map_or(0, str::len), last.span)?;
                     }
-                    self.charge(2 * size_of::<Value>(), last.span)?;
+                    self.charge(2 * size_of::<Value>() + key.len(), last.span)?;
                     map.insert(key, value);
                 }
                 other => return Err(bad_index(last.span, "map", "str", &other)),
             },
             Value::List(list) => {
                 let position = self.list_position(list, last)?;
-                let value = combine(list.get(position), value)?;
+                let value = combine(list.get(position), value, &self.state.meter)?;
                 if op.is_some() {
                     self.charge(value.as_str().map_or(0, str::len), last.span)?;
                 }
@@ -310,7 +328,8 @@ impl Cx<'_> {
             }
             Value::List(list) => {
                 let items = list.with(|items| ops::slice_list(items, start, end, step));
-                self.charge(64 + items.len() * size_of::<Value>(), step_span)?;
+                let texts: usize = items.iter().map(Value::heap).sum();
+                self.charge(64 + items.len() * size_of::<Value>() + texts, step_span)?;
                 Ok(Value::List(List::new(items)))
             }
             _ => Ok(Value::Nil),
@@ -334,9 +353,20 @@ impl Cx<'_> {
 
     pub(crate) fn eval_call(&mut self, site: &CallSite) -> Result<Value, RunError> {
         self.step(1, site.name_span)?;
+        match self.call(site) {
+            Err(error) => Err(error.in_function(site.spec.name)),
+            result => result,
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, site: &CallSite) -> Result<Value, RunError> {
         let result = (site.spec.call)(self, Args::new(site))?;
-        if self.state.memory_left == 0 {
-            self.charge(1, site.name_span)?;
+        if self.state.memory.is_spent() {
+            self.settle_memory(site.name_span)?;
+        }
+        if self.state.meter.in_debt() {
+            self.step(0, site.name_span)?;
         }
         match &result {
             Value::Str(text) if text.len() > FREE_BYTES => {

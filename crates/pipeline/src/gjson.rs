@@ -2,14 +2,17 @@
 //! possible, and the text need not be valid as a whole.
 
 mod modifier;
+mod pretty;
 mod query;
 mod text;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use memchr::memchr;
 
-use text::{children, key_text, trimmed, value_end, wildcard};
+use crate::meter::Meter;
+use text::{children, key_text, trimmed, value_end, values, wildcard};
 
 /// How many path components, queries and selectors may nest in each other.
 const MAX_DEPTH: usize = 128;
@@ -17,42 +20,97 @@ const MAX_DEPTH: usize = 128;
 /// The piece of JSON a path leads to.
 type Found<'j> = Option<Cow<'j, str>>;
 
-/// Follows a path; `None` when it leads nowhere. The result is JSON text of one value.
-pub(crate) fn get<'j>(json: &'j str, path: &str) -> Found<'j> {
-    follow(json, path, 0)
+/// Follows a path; `None` when it leads nowhere. The result is JSON text of one value. Work is paid for,
+/// and what is made on the way may take `room` bytes; where one of them ends the path leads nowhere and
+/// the meter's budget is used up.
+pub(crate) fn get<'j>(json: &'j str, path: &str, meter: &Meter, room: usize) -> Found<'j> {
+    let walk = Walk {
+        meter,
+        room: Cell::new(room),
+    };
+    let json = json.strip_prefix('\u{FEFF}').unwrap_or(json);
+    walk.follow(json, path, 0)
 }
 
-fn follow<'j>(json: &'j str, path: &str, depth: usize) -> Found<'j> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
-    let json = trimmed(json);
-    match path.bytes().next() {
-        None => Some(Cow::Borrowed(json)),
-        Some(b'@') => {
-            let (name, argument, rest) = modifier::split(path)?;
-            let value = modifier::apply(name, argument, json)?;
-            go_on(value, rest, depth)
-        }
-        Some(b'{' | b'[') => {
-            let end = value_end(path, 0);
-            let inner = path.get(1..end.checked_sub(1)?)?;
-            let value = selectors(json, inner, path.starts_with('{'), depth)?;
-            go_on(Cow::Owned(value), after_separator(path.get(end..)?), depth)
-        }
-        Some(_) => component(json, path, depth),
-    }
+/// One walk along a path.
+struct Walk<'m> {
+    meter: &'m Meter,
+    room: Cell<usize>,
 }
 
-/// Follows the rest of a path from a value that may be text of our own.
-fn go_on<'j>(value: Cow<'j, str>, rest: &str, depth: usize) -> Found<'j> {
-    if rest.is_empty() {
-        return Some(value);
+impl Walk<'_> {
+    /// Pays for looking at some bytes.
+    fn pay(&self, bytes: usize) -> Option<()> {
+        self.meter.pass(bytes).ok()
     }
-    match value {
-        Cow::Borrowed(json) => follow(json, rest, depth + 1),
-        Cow::Owned(json) => {
-            follow(&json, rest, depth + 1).map(|found| Cow::Owned(found.into_owned()))
+
+    /// Pays for a text that was made, and takes its room.
+    fn made(&self, text: String) -> Option<String> {
+        self.pay(text.len())?;
+        match self.room.get().checked_sub(text.len()) {
+            Some(room) => {
+                self.room.set(room);
+                Some(text)
+            }
+            None => {
+                self.meter.exhaust();
+                None
+            }
+        }
+    }
+
+    /// Follows a path from the beginning, or behind a pipe, a modifier or selectors.
+    fn follow<'j>(&self, json: &'j str, path: &str, depth: usize) -> Found<'j> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        crate::stack::level(|| self.begin(json, path, depth))
+    }
+
+    fn begin<'j>(&self, json: &'j str, path: &str, depth: usize) -> Found<'j> {
+        self.pay(json.len() + path.len())?;
+        let json = trimmed(json);
+        match path.bytes().next() {
+            None => return Some(Cow::Borrowed(json)),
+            Some(b'@') => {
+                if let Some((name, argument, rest)) = modifier::split(path) {
+                    let value = self.modified(name, argument, json)?;
+                    return self.go_on(value, after_separator(rest), depth);
+                }
+            }
+            Some(b'!') => {
+                if let Some((value, rest)) = literal(path) {
+                    let value = Cow::Owned(value.to_owned());
+                    return self.go_on(value, after_separator(rest), depth);
+                }
+            }
+            Some(b'{' | b'[') => {
+                let end = value_end(path, 0);
+                let inner = path.get(1..end.checked_sub(1)?)?;
+                let value = self.selectors(json, inner, path.starts_with('{'), depth)?;
+                let rest = after_separator(path.get(end..)?);
+                return self.go_on(Cow::Owned(value), rest, depth);
+            }
+            Some(_) => {}
+        }
+        if let Some(path) = path.strip_prefix("..") {
+            return self.element(json, path, true, depth);
+        }
+        // Text in front of the JSON is passed over.
+        let start = memchr::memchr2(b'{', b'[', json.as_bytes())?;
+        self.component(json.get(start..)?, path, depth)
+    }
+
+    /// Follows the rest of a path from a value that may be text of our own.
+    fn go_on<'j>(&self, value: Cow<'j, str>, rest: &str, depth: usize) -> Found<'j> {
+        if rest.is_empty() {
+            return Some(value);
+        }
+        match value {
+            Cow::Borrowed(json) => self.follow(json, rest, depth + 1),
+            Cow::Owned(json) => self
+                .follow(&json, rest, depth + 1)
+                .map(|found| Cow::Owned(found.into_owned())),
         }
     }
 }
@@ -61,12 +119,30 @@ fn after_separator(rest: &str) -> &str {
     rest.strip_prefix(['.', '|']).unwrap_or(rest)
 }
 
+/// Splits `!value.rest`, a value that stands in the path itself.
+fn literal(path: &str) -> Option<(&str, &str)> {
+    let body = path.get(1..)?;
+    match body.bytes().next()? {
+        b'{' | b'[' | b'"' => Some(body.split_at(value_end(body, 0))),
+        b'+' | b'-' | b'0'..=b'9' => Some((body, "")),
+        _ => {
+            let end = body.find(['.', '|']).unwrap_or(body.len());
+            let (name, rest) = body.split_at(end);
+            let known = ["true", "false", "null", "nan", "inf"];
+            let is_known = known.iter().any(|known| known.eq_ignore_ascii_case(name));
+            is_known.then_some((name, rest))
+        }
+    }
+}
+
 /// One component of a path.
 struct Component<'p> {
     /// The component as written.
     raw: &'p str,
     /// What follows its separator.
     rest: &'p str,
+    /// Whether the rest begins anew from the value, as behind a pipe.
+    anew: bool,
     /// Whether `*` or `?` stand in it unescaped.
     wild: bool,
     escaped: bool,
@@ -88,9 +164,14 @@ fn split(path: &str) -> Component<'_> {
         at += 1;
     }
     let at = at.min(path.len());
+    let rest = path.get(at + 1..).unwrap_or("");
+    let anew = bytes.get(at) == Some(&b'|')
+        || rest.starts_with(['[', '{', '!'])
+        || (rest.starts_with('@') && modifier::split(rest).is_some());
     Component {
         raw: path.get(..at).unwrap_or(""),
-        rest: path.get(at + 1..).unwrap_or(""),
+        rest,
+        anew,
         wild,
         escaped,
     }
@@ -108,35 +189,60 @@ fn unescaped(raw: &str) -> String {
     out
 }
 
-fn component<'j>(json: &'j str, path: &str, depth: usize) -> Found<'j> {
-    match json.bytes().next()? {
-        b'{' => {
-            let component = split(path);
-            let found = member(json, &component)?;
-            go_on(Cow::Borrowed(found), component.rest, depth)
+impl Walk<'_> {
+    /// Follows a path into an object or array.
+    fn component<'j>(&self, json: &'j str, path: &str, depth: usize) -> Found<'j> {
+        if depth > MAX_DEPTH {
+            return None;
         }
-        b'[' if path.starts_with('#') => hash(json, path, depth),
-        b'[' => {
-            let component = split(path);
-            let position: usize = component.raw.parse().ok()?;
-            let found = children(json).nth(position)?.1;
-            go_on(Cow::Borrowed(found), component.rest, depth)
-        }
-        _ => None,
+        crate::stack::level(|| self.inside(json, path, depth))
     }
-}
 
-/// The first member whose key a component names.
-fn member<'j>(json: &'j str, component: &Component<'_>) -> Option<&'j str> {
-    let plain;
-    let wanted = if component.escaped && !component.wild {
-        plain = unescaped(component.raw);
-        plain.as_str()
-    } else {
-        component.raw
-    };
-    children(json)
-        .find(|(key, _)| {
+    fn inside<'j>(&self, json: &'j str, path: &str, depth: usize) -> Found<'j> {
+        match json.bytes().next()? {
+            b'{' => {
+                let component = split(path);
+                let found = self.member(json, &component)?;
+                self.behind(found, &component, depth)
+            }
+            b'[' => self.element(json, path, false, depth),
+            _ => None,
+        }
+    }
+
+    /// Follows what stands behind a component from the value it led to.
+    fn behind<'j>(&self, value: &'j str, component: &Component<'_>, depth: usize) -> Found<'j> {
+        if component.rest.is_empty() {
+            return Some(Cow::Borrowed(value));
+        }
+        if component.anew {
+            return self.follow(value, component.rest, depth + 1);
+        }
+        self.pay(value.len() + component.rest.len())?;
+        self.component(value, component.rest, depth + 1)
+    }
+
+    /// Follows a path into an array, or into the values of a text of lines.
+    fn element<'j>(&self, json: &'j str, path: &str, lines: bool, depth: usize) -> Found<'j> {
+        if path.starts_with('#') {
+            return self.hash(json, path, lines, depth);
+        }
+        let component = split(path);
+        let position: usize = component.raw.parse().ok()?;
+        let found = values(json, lines).nth(position)?;
+        self.behind(found, &component, depth)
+    }
+
+    /// The first member whose key a component names.
+    fn member<'j>(&self, json: &'j str, component: &Component<'_>) -> Option<&'j str> {
+        let plain;
+        let wanted = if component.escaped && !component.wild {
+            plain = unescaped(component.raw);
+            plain.as_str()
+        } else {
+            component.raw
+        };
+        for (key, value) in children(json) {
             let decoded;
             let key = if memchr(b'\\', key.as_bytes()).is_some() {
                 decoded = key_text(key);
@@ -144,19 +250,39 @@ fn member<'j>(json: &'j str, component: &Component<'_>) -> Option<&'j str> {
             } else {
                 key
             };
-            if component.wild {
-                wildcard(key, wanted)
-            } else {
-                key == wanted
+            let is_it = match component.wild {
+                true => self.wildcard(key, wanted)?,
+                false => key == wanted,
+            };
+            if is_it {
+                return Some(value);
             }
-        })
-        .map(|(_, value)| value)
-}
+        }
+        None
+    }
 
-/// `#`, `#.rest`, `#(query)` and `#(query)#`.
-fn hash<'j>(json: &'j str, path: &str, depth: usize) -> Found<'j> {
-    let after = path.get(1..)?;
-    if after.starts_with(['(', '[']) {
+    /// [`wildcard`], paid for.
+    fn wildcard(&self, text: &str, pattern: &str) -> Option<bool> {
+        self.pay(text.len().saturating_mul(pattern.len()).saturating_mul(4))?;
+        Some(wildcard(text, pattern))
+    }
+
+    /// `#`, `#.rest`, `#(query)` and `#(query)#`.
+    fn hash<'j>(&self, json: &'j str, path: &str, lines: bool, depth: usize) -> Found<'j> {
+        let after = path.get(1..)?;
+        if after.starts_with(['(', '[']) {
+            return self.queried(json, after, lines, depth);
+        }
+        let count = || Cow::Owned(values(json, lines).count().to_string());
+        match after.as_bytes().first() {
+            None => Some(count()),
+            Some(b'.') => self.map_over(values(json, lines), after.get(1..)?, depth),
+            Some(b'|') => self.go_on(count(), after.get(1..)?, depth),
+            Some(_) => None,
+        }
+    }
+
+    fn queried<'j>(&self, json: &'j str, after: &str, lines: bool, depth: usize) -> Found<'j> {
         let end = query::end(after)?;
         let condition = query::parse(after.get(1..end - 1)?);
         let tail = after.get(end..)?;
@@ -164,49 +290,47 @@ fn hash<'j>(json: &'j str, path: &str, depth: usize) -> Found<'j> {
             Some(tail) => (true, tail),
             None => (false, tail),
         };
-        let mut hits = children(json)
-            .map(|(_, value)| value)
-            .filter(|value| condition.holds(value, depth + 1));
+        let mut hits = values(json, lines).filter(|value| condition.holds(self, value, depth + 1));
         if !all {
-            return go_on(Cow::Borrowed(hits.next()?), after_separator(tail), depth);
+            return self.go_on(Cow::Borrowed(hits.next()?), after_separator(tail), depth);
         }
         let hits: Vec<&str> = hits.collect();
-        return match tail.strip_prefix('.') {
-            Some(rest) => Some(Cow::Owned(map_over(hits.into_iter(), rest, depth))),
-            None => go_on(
-                Cow::Owned(format!("[{}]", hits.join(","))),
-                after_separator(tail),
-                depth,
-            ),
-        };
-    }
-    match after.as_bytes().first() {
-        None => Some(Cow::Owned(children(json).count().to_string())),
-        Some(b'.') => {
-            let elements = children(json).map(|(_, value)| value);
-            Some(Cow::Owned(map_over(elements, after.get(1..)?, depth)))
+        match tail.strip_prefix('.') {
+            Some(rest) => self.map_over(hits.into_iter(), rest, depth),
+            None => {
+                let list = self.made(format!("[{}]", hits.join(",")))?;
+                self.go_on(Cow::Owned(list), after_separator(tail), depth)
+            }
         }
-        Some(b'|') => go_on(
-            Cow::Owned(children(json).count().to_string()),
-            after.get(1..)?,
-            depth,
-        ),
-        Some(_) => None,
     }
-}
 
-/// Follows a path from each element and lists what is found. A pipe in the path ends the mapping
-/// and goes on from the list.
-fn map_over<'j>(elements: impl Iterator<Item = &'j str>, path: &str, depth: usize) -> String {
-    let (inner, outer) = split_at_pipe(path);
-    let found: Vec<Cow<'j, str>> = elements
-        .filter_map(|element| follow(element, inner, depth + 1))
-        .collect();
-    let list = format!("[{}]", found.join(","));
-    if outer.is_empty() {
-        return list;
+    /// Follows a path from each element and lists what is found. A pipe in the path ends the mapping
+    /// and goes on from the list.
+    fn map_over<'j>(
+        &self,
+        elements: impl Iterator<Item = &'j str>,
+        path: &str,
+        depth: usize,
+    ) -> Found<'j> {
+        let (inner, outer) = split_at_pipe(path);
+        let mut list = String::from("[");
+        for element in elements {
+            if let Some(found) = self.follow(element, inner, depth + 1) {
+                if list.len() > 1 {
+                    list.push(',');
+                }
+                list.push_str(&found);
+                self.pay(found.len())?;
+            }
+        }
+        list.push(']');
+        let list = self.made(list)?;
+        if outer.is_empty() {
+            return Some(Cow::Owned(list));
+        }
+        let found = self.follow(&list, outer, depth + 1);
+        Some(Cow::Owned(found.map_or_else(String::new, Cow::into_owned)))
     }
-    follow(&list, outer, depth + 1).map_or_else(String::new, Cow::into_owned)
 }
 
 /// Splits a path at its first `|` outside brackets, strings and escapes.
@@ -233,23 +357,34 @@ fn split_at_pipe(path: &str) -> (&str, &str) {
     (path, "")
 }
 
-/// `{a,b}` and `[a,b]`: several paths at once; those that lead nowhere are left out.
-fn selectors(json: &str, inner: &str, object: bool, depth: usize) -> Option<String> {
-    let mut parts: Vec<String> = Vec::new();
-    for selector in split_selectors(inner) {
-        let (name, path) = named_selector(selector);
-        let Some(value) = follow(json, path, depth + 1).filter(|value| !value.is_empty()) else {
-            continue;
-        };
-        if object {
-            let name = name.map_or_else(|| last_name(path), str::to_owned);
-            parts.push(format!("{}:{value}", serde_json::to_string(&name).ok()?));
-        } else {
-            parts.push(value.into_owned());
+impl Walk<'_> {
+    /// `{a,b}` and `[a,b]`: several paths at once; those that lead nowhere are left out.
+    fn selectors(&self, json: &str, inner: &str, object: bool, depth: usize) -> Option<String> {
+        let (open, close) = if object { ('{', '}') } else { ('[', ']') };
+        let mut out = String::from(open);
+        for selector in split_selectors(inner) {
+            let (name, path) = named_selector(selector);
+            let value = self.follow(json, path, depth + 1);
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
+                self.pay(0)?;
+                continue;
+            };
+            if out.len() > 1 {
+                out.push(',');
+            }
+            if object {
+                let name = name.map_or_else(|| last_name(path), str::to_owned);
+                out.push_str(&serde_json::to_string(&name).ok()?);
+                out.push(':');
+            }
+            out.push_str(&value);
+            if out.len() > self.room.get() {
+                break;
+            }
         }
+        out.push(close);
+        self.made(out)
     }
-    let (open, close) = if object { ('{', '}') } else { ('[', ']') };
-    Some(format!("{open}{}{close}", parts.join(",")))
 }
 
 fn split_selectors(inner: &str) -> Vec<&str> {
@@ -304,6 +439,10 @@ fn last_name(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn get<'j>(json: &'j str, path: &str) -> Found<'j> {
+        super::get(json, path, &Meter::unbounded(), usize::MAX)
+    }
 
     const TEXT: &str = r#"{"name":{"first":"Tom","last":"Anderson"},"age":37,"children":["Sara","Alex","Jack"],"fav.movie":"Deer Hunter","friends":[{"first":"Dale","last":"Murphy","age":44,"nets":["ig","fb","tw"]},{"first":"Roger","last":"Craig","age":68,"nets":["fb","tw"]},{"first":"Jane","last":"Murphy","age":47,"nets":["ig","tw"]}],"n":null}"#;
 
@@ -374,6 +513,110 @@ mod tests {
         );
         assert_eq!(get("{\"a\":1", "a").as_deref(), Some("1"));
         assert_eq!(get("{\"a\":1", "@valid"), None);
+    }
+
+    #[test]
+    fn text_in_front_of_the_json_is_passed_over() {
+        assert_eq!(
+            get("at 10:00 body={\"a\":{\"b\":5}} done", "a.b").as_deref(),
+            Some("5")
+        );
+        assert_eq!(get("list [1,2,3]", "#").as_deref(), Some("3"));
+        assert_eq!(get("\u{FEFF}{\"a\":1}", "a").as_deref(), Some("1"));
+        assert_eq!(get("nothing here", "a"), None);
+        // Only the text as a whole, not what a path leads to.
+        assert_eq!(get(r#"{"a":"x {\"b\":1}"}"#, "a.b"), None);
+    }
+
+    #[test]
+    fn lines_are_read_like_a_list() {
+        let lines = "{\"a\":1}\n{\"a\":2}\n\n[3]\n";
+        for (path, want) in [
+            ("..#", Some("3")),
+            ("..0.a", Some("1")),
+            ("..#.a", Some("[1,2]")),
+            ("..#(a>1).a", Some("2")),
+            ("..#(a>0)#.a", Some("[1,2]")),
+            ("..2.0", Some("3")),
+            ("..3", None),
+        ] {
+            assert_eq!(get(lines, path).as_deref(), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn values_may_stand_in_the_path() {
+        for (path, want) in [
+            ("{age,\"kind\":!\"u\"}", Some(r#"{"age":37,"kind":"u"}"#)),
+            ("[age,!1,!true,!null]", Some("[37,1,true,null]")),
+            ("[age,!{\"a\":[1,2]}]", Some(r#"[37,{"a":[1,2]}]"#)),
+            ("!{\"a\":5}.a", Some("5")),
+            ("name.!7", Some("7")),
+            ("!nonsense", None),
+        ] {
+            assert_eq!(get(TEXT, path).as_deref(), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn modifiers_work_on_what_stands_in_front() {
+        for (json, path, want) in [
+            (r#"{"a":{"b":1}}"#, "a.@tostr", r#""{\"b\":1}""#),
+            (r#"{"a":"{\"k\":[1,2]}"}"#, "a.@fromstr.k.1", "2"),
+            (
+                r#"{"a":{"id":1,"b":[{"id":2}]},"id":3}"#,
+                "@dig:id",
+                "[3,1,2]",
+            ),
+            (r#"{"a":{"id":1,"b":[{"id":2}]}}"#, "@dig:id|#", "2"),
+            (
+                r#"{"id":["x","y"],"n":[1,2,3],"z":0}"#,
+                "@group",
+                r#"[{"id":"x","n":1},{"id":"y","n":2},{"n":3}]"#,
+            ),
+            (
+                r#"{"b":1,"a":2}"#,
+                "@pretty:{\"sortKeys\":true,\"indent\":\"\"}",
+                "{\n\"a\": 2,\n\"b\": 1\n}\n",
+            ),
+            (
+                "[[1,2],[3,{\"a\":4}]]",
+                "@pretty",
+                "[\n  [1, 2],\n  [\n    3,\n    {\n      \"a\": 4\n    }\n  ]\n]\n",
+            ),
+            (
+                "[1,2,3]",
+                "@pretty:{\"width\":6}",
+                "[\n  1,\n  2,\n  3\n]\n",
+            ),
+            (r#"{"@odd":5}"#, "@odd", "5"),
+        ] {
+            assert_eq!(get(json, path).as_deref(), Some(want), "{json} {path}");
+        }
+        assert_eq!(
+            get(r#"{"a":"no json"}"#, "a|@fromstr").as_deref(),
+            Some("no json")
+        );
+    }
+
+    #[test]
+    fn a_walk_that_costs_too_much_leads_nowhere_and_leaves_the_meter_empty() {
+        let text = format!("[{}1]", "1,".repeat(1000));
+        let meter = Meter::new(500, std::time::Duration::MAX);
+        assert!(
+            super::get(
+                &text,
+                "@reverse|@reverse|@reverse|@reverse",
+                &meter,
+                1 << 20
+            )
+            .is_none()
+        );
+        assert!(meter.in_debt());
+        let meter = Meter::unbounded();
+        let doubled = "[@this,@this]|[@this,@this]|[@this,@this]|[@this,@this]";
+        assert!(super::get(&text, doubled, &meter, 10_000).is_none());
+        assert!(meter.in_debt());
     }
 
     #[test]

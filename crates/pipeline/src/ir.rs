@@ -196,6 +196,8 @@ pub(crate) struct SlotRange {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Code {
     pub(crate) body: Block,
+    /// How many levels it nests.
+    pub(crate) levels: usize,
     /// How many slots a run needs.
     pub(crate) slot_count: u32,
 }

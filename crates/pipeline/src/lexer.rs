@@ -24,6 +24,10 @@ pub(crate) struct LexError {
 pub(crate) struct Lexer<'s> {
     text: &'s str,
     at: usize,
+    /// Names spelled like `inf` and `nan` that the script assigned to; they mean a variable from there on.
+    assigned: Vec<&'s str>,
+    /// Whether the last token was `for`.
+    after_for: bool,
 }
 
 /// Whether a name can be written without backquotes.
@@ -49,7 +53,12 @@ impl<'s> Lexer<'s> {
     /// Starts at the beginning; a byte order mark is skipped.
     pub(crate) fn new(text: &'s str) -> Self {
         let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        Self { text, at }
+        Self {
+            text,
+            at,
+            assigned: Vec::new(),
+            after_for: false,
+        }
     }
 
     fn rest(&self) -> &'s str {
@@ -101,15 +110,31 @@ impl<'s> Lexer<'s> {
         let length = rest.find(|c| !continues_name(c)).unwrap_or(rest.len());
         let word = rest.get(..length).unwrap_or("");
         self.at += length;
+        let after_for = std::mem::take(&mut self.after_for);
         if let Some(keyword) = Keyword::of(word) {
-            TokenKind::Keyword(keyword)
-        } else if word.eq_ignore_ascii_case("inf") {
-            TokenKind::Float(f64::INFINITY)
-        } else if word.eq_ignore_ascii_case("nan") {
-            TokenKind::Float(f64::NAN)
-        } else {
-            TokenKind::Name(Text::from(word))
+            self.after_for = keyword == Keyword::For;
+            return TokenKind::Keyword(keyword);
         }
+        let number = match word.len() {
+            3 if word.eq_ignore_ascii_case("inf") => f64::INFINITY,
+            3 if word.eq_ignore_ascii_case("nan") => f64::NAN,
+            _ => return TokenKind::Name(Text::from(word)),
+        };
+        if self.assigned.contains(&word) {
+            return TokenKind::Name(Text::from(word));
+        }
+        if after_for || self.assignment_follows() {
+            self.assigned.push(word);
+            return TokenKind::Name(Text::from(word));
+        }
+        TokenKind::Float(number)
+    }
+
+    /// Whether `=`, or an operator with `=`, comes next.
+    fn assignment_follows(&self) -> bool {
+        let rest = self.rest().trim_start_matches([' ', '\t']);
+        let rest = rest.strip_prefix(['+', '-', '*', '/', '%']).unwrap_or(rest);
+        rest.starts_with('=') && !rest.starts_with("==")
     }
 
     fn quoted_name(&mut self) -> Result<TokenKind, LexError> {

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use crate::ast::{Assign, BinaryOp, Expr, ExprKind, Script, Statement, StatementKind};
 use crate::diagnostic::{Code as ErrorCode, Diagnostic};
 use crate::engine::Engine;
+use crate::functions::Effects;
 use crate::ir::{Block, Code, ForInOp, ForOp, IfOp, IndexNode, Key, Op, SlotRange};
 use crate::span::{Source, Span};
 use crate::state::key_text;
@@ -27,6 +28,8 @@ pub(crate) struct Lowered {
     pub(crate) code: Code,
     pub(crate) errors: Vec<Diagnostic>,
     pub(crate) uses: Vec<(usize, Span)>,
+    /// Those of the functions it calls, not of the scripts it uses.
+    pub(crate) effects: Effects,
 }
 
 /// Checks and compiles a script. `find` gives the numbers of the scripts of the same set.
@@ -47,15 +50,18 @@ pub(crate) fn lower(
         loops: 0,
         definitions: Vec::new(),
         uses: Vec::new(),
+        effects: Effects::PURE,
     };
-    let body = lowerer.block(&script.statements, None);
+    let body = crate::stack::levels(script.levels, || lowerer.block(&script.statements, None));
     Lowered {
         code: Code {
             body,
+            levels: script.levels,
             slot_count: lowerer.slot_count,
         },
         errors: lowerer.errors,
         uses: lowerer.uses,
+        effects: lowerer.effects,
     }
 }
 
@@ -74,6 +80,7 @@ struct Lowerer<'l> {
     loops: u32,
     definitions: Vec<Definitions>,
     uses: Vec<(usize, Span)>,
+    effects: Effects,
 }
 
 struct Scope {

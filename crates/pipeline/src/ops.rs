@@ -6,6 +6,7 @@ use kafkamq_point::Text;
 
 use crate::ast::{BinaryOp, UnaryOp};
 use crate::diagnostic::Code;
+use crate::meter::Meter;
 use crate::value::Value;
 
 /// Why an operator refused: code and message; the place is the operator's.
@@ -38,15 +39,20 @@ impl Number {
 
 /// Applies an arithmetic, comparison or membership operator.
 #[inline]
-pub(crate) fn binary(op: BinaryOp, left: Value, right: &Value) -> Result<Value, Refusal> {
+pub(crate) fn binary(
+    op: BinaryOp,
+    left: Value,
+    right: &Value,
+    meter: &Meter,
+) -> Result<Value, Refusal> {
     match op {
-        BinaryOp::Equal => Ok(Value::Bool(equal(&left, right))),
-        BinaryOp::NotEqual => Ok(Value::Bool(!equal(&left, right))),
+        BinaryOp::Equal => Ok(Value::Bool(equal(&left, right, meter))),
+        BinaryOp::NotEqual => Ok(Value::Bool(!equal(&left, right, meter))),
         BinaryOp::Less => order(op, &left, right, |o| o == Ordering::Less),
         BinaryOp::LessEqual => order(op, &left, right, |o| o != Ordering::Greater),
         BinaryOp::Greater => order(op, &left, right, |o| o == Ordering::Greater),
         BinaryOp::GreaterEqual => order(op, &left, right, |o| o != Ordering::Less),
-        BinaryOp::In => contains(&left, right).map(Value::Bool),
+        BinaryOp::In => contains(&left, right, meter).map(Value::Bool),
         _ => arithmetic(op, left, right),
     }
 }
@@ -103,11 +109,11 @@ fn refuse(op: BinaryOp, left: &Value, right: &Value) -> Refusal {
 }
 
 /// `==`, which never fails: numbers compare by value, containers deep and type-strict.
-pub(crate) fn equal(left: &Value, right: &Value) -> bool {
+pub(crate) fn equal(left: &Value, right: &Value, meter: &Meter) -> bool {
     match (Number::of(left), Number::of(right)) {
         (Some(Number::Int(a)), Some(Number::Int(b))) => a == b,
         (Some(a), Some(b)) => a.float() == b.float(),
-        _ => left.same(right),
+        _ => left.same_within(right, meter),
     }
 }
 
@@ -125,13 +131,16 @@ fn order(
     Ok(Value::Bool(ordering.is_some_and(holds)))
 }
 
-fn contains(needle: &Value, hay: &Value) -> Result<bool, Refusal> {
+fn contains(needle: &Value, hay: &Value, meter: &Meter) -> Result<bool, Refusal> {
     match (hay, needle) {
         (Value::Str(hay), Value::Str(needle)) => {
+            meter.note(hay.len());
             Ok(memchr::memmem::find(hay.as_bytes(), needle.as_bytes()).is_some())
         }
         (Value::Map(map), Value::Str(key)) => Ok(map.contains(key)),
-        (Value::List(list), any) => Ok(list.with(|items| items.iter().any(|item| item.same(any)))),
+        (Value::List(list), any) => {
+            Ok(list.with(|items| items.iter().any(|item| item.same_within(any, meter))))
+        }
         _ => Err(refuse(BinaryOp::In, needle, hay)),
     }
 }
@@ -239,12 +248,15 @@ mod tests {
 
     #[test]
     fn integers_wrap_and_stay_exact() {
-        let int = |op, a, b| binary(op, Value::Int(a), &Value::Int(b)).map(|v| v.as_int());
+        let int = |op, a, b| {
+            binary(op, Value::Int(a), &Value::Int(b), &Meter::unbounded()).map(|v| v.as_int())
+        };
         assert_eq!(int(BinaryOp::Divide, i64::MIN, -1), Ok(Some(i64::MIN)));
         assert_eq!(int(BinaryOp::Remainder, i64::MIN, -1), Ok(Some(0)));
         assert_eq!(int(BinaryOp::Remainder, -7, 3), Ok(Some(-1)));
         assert!(int(BinaryOp::Remainder, 1, 0).is_err());
-        assert!(!equal(&Value::Int((1 << 53) + 1), &Value::Int(1 << 53)));
-        assert!(equal(&Value::Bool(true), &Value::Float(1.0)));
+        let equal = |a, b| equal(&a, &b, &Meter::unbounded());
+        assert!(!equal(Value::Int((1 << 53) + 1), Value::Int(1 << 53)));
+        assert!(equal(Value::Bool(true), Value::Float(1.0)));
     }
 }

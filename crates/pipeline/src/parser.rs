@@ -28,6 +28,7 @@ pub(crate) fn parse(source: &Source) -> Result<Script, Vec<Diagnostic>> {
         lexer: Lexer::new(source.text()),
         ahead: Vec::with_capacity(2),
         depth: 0,
+        deepest: 0,
         end: Span::default(),
         errors: Vec::new(),
     };
@@ -39,7 +40,7 @@ pub(crate) fn parse(source: &Source) -> Result<Script, Vec<Diagnostic>> {
             format!("the script has more than {MAX_LENGTH} bytes"),
         )]);
     }
-    let script = parser.script();
+    let script = crate::stack::levels(MAX_DEPTH, || parser.script());
     if parser.errors.is_empty() {
         Ok(script)
     } else {
@@ -57,6 +58,7 @@ struct Parser<'s> {
     /// Tokens read but not taken, the next one last.
     ahead: Vec<Result<Token, LexError>>,
     depth: usize,
+    deepest: usize,
     /// The place of the token taken last.
     end: Span,
     errors: Vec<Diagnostic>,
@@ -184,6 +186,7 @@ impl Parser<'_> {
             )));
         }
         self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
         Ok(())
     }
 

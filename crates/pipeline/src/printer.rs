@@ -7,12 +7,14 @@ use crate::ast::{
 /// The source text of a script.
 #[must_use]
 pub fn script(script: &Script) -> String {
-    let mut out = String::new();
-    for statement in &script.statements {
-        push_statement(&mut out, statement, 0);
-        out.push('\n');
-    }
-    out
+    crate::stack::levels(script.levels, || {
+        let mut out = String::new();
+        for statement in &script.statements {
+            push_statement(&mut out, statement, 0);
+            out.push('\n');
+        }
+        out
+    })
 }
 
 /// The source text of an expression.

@@ -10,8 +10,10 @@ use crate::ast;
 use crate::context::Cx;
 use crate::diagnostic::{Code as ErrorCode, Diagnostic};
 use crate::engine::Engine;
+use crate::functions::Effects;
 use crate::ir::Code;
 use crate::lower::lower;
+use crate::memory::{Memory, point_bytes};
 use crate::parser::parse;
 use crate::span::{Source, Span};
 use crate::state::{Finish, Instance, Outcome, RunState};
@@ -31,6 +33,15 @@ pub(crate) struct Unit {
     pub(crate) code: Option<Code>,
     pub(crate) instance: Arc<Instance>,
     pub(crate) errors: Vec<Diagnostic>,
+    /// Those of the scripts it uses included.
+    pub(crate) effects: Effects,
+}
+
+impl Unit {
+    /// How many levels the script nests.
+    pub(crate) fn levels(&self) -> usize {
+        self.code.as_ref().map_or(0, |code| code.levels)
+    }
 }
 
 /// Scripts compiled together. They can call each other by `use`; a broken one breaks only those
@@ -75,12 +86,17 @@ impl ScriptSet {
         let mut units = Vec::with_capacity(sources.len());
         let mut uses = Vec::with_capacity(sources.len());
         for source in sources {
-            let (code, errors, used) = match parse(&source) {
+            let (code, errors, used, effects) = match parse(&source) {
                 Ok(tree) => {
                     let lowered = lower(engine, &source, &tree, &find);
-                    (Some(lowered.code), lowered.errors, lowered.uses)
+                    (
+                        Some(lowered.code),
+                        lowered.errors,
+                        lowered.uses,
+                        lowered.effects,
+                    )
                 }
-                Err(errors) => (None, errors, Vec::new()),
+                Err(errors) => (None, errors, Vec::new(), Effects::PURE),
             };
             let instance = previous
                 .and_then(|previous| previous.unit(source.name()))
@@ -91,6 +107,7 @@ impl ScriptSet {
                 code: code.filter(|_| errors.is_empty()),
                 instance,
                 errors,
+                effects,
             });
             uses.push(used);
         }
@@ -165,6 +182,7 @@ fn link(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
             }
         }
     }
+    spread_effects(units, uses);
     // Errors travel from used to using scripts until nothing changes.
     loop {
         let mut changed = false;
@@ -183,6 +201,27 @@ fn link(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
                     error.frames.push((unit.source.clone(), *span));
                     unit.errors.push(error);
                     unit.code = None;
+                    changed = true;
+                }
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Adds the effects of used scripts to those that use them.
+fn spread_effects(units: &mut [Unit], uses: &[Vec<(usize, Span)>]) {
+    loop {
+        let mut changed = false;
+        for (at, used) in uses.iter().enumerate() {
+            for (target, _) in used {
+                let below = units
+                    .get(*target)
+                    .map_or(Effects::PURE, |unit| unit.effects);
+                if let Some(unit) = units.get_mut(at).filter(|unit| !unit.effects.has(below)) {
+                    unit.effects = unit.effects.and(below);
                     changed = true;
                 }
             }
@@ -237,6 +276,16 @@ impl Script {
             .map_or("", |unit| unit.source.name())
     }
 
+    /// What a run depends on or changes besides the point, by the functions that this script and those it
+    /// uses call anywhere, also where they are never reached.
+    #[must_use]
+    pub fn effects(&self) -> Effects {
+        self.set
+            .units
+            .get(self.unit)
+            .map_or(Effects::PURE, |unit| unit.effects)
+    }
+
     /// State that outlives runs, for hosts that flush buckets or drop caches.
     #[must_use]
     pub fn instance(&self) -> Option<&Instance> {
@@ -275,16 +324,14 @@ impl Script {
 
     fn execute(&self, point: &mut Point, state: &mut RunState) -> Outcome {
         let limits = self.set.engine.limits();
-        state.steps_left = 0;
-        state.steps_reserve = limits.steps;
-        state.started = None;
-        state.memory_left = limits.memory;
+        state.meter.start(limits.work, limits.time);
+        state.memory = Memory::new(limits.memory.saturating_add(point_bytes(point) as u64));
         let result = Cx {
             set: &self.set,
             unit: self.unit,
             root: self.unit,
             base: 0,
-            use_depth: 0,
+            levels: self.set.units.get(self.unit).map_or(0, Unit::levels),
             point,
             state,
         }
@@ -295,6 +342,7 @@ impl Script {
         let mut outcome = Outcome {
             dropped: state.marks.dropped,
             created: std::mem::take(&mut state.created),
+            units: state.meter.used(),
             ..Outcome::default()
         };
         match (result, self.set.units.get(self.unit)) {

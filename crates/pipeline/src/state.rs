@@ -1,12 +1,13 @@
 //! What a run needs and leaves: the reusable working memory and the outcome.
 
 use std::any::Any;
-use std::time::Instant;
 
 use kafkamq_point::{Point, Text};
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::TypeMap;
+use crate::memory::Memory;
+use crate::meter::Meter;
 use crate::value::Value;
 
 /// Working memory for runs on one thread. Create one per thread and hand it to every run; it keeps
@@ -18,12 +19,12 @@ pub struct RunState {
     /// Containers into which a container was stored: the only way to tie a knot that reference
     /// counting cannot free. They are emptied after the run.
     pub(crate) knots: Vec<Value>,
-    /// Steps until the clock is looked at again, and what is left of the budget after them.
-    pub(crate) steps_left: u64,
-    pub(crate) steps_reserve: u64,
-    /// When the clock was looked at first; short runs never look.
-    pub(crate) started: Option<Instant>,
-    pub(crate) memory_left: u64,
+    /// What the run may still do.
+    pub(crate) meter: Meter,
+    /// What the run may still keep.
+    pub(crate) memory: Memory,
+    /// Containers that loops walk, which no variable may hold.
+    pub(crate) walked: Vec<Value>,
     pub(crate) marks: Marks,
     pub(crate) created: Vec<Created>,
     pub(crate) locals: TypeMap,
@@ -58,7 +59,7 @@ impl RunState {
                 _ => {}
             }
         }
-        self.started = None;
+        self.walked.clear();
         self.marks = Marks::default();
         self.created.clear();
         if self.locals_used {
@@ -122,6 +123,8 @@ pub struct Outcome {
     pub recovered: Vec<Point>,
     /// Why the run stopped, if it did not reach its end.
     pub error: Option<Box<Diagnostic>>,
+    /// The work the run did, in units of the [`Meter`].
+    pub units: u64,
 }
 
 /// State of one loaded script that outlives runs: caches, windows, aggregation buckets. Functions

@@ -12,6 +12,8 @@ use std::borrow::Cow;
 
 use kafkamq_point::{Text, Value as Field};
 
+use crate::meter::Meter;
+use crate::stack;
 pub use constant::Constant;
 pub use list::List;
 pub use map::Map;
@@ -124,6 +126,15 @@ impl Value {
         }
     }
 
+    /// The bytes a text takes beyond the value itself; 0 for everything else.
+    #[inline]
+    pub(crate) fn heap(&self) -> usize {
+        match self {
+            Self::Str(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// The value of a point's field. Text stays text, byte strings become text with U+FFFD for
     /// what is not UTF-8, arrays become their JSON text.
     #[must_use]
@@ -190,8 +201,14 @@ impl Value {
     /// [`Value::MAX_DEPTH`] and output beyond [`Value::MAX_TEXT`] bytes are cut off as `null`.
     #[must_use]
     pub fn json_text(&self) -> String {
+        self.json_text_within(Self::MAX_TEXT)
+    }
+
+    /// [`Value::json_text`], cut off somewhere behind this many bytes.
+    #[must_use]
+    pub(crate) fn json_text_within(&self, bytes: usize) -> String {
         let mut out = String::new();
-        text::push_json(&mut out, self, true);
+        text::push_json(&mut out, self, true, bytes);
         out
     }
 
@@ -204,17 +221,21 @@ impl Value {
     /// Equality within containers: types have to agree, so `1` is not `1.0`.
     #[must_use]
     pub fn same(&self, other: &Self) -> bool {
-        let mut budget = 1_000_000;
-        same(self, other, &mut budget, 0)
+        self.same_within(other, &Meter::new(4_000_000, std::time::Duration::MAX))
+    }
+
+    /// [`Value::same`], paid for; unequal when the budget is used up.
+    #[must_use]
+    pub(crate) fn same_within(&self, other: &Self, meter: &Meter) -> bool {
+        same(self, other, meter, 0)
     }
 }
 
-/// Structural, type-strict equality; gives up (unequal) when the budget of comparisons is used up.
-fn same(left: &Value, right: &Value, budget: &mut u32, depth: usize) -> bool {
-    if *budget == 0 || depth > Value::MAX_DEPTH {
+/// Structural, type-strict equality; gives up (unequal) when the budget is used up.
+fn same(left: &Value, right: &Value, meter: &Meter, depth: usize) -> bool {
+    if depth > Value::MAX_DEPTH || meter.pass(left.heap().min(right.heap())).is_err() {
         return false;
     }
-    *budget -= 1;
     match (left, right) {
         (Value::Nil, Value::Nil) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
@@ -224,18 +245,22 @@ fn same(left: &Value, right: &Value, budget: &mut u32, depth: usize) -> bool {
         (Value::List(a), Value::List(b)) => {
             a.is(b)
                 || (a.len() == b.len()
-                    && a.with(|a| {
-                        b.with(|b| a.iter().zip(b).all(|(a, b)| same(a, b, budget, depth + 1)))
+                    && stack::level(|| {
+                        a.with(|a| {
+                            b.with(|b| a.iter().zip(b).all(|(a, b)| same(a, b, meter, depth + 1)))
+                        })
                     }))
         }
         (Value::Map(a), Value::Map(b)) => {
             a.is(b)
                 || (a.len() == b.len()
-                    && a.with(|a| {
-                        b.with(|b| {
-                            a.iter().all(|(key, value)| {
-                                b.get(key)
-                                    .is_some_and(|other| same(value, other, budget, depth + 1))
+                    && stack::level(|| {
+                        a.with(|a| {
+                            b.with(|b| {
+                                a.iter().all(|(key, value)| {
+                                    b.get(key)
+                                        .is_some_and(|other| same(value, other, meter, depth + 1))
+                                })
                             })
                         })
                     }))

@@ -3,19 +3,25 @@
 //! A window belongs to one stream of points (those with the same values of some tags) in one loaded
 //! script. It holds the dropped points of the last few runs; a hit gives them back, and the points
 //! that follow with them. Windows of streams that went quiet are forgotten, so that a tag with many
-//! values cannot fill the memory.
+//! values cannot fill the memory; and what points take is charged to an account.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
+use kafkamq_memory::{Account, Charge};
 use kafkamq_point::{Point, Text};
 use parking_lot::Mutex;
+
+use crate::memory::point_bytes;
 
 /// How many points a window holds before an event, whatever the script asks for.
 pub const MAX_BEFORE: usize = 10_000;
 /// How many streams one script can follow; beyond that the quietest one is forgotten.
 pub const MAX_STREAMS: usize = 16_384;
+/// How many bytes the points of all windows of a script take at most, unless the host says so.
+pub const MAX_BYTES: usize = 64 << 20;
 /// How long a stream may be quiet before its window may be forgotten, in nanoseconds.
 pub const IDLE_NS: i64 = 3_600_000_000_000;
 
@@ -25,10 +31,17 @@ const SHARDS: usize = 16;
 pub type Stream = Box<[(Text, Text)]>;
 
 /// The windows of one loaded script.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Windows {
     shards: [Mutex<HashMap<Stream, Window>>; SHARDS],
     hasher: DefaultHashBuilder,
+    account: Arc<Account>,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self::within(&Account::root("windows of a script", MAX_BYTES))
+    }
 }
 
 #[derive(Debug)]
@@ -36,13 +49,23 @@ struct Window {
     before: usize,
     after: usize,
     /// One slot per run, oldest first; empty for a point that was kept.
-    ring: VecDeque<Option<Point>>,
+    ring: VecDeque<Option<(Point, Charge)>>,
     /// How many points from here on are given back.
     open: usize,
     used_ns: i64,
 }
 
 impl Windows {
+    /// Windows that charge an account for their points.
+    #[must_use]
+    pub fn within(account: &Arc<Account>) -> Self {
+        Self {
+            shards: Default::default(),
+            hasher: DefaultHashBuilder::default(),
+            account: Arc::clone(account),
+        }
+    }
+
     /// Ends the run of one point of a stream: puts the point into the window, or gives back what a
     /// hit brings to light, oldest first.
     ///
@@ -73,7 +96,7 @@ impl Windows {
             used_ns: now_ns,
         });
         window.used_ns = now_ns;
-        window.finish(hit, point, dropped)
+        window.finish(hit, point, dropped, &self.account)
     }
 
     /// How many streams are followed.
@@ -90,13 +113,19 @@ impl Windows {
 }
 
 impl Window {
-    fn finish(&mut self, hit: bool, point: &Point, dropped: bool) -> Vec<Point> {
+    fn finish(
+        &mut self,
+        hit: bool,
+        point: &Point,
+        dropped: bool,
+        account: &Arc<Account>,
+    ) -> Vec<Point> {
         if hit {
             self.open = self.after;
         }
         let mut recovered = Vec::new();
         if hit || self.open > 0 {
-            recovered.extend(self.ring.drain(..).flatten());
+            recovered.extend(self.ring.drain(..).flatten().map(|(point, _)| point));
         }
         if self.open > 0 {
             self.open -= 1;
@@ -107,9 +136,25 @@ impl Window {
             while self.ring.len() >= self.before {
                 self.ring.pop_front();
             }
-            self.ring.push_back(dropped.then(|| point.clone()));
+            let kept = dropped.then(|| self.charge(point, account)).flatten();
+            self.ring
+                .push_back(kept.map(|charge| (point.clone(), charge)));
         }
         recovered
+    }
+
+    /// Charges a point; the oldest of the window give way to it where there is no room. One that
+    /// does not fit even so is forgotten.
+    fn charge(&mut self, point: &Point, account: &Arc<Account>) -> Option<Charge> {
+        let bytes = point_bytes(point);
+        loop {
+            match account.try_charge(bytes) {
+                Ok(charge) => return Some(charge),
+                Err(_) => {
+                    self.ring.pop_front()?;
+                }
+            }
+        }
     }
 }
 
@@ -204,5 +249,20 @@ mod tests {
         let last = (2 * MAX_STREAMS - 1).to_string();
         let given = windows.finish(stream(&last), (1, 1), true, &point, true, i64::MAX);
         assert_eq!(given.len(), 2);
+    }
+
+    #[test]
+    fn the_oldest_points_give_way_where_there_is_no_room() {
+        let account = Account::root("test", 100_000);
+        let windows = Windows::within(&account);
+        let mut point = Point::new("p", Category::Logging, 0);
+        point.set_field("f", "x".repeat(10_000).as_str());
+        for _ in 0..50 {
+            windows.finish(stream("a"), (100, 1), false, &point, true, 0);
+            assert!(account.used() <= 100_000);
+        }
+        let given = windows.finish(stream("a"), (100, 1), true, &point, true, 0);
+        assert!(given.len() > 5 && given.len() < 11, "{}", given.len());
+        assert_eq!(account.used(), 0);
     }
 }

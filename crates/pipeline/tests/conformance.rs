@@ -169,3 +169,8 @@ fn strings_and_patterns_agree() {
 fn time_and_state_agree() {
     run("time.jsonl");
 }
+
+#[test]
+fn texts_from_the_field_are_read() {
+    run("field.jsonl");
+}

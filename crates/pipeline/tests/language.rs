@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use kafkamq_pipeline::diagnostic::{Code, Diagnostic};
-use kafkamq_pipeline::{Clock, Engine, Limits, Outcome, RunState, Script, ScriptSet, StatusPolicy};
+use kafkamq_pipeline::{
+    Clock, Effects, Engine, Limits, Outcome, RunState, Script, ScriptSet, StatusPolicy,
+};
 use kafkamq_point::{Category, Point, Value};
 
 fn point() -> Point {
@@ -32,9 +34,8 @@ fn run_code(engine: &Engine, text: &str) -> Option<Code> {
 #[test]
 fn endless_loops_and_hungry_scripts_are_stopped() {
     let engine = Engine::new().with_limits(Limits {
-        steps: 100_000,
+        work: 100_000,
         memory: 8 << 20,
-        use_depth: 8,
         ..Limits::default()
     });
     for text in [
@@ -60,7 +61,7 @@ fn endless_loops_and_hungry_scripts_are_stopped() {
 #[test]
 fn a_run_that_takes_too_long_is_stopped() {
     let engine = Engine::new().with_limits(Limits {
-        steps: u64::MAX / 2,
+        work: u64::MAX / 2,
         time: std::time::Duration::from_millis(20),
         ..Limits::default()
     });
@@ -187,6 +188,70 @@ fn used_scripts_break_only_their_users() {
             .map(first)
             .join("\n")
     );
+}
+
+#[test]
+fn a_script_tells_the_effects_of_all_it_may_call() {
+    let set = ScriptSet::compile(
+        &Engine::new(),
+        [
+            ("pure.p", "grok(_, \"%{WORD:w}\")\nuppercase(w)"),
+            ("clock.p", "if false {\n  x = [timestamp()]\n}"),
+            ("ask.p", "x = http_request(\"GET\", \"http://h\")"),
+            (
+                "over.p",
+                "use(\"clock.p\")\ncreate_point(\"m\", {}, {\"f\": 1}, 0, \"L\", \"ask.p\")",
+            ),
+            ("above.p", "use(\"over.p\")\nx = sample(0.5)"),
+            ("kept.p", "agg_create(\"b\")"),
+        ],
+        None,
+    );
+    let effects = |name: &str| set.get(name).unwrap().effects();
+    assert!(effects("pure.p").is_pure());
+    assert_eq!(effects("clock.p"), Effects::CLOCK);
+    assert_eq!(effects("over.p"), Effects::CLOCK.and(Effects::EXTERNAL));
+    assert!(effects("above.p").has(Effects::CHANCE.and(Effects::EXTERNAL)));
+    assert!(effects("kept.p").has(Effects::STATE));
+    assert!(!effects("kept.p").has(Effects::EXTERNAL));
+}
+
+#[test]
+fn variables_may_be_named_like_numbers() {
+    let (point, outcome) = run_in(
+        &Engine::new(),
+        "add_key(a, inf)\ninf = 5\nadd_key(b, inf + 1)\nnan += 1\nfor nan in [7] { add_key(c, nan) }\n\
+         add_key(d, NaN == NaN)\nINF = \"x\"\nadd_key(e, INF)\nif -Inf < 0 { add_key(f, 1) }",
+    );
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    let value = |key: &str| point.get(key).unwrap().value.clone();
+    assert_eq!(value("a"), Value::Float(f64::INFINITY));
+    assert_eq!(value("b"), Value::Int(6));
+    assert_eq!(value("c"), Value::Int(7));
+    assert_eq!(value("d"), Value::Bool(false));
+    assert_eq!(value("e"), Value::Str("x".into()));
+    assert_eq!(value("f"), Value::Int(1));
+}
+
+#[test]
+fn scripts_that_nest_too_deep_together_are_stopped_at_the_call() {
+    let nest = |inner: &str| "if true {\n".repeat(500) + inner + &"\n}".repeat(500);
+    let mut scripts: Vec<(String, String)> = (0..5)
+        .map(|at| (format!("s{at}.p"), nest(&format!("use(\"s{}.p\")", at + 1))))
+        .collect();
+    scripts.push(("s5.p".to_owned(), nest("add_key(done, 1)")));
+    let set = ScriptSet::compile(&Engine::new(), scripts, None);
+    let run = |name: &str| {
+        let mut point = point();
+        let outcome = set.get(name).unwrap().run(&mut point, &mut RunState::new());
+        (point.get("done").is_some(), outcome.error)
+    };
+    assert!(matches!(run("s3.p"), (true, None)));
+    let (done, error) = run("s0.p");
+    let error = error.unwrap();
+    assert!(!done);
+    assert_eq!(error.code, Code::TooDeep, "{error}");
+    assert!(error.to_string().contains("s2.p:501:"), "{error}");
 }
 
 #[test]

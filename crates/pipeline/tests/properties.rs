@@ -86,9 +86,8 @@ fn script() -> impl Strategy<Value = String> {
 
 fn engine() -> Engine {
     Engine::new().with_limits(Limits {
-        steps: 2_000,
+        work: 2_000,
         memory: 1 << 20,
-        use_depth: 4,
         ..Limits::default()
     })
 }

@@ -341,7 +341,7 @@ impl Printer {
 
     fn nested(&mut self, value: &Value, verb: char, depth: usize) {
         if depth < MAX_DEPTH && self.out.len() < MAX_OUTPUT {
-            self.value(value, verb, depth + 1);
+            crate::stack::level(|| self.value(value, verb, depth + 1));
         } else {
             self.text("…");
         }

@@ -1,6 +1,6 @@
 //! `add_key`: writes a key of the point.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "A constant and a variable",

@@ -1,6 +1,6 @@
 //! `adjust_timezone`: repairs a time that was read in a wrong zone.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::CLOCK,
     examples: &[Example {
         title: "Eight hours off",
         script: "t = timestamp() - 28800000000000\nadjust_timezone(t)",

@@ -2,7 +2,7 @@
 
 use kafkamq_point::Category;
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
@@ -39,6 +39,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "Requests and their cost per service, every 30 seconds",
         script: "agg_create(\"requests\", \"30s\", const_tags={\"env\": \"prod\"})\nagg_metric(\"requests\", \"cost\", \"avg\", [\"service\"], \"cost\")",
@@ -48,7 +49,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     notes: &[
         "The point the script runs on is not changed.",
         "A host that does not collect aggregated points ignores the call.",
-        "A bucket holds 100000 groups; one more makes it flush early, or is refused with `keep_value`.",
+        "A bucket holds 100000 groups, and all buckets share the memory for them; one group more makes it flush early, or is refused and counted with `keep_value`.",
+        "While the points of the last flush are not delivered, an interval gives out nothing and the groups go on merging.",
     ],
     check: Some(check),
     call,

@@ -4,7 +4,7 @@ use kafkamq_point::{Text, Value as Field};
 use smallvec::SmallVec;
 
 use super::agg_create::{category, text_list};
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
@@ -36,6 +36,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "The longest request per service",
         script: "agg_create(\"requests\")\nagg_metric(\"requests\", \"cost_max\", \"max\", [\"service\"], \"cost\")",
@@ -122,7 +123,13 @@ mod tests {
     struct Sink(Mutex<Vec<Point>>);
 
     impl AggregateSink for Sink {
-        fn accept(&self, source: &str, category: Category, points: Vec<Point>) {
+        fn accept(
+            &self,
+            source: &str,
+            category: Category,
+            points: Vec<Point>,
+            _: kafkamq_memory::Charge,
+        ) {
             assert_eq!((source, category), ("pl_agg/requests", Category::Logging));
             self.0.lock().extend(points);
         }

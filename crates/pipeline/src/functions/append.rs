@@ -1,6 +1,6 @@
 //! `append`: adds an element to a copy of a list.
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -19,6 +19,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: false,
     returns: Types::LIST.or(Types::NIL),
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Growing a list",
         script: "a = [1]\na = append(a, 2)\nadd_key(a)",
@@ -44,6 +45,8 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         return Ok(Value::Nil);
     };
     let value = args.value(cx, 1)?;
+    let texts: usize = list.with(|old| old.iter().map(Value::heap).sum());
+    cx.charge(texts, args.name_span())?;
     let mut items = Vec::with_capacity(list.len() + 1);
     list.with(|old| items.extend_from_slice(old));
     items.push(value);

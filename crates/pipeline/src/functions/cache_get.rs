@@ -1,6 +1,6 @@
 //! `cache_get`: reads the script's cache.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::cache::ScriptCache;
 use crate::context::Cx;
@@ -16,6 +16,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::of("key", ParamKind::Expr, "The name, a str")],
     named: true,
     returns: Types::ANY,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "A miss",
         script: "add_key(hit, cache_get(\"nothing\") != nil)",
@@ -30,9 +31,10 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = args.str(cx, 0)?;
     let now = cx.engine().now_ns();
-    Ok(cx
-        .instance()
-        .get::<ScriptCache>()
-        .and_then(|cache| cache.get(&name, now))
-        .unwrap_or_default())
+    let found = cx.instance().get::<ScriptCache>();
+    let Some(kept) = found.and_then(|cache| cache.get(&name, now)) else {
+        return Ok(Value::Nil);
+    };
+    cx.charge(kept.bytes(), args.name_span())?;
+    Ok(kept.value())
 }

@@ -1,8 +1,8 @@
 //! `cache_set`: writes the script's cache.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::cache::ScriptCache;
+use crate::cache::{KeptMemory, ScriptCache};
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::value::{Types, Value};
@@ -21,13 +21,14 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "Remember a session's user",
         script: "cache_set(\"s1\", \"alice\", 600)\nadd_key(user, cache_get(\"s1\"))",
         input: "",
         output: &[("user", "\"alice\"")],
     }],
-    notes: &["A cache holds about 64 MiB; when it is full, what was used least gives way."],
+    notes: &["A cache holds about 64 MiB, and all caches share the memory for them; when it is full, what was used least gives way."],
     check: None,
     call,
 };
@@ -37,8 +38,13 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let value = args.value(cx, 1)?;
     let seconds = args.int(cx, 2)?;
     let now = cx.engine().now_ns();
+    let value = cx.copy_out(&value, args.name_span())?;
+    let made = || match cx.engine().service::<KeptMemory>() {
+        Some(KeptMemory(account)) => ScriptCache::within(account),
+        None => ScriptCache::default(),
+    };
     cx.instance()
-        .get_or_init(ScriptCache::default)
-        .set(name, &value, seconds, now);
+        .get_or_init(made)
+        .set(name, value, seconds, now);
     Ok(Value::Nil)
 }

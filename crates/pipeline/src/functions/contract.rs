@@ -32,6 +32,8 @@ pub struct FunctionSpec {
     pub named: bool,
     /// The types of the result, [`Types::NONE`] for none (the call then yields `nil`).
     pub returns: Types,
+    /// What a call depends on or changes besides the point and the variables.
+    pub effects: Effects,
     /// Examples: shown to readers, executed as tests.
     pub examples: &'static [Example],
     /// Remarks shown as a list: oddities, limits, differences from DataKit.
@@ -40,6 +42,43 @@ pub struct FunctionSpec {
     pub check: Option<CheckFn>,
     /// Serves a call.
     pub call: CallFn,
+}
+
+/// What calls depend on or change besides the point and the variables; a set.
+///
+/// A pure script gives the same points for the same record whenever and wherever it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Effects(u8);
+
+impl Effects {
+    /// Nothing else.
+    pub const PURE: Self = Self(0);
+    /// The present time.
+    pub const CLOCK: Self = Self(1);
+    /// Chance.
+    pub const CHANCE: Self = Self(2);
+    /// What earlier runs left behind, or tables and files of the host.
+    pub const STATE: Self = Self(4);
+    /// The world outside: a call may take as long as others take to answer.
+    pub const EXTERNAL: Self = Self(8);
+
+    /// The effects of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all effects of `other` are among these.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_pure(self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// Looks at a call's literals when a script is loaded; may reject the call, and may compile

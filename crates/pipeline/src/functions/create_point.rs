@@ -1,8 +1,8 @@
 //! `create_point`: makes a further point.
 
-use kafkamq_point::{Category, Point, Rules};
+use kafkamq_point::{Category, Entry, Point, Rules, Text};
 
-use super::{CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -31,6 +31,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "A metric out of a log line",
         script: "create_point(\"requests\", {\"host\": \"a\"}, {\"count\": 1}, category=\"M\")",
@@ -67,34 +68,59 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         return Ok(Value::Nil);
     };
     let time_ns = if ts > 0 { ts } else { cx.point().time_ns() };
-    let mut point = Point::new(name, category, time_ns);
-    if let Value::Map(tags) = &tags {
-        tags.with(|entries| {
-            for (key, value) in entries.iter() {
-                if let Value::Str(text) = value {
-                    point.set_tag(key.clone(), text.clone());
-                }
-            }
-        });
-    }
-    if let Value::Map(fields) = &fields {
-        fields.with(|entries| {
-            for (key, value) in entries.iter() {
-                let is_tag = point.get(key).is_some_and(|entry| entry.tag);
-                if !value.is_nil() && !value.is_container() && !is_tag {
-                    point.set_field(key.clone(), value.clone().into_field());
-                }
-            }
-        });
-    }
-    cx.charge(size_of::<Point>() + point.entries().len() * 64, args.name_span())?;
+    // Paid for before anything is copied.
+    cx.charge(size_of::<Point>() + map_bytes(&tags) + map_bytes(&fields), args.name_span())?;
+    let mut point = Point::from_entries(name, category, time_ns, entries(&tags, &fields));
     Rules::of(category).apply(&mut point);
     let dropped = match after {
         Some(unit) => cx.run_on(*unit, args.name_span(), &mut point)?,
         None => false,
     };
-    cx.emit(Created { point, dropped });
+    cx.emit(Created { point, dropped }, args.name_span())?;
     Ok(Value::Nil)
+}
+
+/// The keys of the point, none twice: tags with text, and fields that no tag hides.
+fn entries(tags: &Value, fields: &Value) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    if let Value::Map(tags) = tags {
+        tags.with(|tags| {
+            entries.extend(tags.iter().filter_map(|(key, value)| match value {
+                Value::Str(text) => Some(Entry {
+                    key: key.clone(),
+                    value: text.clone().into(),
+                    tag: true,
+                }),
+                _ => None,
+            }));
+        });
+    }
+    let is_tag = |key: &str| match tags {
+        Value::Map(tags) => tags.with(|tags| matches!(tags.get(key), Some(Value::Str(_)))),
+        _ => false,
+    };
+    if let Value::Map(fields) = fields {
+        fields.with(|fields| {
+            let kept = fields.iter().filter(|(key, value)| {
+                !value.is_nil() && !value.is_container() && !is_tag(key)
+            });
+            entries.extend(kept.map(|(key, value)| Entry {
+                key: key.clone(),
+                value: value.clone().into_field(),
+                tag: false,
+            }));
+        });
+    }
+    entries
+}
+
+/// The bytes the entries of a map take as keys of a point.
+fn map_bytes(map: &Value) -> usize {
+    let Value::Map(map) = map else { return 0 };
+    map.with(|entries| {
+        let each = |(key, value): &(Text, Value)| 64 + key.len() + value.heap();
+        entries.iter().map(each).sum()
+    })
 }
 
 /// The category of a name or an alias; only exact spellings of these categories count.

@@ -1,6 +1,6 @@
 //! `decode`: decodes text from another encoding.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "A payload in GBK",

@@ -1,13 +1,15 @@
 //! `default_time`: recognises a date and time in any common format.
 
-use super::{
+use std::sync::LazyLock;
+
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::ir::{Key, Prepared};
-use crate::time::{Unrecognised, UnknownZone, Zone, recognise};
+use crate::time::{Abbreviations, Unrecognised, UnknownZone, Zone, recognise};
 use crate::value::{Types, Value};
 
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
@@ -32,6 +34,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::CLOCK,
     examples: &[
         Example {
             title: "The time of an access log line",
@@ -46,7 +49,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
             output: &[("(time)", "1669555963118000000")],
         },
         Example {
-            title: "A text that is no time",
+            title: "A text that is not a time",
             script: "default_time(_)",
             input: "tomorrow",
             output: &[("message", Example::ANY), ("pl_msg", Example::ANY)],
@@ -56,7 +59,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         "A date without a year, as in syslog, is in the current year, or in the year before when it would lie more than a day ahead.",
         "A short name such as `-5` follows its city, here New York, in daylight saving time; `-05` is always five hours.",
         "A time that daylight saving skips is read with the offset before the change, one that occurs twice as the first.",
-        "`Z`, `UTC`, `GMT` and offsets count wherever they stand behind a time. Other abbreviations count if the zone knows them, and fail otherwise.",
+        "`Z`, `UTC`, `GMT` and offsets count wherever they stand behind a time. Another abbreviation (`CST`, `PST`, `CEST`) means what it does in the zone at hand, else what it means to most: `CST` is China's, `IST` India's, `BST` Britain's.",
+        "An hour alone counts only with AM or PM, and is midnight or noon then; `7:04 PM` is read in full.",
         "Text without digits behind the time is ignored; digits that stay unread fail.",
     ],
     check: Some(check),
@@ -80,7 +84,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         return Ok(Value::Nil);
     };
     let failure = match zone {
-        Ok(zone) => match recognise(&text, zone, || cx.engine().now_ns()) {
+        Ok(zone) => match recognise(&text, zone, abbreviations(cx), || cx.engine().now_ns()) {
             Ok(ns) => {
                 drop(text);
                 cx.set_key(key, Value::Int(ns));
@@ -102,6 +106,12 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     };
     cx.set_key(key, Value::Int(ns));
     Ok(Value::Nil)
+}
+
+/// What abbreviations mean where the zone at hand does not know them.
+pub(super) fn abbreviations<'c>(cx: &'c Cx<'_>) -> &'c Abbreviations {
+    static USUAL: LazyLock<Abbreviations> = LazyLock::new(Abbreviations::default);
+    cx.engine().service::<Abbreviations>().unwrap_or(&*USUAL)
 }
 
 /// Why a text is no instant, in the words that DataKit's users filter for.

@@ -1,6 +1,7 @@
 //! `default_time_with_fmt`: reads a date and time in one given format.
 
-use super::{
+use super::default_time::abbreviations;
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
@@ -32,6 +33,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::CLOCK,
     examples: &[
         Example {
             title: "Day first",
@@ -49,7 +51,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     notes: &[
         "A fraction behind the seconds is accepted also when the format has none.",
         "Without a year in the format the date is in the current year, or in the year before when it would lie more than a day ahead.",
-        "The letters `UTC` in a format are themselves and mean no zone; an abbreviation the zone does not know leaves the key as it is.",
+        "The letters `UTC` in a format are themselves and mean no zone; an abbreviation the zone does not know has its usual meaning, as for `default_time`.",
     ],
     check: Some(check),
     call,
@@ -75,7 +77,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     {
         let ns = reader
             .layout
-            .parse(&text, zone, || cx.engine().now_ns());
+            .parse(&text, zone, abbreviations(cx), || cx.engine().now_ns());
         drop(text);
         if let Some(ns) = ns {
             cx.set_key(key, Value::Int(ns));

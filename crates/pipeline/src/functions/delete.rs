@@ -1,6 +1,6 @@
 //! `delete`: removes a key from a map.
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Within a structure",
         script: "a = {\"b\": [{\"c\": 1, \"d\": 2}]}\ndelete(a[\"b\"][0], \"c\")\nadd_key(a)",
@@ -43,6 +44,8 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
 
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if let Ok(Value::Map(map)) = args.value(cx, 0) {
+        // The entries behind it move up, and are indexed anew.
+        cx.meter().note_units(map.len() / 2);
         map.remove(args.literal_str(1));
     }
     Ok(Value::Nil)

@@ -1,6 +1,6 @@
 //! `drop_key`: removes a key from the point.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -14,6 +14,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::key("key", "The key to remove")],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Removing a key",
         script: "add_key(secret, 1)\ndrop_key(secret)",

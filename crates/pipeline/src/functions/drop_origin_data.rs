@@ -1,6 +1,6 @@
 //! `drop_origin_data`: removes the original text.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -14,6 +14,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::of("ignored", ParamKind::Expr, "Not used").rest()],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Keeping only what was extracted",
         script: "first = _[:3]\nadd_key(first)\ndrop_origin_data()",

@@ -1,6 +1,6 @@
 //! `duration_precision`: converts between units of time.
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
@@ -23,6 +23,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Milliseconds to nanoseconds",
         script: "cost = 217\nduration_precision(cost, \"ms\", \"ns\")",

@@ -1,6 +1,6 @@
 //! `format_int`: writes an int in a given base.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -18,6 +18,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::STR,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Hexadecimal",

@@ -1,6 +1,6 @@
 //! `get_key`: reads a key of the point.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -15,6 +15,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::key("key", "The key to read")],
     named: false,
     returns: Types::SCALAR,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Past a variable of the same name",
         script: "add_key(level, \"info\")\nlevel = \"debug\"\nadd_key(seen, get_key(level))",

@@ -1,6 +1,6 @@
 //! `gjson`: picks a piece out of JSON text by a GJSON path.
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
 };
 use crate::args::Args;
@@ -18,7 +18,13 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     doc: "Paths are strings: `a.b`, `list.0`, `list.#` (count), `list.#.name` (of each), \
           `list.#(age>40).name` (first match), `list.#(age>40)#.name` (all), `*` and `?` in names, \
           `\\\\.` for a dot in a name, modifiers such as `|@reverse` and `|@keys`, `{a,b}` and `[a,b]` for \
-          several at once.\n\nNumbers become floats, strings are decoded, objects and arrays stay the \
+          several at once, `!\"x\"` for a value that stands in the path, `..` in front for a text of JSON \
+          lines (`..#`, `..0.name`, `..#(n>4)`).\n\n\
+          Modifiers: `@this @valid @keys @values @reverse @flatten @join @ugly @pretty @tostr @fromstr @group`, and \
+          `@dig:name` for all members of a name, however deep; \
+          `@pretty:{\"indent\":\" \",\"prefix\":\"\",\"width\":80,\"sortKeys\":true}` chooses the form.\n\n\
+          Text in front of the first bracket is passed over. Numbers become floats (whole ones beyond 2^53 \
+          ints, which keep their digits), strings are decoded, objects and arrays stay the \
           text they are in the source. When the path leads nowhere or to `null` nothing happens. The \
           text need not be valid JSON as a whole.",
     params: &[
@@ -28,6 +34,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "First match and all of them",
         script: "gjson(_, \"users.#(age>40).name\", \"older\")\ngjson(_, \"users.#.name\", \"names\")",
@@ -61,8 +68,9 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };
+    let room = cx.room();
     let value = cx.read_text(key).and_then(|text| {
-        let found = crate::gjson::get(&text, &path)?;
+        let found = crate::gjson::get(&text, &path, cx.meter(), room)?;
         Some(match found.bytes().next()? {
             b'{' | b'[' => Value::str(&found),
             _ => Reader::default().parse(&found)?.value(),

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::{CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
+use crate::meter::Spent;
 use crate::grok::{Captured, Definition, Grok, Library, SharedLibrary};
 use crate::regex::Captures;
 use crate::ir::Prepared;
@@ -31,6 +32,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "An access line",
@@ -92,26 +94,41 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     // The text is copied because the match is written to the point it comes from.
     let mut scratch = SCRATCH.take();
     scratch.text.clear();
-    let found = match cx.read_text(key) {
+    let known = match cx.read_text(key) {
         Some(text) => {
             scratch.text.push_str(&text);
             true
         }
         None => false,
     };
-    let found = found
-        && grok.search(&scratch.text, trim, &mut scratch.captures, |key, value| {
-            cx.set(key, match value {
-                Captured::Str(text) => Value::str(text),
-                Captured::Int(number) => Value::Int(number),
-                Captured::Float(number) => Value::Float(number),
-                Captured::Bool(truth) => Value::Bool(truth),
-            });
-        });
+    let found = match known {
+        true => search(cx, grok, trim, &mut scratch),
+        false => Ok(false),
+    };
     if scratch.text.capacity() <= MAX_KEPT {
         SCRATCH.set(scratch);
     }
-    Ok(Value::Bool(found))
+    match found {
+        Ok(found) => Ok(Value::Bool(found)),
+        Err(spent) => Err(RunError::spent(spent, args.name_span())),
+    }
+}
+
+/// Searches the text and writes what was found to the point.
+fn search(cx: &mut Cx<'_>, grok: &Grok, trim: bool, scratch: &mut Scratch) -> Result<bool, Spent> {
+    let Scratch { captures, text } = scratch;
+    if !grok.find(text, captures, cx.meter())? {
+        return Ok(false);
+    }
+    grok.write(text, trim, captures, |key, value| {
+        cx.set(key, match value {
+            Captured::Str(text) => Value::str(text),
+            Captured::Int(number) => Value::Int(number),
+            Captured::Float(number) => Value::Float(number),
+            Captured::Bool(truth) => Value::Bool(truth),
+        });
+    });
+    Ok(true)
 }
 
 /// The largest text buffer that is kept, in bytes.

@@ -1,6 +1,6 @@
 //! `group_in`: names a set of values.
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, group_between::literal, prepare,
 };
 use crate::args::Args;
@@ -23,6 +23,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Levels",
@@ -54,7 +55,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Ok(Value::List(list)) = args.value(cx, 1) else {
         return Ok(Value::Nil);
     };
-    if list.with(|items| items.iter().any(|item| item.same(&held))) {
+    if list.with(|items| items.iter().any(|item| item.same_within(&held, cx.meter()))) {
         let new: &Constant = args.prepared()?;
         let value = new.value();
         if !value.is_nil() {

@@ -1,6 +1,6 @@
 //! `http_request`: asks an HTTP server.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -28,6 +28,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::MAP.or(Types::NIL),
+    effects: Effects::EXTERNAL,
     examples: &[Example {
         title: "A target that is not allowed",
         script: "answer = http_request(\"GET\", \"http://127.0.0.1:1/\")\nif answer == nil {\n  add_key(failed, true)\n}",
@@ -75,8 +76,12 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         headers,
         body,
     };
-    match access.request(&request) {
+    if cx.meter().waited() > cx.engine().limits().wait {
+        return Err(RunError::over_budget(args.name_span(), "time"));
+    }
+    match cx.meter().waiting(|| access.request(&request)) {
         Ok(answer) => {
+            cx.charge(answer.body.len(), args.name_span())?;
             let map = Map::new();
             map.insert("status_code", Value::Int(answer.status.into()));
             map.insert("body", Value::str(String::from_utf8_lossy(&answer.body)));

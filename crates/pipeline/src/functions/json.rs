@@ -2,7 +2,7 @@
 
 use kafkamq_point::Text;
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
@@ -23,7 +23,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     doc: "The path is written as a name, not as a string: `a`, `a.b`, `a[0].b`, `a.b[-1]`, `.[0].b` \
           for an array at the top, backquotes for odd names. Negative indexes count from the end. \
           Nothing happens when the text is not JSON, or the path leads nowhere or to `null`.\n\nNumbers \
-          become floats, lists and maps JSON text, strings are trimmed of surrounding white space \
+          become floats (whole ones beyond 2^53 ints), lists and maps JSON text, strings are trimmed of surrounding white space \
           unless `trim_space=false`.\n\nWith `delete_after_extract=true` the member is removed from the \
           text, and the key `input` of the point is set to the rest with sorted keys.",
     params: &[
@@ -36,6 +36,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Two members",
@@ -189,9 +190,8 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(Some((value, rest))) = found else {
         return Ok(Value::Nil);
     };
-    if let Value::Str(text) = &value {
-        cx.charge(text.len(), args.name_span())?;
-    }
+    let texts = value.heap() + rest.as_ref().map_or(0, String::len);
+    cx.charge(texts, args.name_span())?;
     match args.key(2) {
         Some(key) => cx.set_key(key, value),
         None => cx.set(&key_text(&plan.default_key), value),

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+
 use kafkamq_point::Text;
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
@@ -41,6 +43,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Two keys of three",
         script: "kv_split(_, include_keys=[\"a\", \"c\"], prefix=\"kv_\")",
@@ -92,13 +95,20 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (trim_key, trim_value) = (args.literal_str(3), args.literal_str(4));
     let mut found: Vec<(Text, Text)> = Vec::new();
     let mut captures = Captures::default();
-    for field in patterns.field.split(&text, usize::MAX, &mut captures) {
-        let [name, value] = *patterns.value.split(field, 2, &mut captures) else {
+    let meter = cx.meter();
+    let spent = |spent| RunError::spent(spent, args.name_span());
+    let wanted: HashSet<Text> = include.with(|keys| {
+        keys.iter().filter_map(Value::as_str).map(Text::from).collect()
+    });
+    meter.note_units(wanted.len());
+    let fields = patterns.field.split(&text, usize::MAX, &mut captures, meter);
+    for field in fields.map_err(spent)? {
+        let pieces = patterns.value.split(field, 2, &mut captures, meter).map_err(spent)?;
+        let [name, value] = *pieces else {
             continue;
         };
         let name = name.trim_matches(|c| trim_key.contains(c));
-        let wanted = include.with(|keys| keys.iter().any(|key| key.as_str() == Some(name)));
-        if !name.is_empty() && wanted {
+        if !name.is_empty() && wanted.contains(name) {
             let value = value.trim_matches(|c| trim_value.contains(c));
             found.push((Text::from(args.literal_str(6)) + name, value.into()));
         }

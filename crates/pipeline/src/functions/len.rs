@@ -1,6 +1,6 @@
 //! `len`: counts bytes or elements.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -14,6 +14,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::value("value", Types::ANY, "What to count")],
     named: false,
     returns: Types::INT,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Bytes and elements",
         script: "add_key(bytes, len(\"日本\"))\nadd_key(items, len([1, 2]))",

@@ -1,6 +1,6 @@
 //! `load_json`: parses JSON text.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -11,12 +11,14 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "load_json",
     category: FunctionCategory::Document,
     summary: "Parses JSON text into a value",
-    doc: "Objects become maps, arrays lists, and every number a float. Text that is not JSON yields \
+    doc: "Objects become maps, arrays lists, and every number a float, but for whole numbers \
+          beyond 2^53, which are ints and keep their digits. A byte order mark in front is passed over. Text that is not JSON yields \
           `nil`; a value that is no `str` is a run error. The last of duplicate keys wins, raw control \
           characters inside strings are accepted, a lone surrogate becomes U+FFFD.",
     params: &[Param::value("val", Types::ANY, "The text")],
     named: false,
     returns: Types::ANY,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Members of an object",
         script: "data = load_json(_)\nadd_key(level, data[\"level\"])\nadd_key(first, data[\"ids\"][0])",
@@ -37,7 +39,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         Some(key) => cx.with_json(key, load).unwrap_or_default(),
         None => {
             let text = args.str(cx, 0)?;
-            load(cx.state.document.parse(&text))
+            cx.parse_json(&text, load)
         }
     };
     cx.charge(nodes * 2 * size_of::<Value>(), args.name_span())?;

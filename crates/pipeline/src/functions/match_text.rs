@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -23,6 +23,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "A word",
@@ -46,8 +47,15 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
 fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let regex: &Arc<Regex> = args.prepared()?;
     let found = match args.key(1) {
-        Some(key) => cx.read_str(key).is_some_and(|text| regex.is_match(&text)),
-        None => args.value(cx, 1)?.as_str().is_some_and(|text| regex.is_match(text)),
+        Some(key) => match cx.read_str(key) {
+            Some(text) => regex.is_match(&text, cx.meter()),
+            None => Ok(false),
+        },
+        None => match args.value(cx, 1)?.as_str() {
+            Some(text) => regex.is_match(text, cx.meter()),
+            None => Ok(false),
+        },
     };
+    let found = found.map_err(|spent| RunError::spent(spent, args.name_span()))?;
     Ok(Value::Bool(found))
 }

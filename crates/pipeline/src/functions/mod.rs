@@ -9,7 +9,7 @@ mod contract;
 mod reference;
 
 pub use contract::{
-    CallAst, CallFn, CheckCx, CheckError, CheckFn, Default, Example, FunctionCategory,
+    CallAst, CallFn, CheckCx, CheckError, CheckFn, Default, Effects, Example, FunctionCategory,
     FunctionSpec, Param, ParamKind, prepare,
 };
 pub use reference::{describe_kind, markdown, signature, terminal};

@@ -3,7 +3,7 @@
 use kafkamq_point::Text;
 
 use super::query_refer_table::{add_row, cell};
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
 };
 use crate::args::Args;
@@ -28,6 +28,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE,
     examples: &[Example {
         title: "Without tables nothing happens",
         script: "region = \"eu\"\nmquery_refer_table(\"hosts\", [\"region\", \"id\"], [region, 7])\nadd_key(done, true)",

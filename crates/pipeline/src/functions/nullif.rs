@@ -1,6 +1,6 @@
 //! `nullif`: removes a key that holds a given value.
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
     group_between::literal, prepare,
 };
@@ -22,6 +22,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "A placeholder",

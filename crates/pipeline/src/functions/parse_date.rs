@@ -1,10 +1,10 @@
 //! `parse_date`: builds an instant from its parts.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
-use crate::time::{Civil, Zone, month_by_name};
+use crate::time::{NANOS_PER_SECOND, Civil, Zone, month_by_name};
 use crate::value::{Types, Value};
 
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
@@ -27,12 +27,13 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         part("mm", "The minute"),
         part("ss", "The second"),
         part("ms", "The milliseconds, 0 to 999"),
-        part("us", "The microseconds, 0 to 999"),
-        part("ns", "The nanoseconds, 0 to 999"),
+        part("us", "The microseconds, 0 to 999999"),
+        part("ns", "The nanoseconds, 0 to 999999999"),
         part("zone", "The zone of the parts"),
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::CLOCK,
     examples: &[
         Example {
             title: "In order",
@@ -102,9 +103,11 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         Some(month) => month,
         None => small(2, month, 1..=12, now.month)?,
     };
-    let fraction = |at, text| number(at, text, 0..=999).map(Option::unwrap_or_default);
-    let below_second =
-        fraction(7, millis)? * 1_000_000 + fraction(8, micros)? * 1000 + fraction(9, nanos)?;
+    // Each may hold the whole fraction on its own; what makes more than a second carries over.
+    let fraction = |at, text, most| number(at, text, 0..=most).map(Option::unwrap_or_default);
+    let below_second = fraction(7, millis, 999)? * 1_000_000
+        + fraction(8, micros, 999_999)? * 1000
+        + fraction(9, nanos, 999_999_999)?;
     let civil = Civil {
         year,
         month,
@@ -112,7 +115,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         hour: small(4, hour, 0..=23, now.hour)?,
         minute: small(5, minute, 0..=59, now.minute)?,
         second: small(6, second, 0..=59, 0)?,
-        nanos: u32::try_from(below_second).unwrap_or_default(),
+        nanos: u32::try_from(below_second % NANOS_PER_SECOND).unwrap_or_default(),
     };
     let zone = match zone {
         None => Zone::UTC,
@@ -126,7 +129,9 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
             format!("the date does not exist: {part} out of range"),
         )
     })?;
-    let ns = zone.to_ns(&civil).ok_or_else(|| {
+    let carried = below_second / NANOS_PER_SECOND * NANOS_PER_SECOND;
+    let ns = zone.to_ns(&civil).and_then(|ns| ns.checked_add(carried));
+    let ns = ns.ok_or_else(|| {
         args.error(1, format!("the year {year} is outside 1677 to 2262"))
     })?;
     if let Some(key) = args.key(0) {

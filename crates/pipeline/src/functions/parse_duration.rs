@@ -1,6 +1,6 @@
 //! `parse_duration`: reads a duration.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -18,6 +18,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::key("key", "The key that holds the text")],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "A response time",
         script: "parse_duration(_)",

@@ -1,6 +1,6 @@
 //! `parse_int`: reads an int in a given base.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -19,6 +19,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::INT,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Hexadecimal",

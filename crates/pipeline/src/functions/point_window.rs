@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kafkamq_point::{Text, Value as Field};
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
+use crate::cache::KeptMemory;
 use crate::context::Cx;
 use crate::error::RunError;
 use crate::value::{Types, Value};
@@ -30,6 +31,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE.and(Effects::CLOCK),
     examples: &[Example {
         title: "Drop everything but errors and what is around them",
         script: "point_window(5, 5, [\"host\"])\nif \"ERROR\" in _ {\n  window_hit()\n} else {\n  add_key(quiet, true)\n}",
@@ -78,7 +80,11 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
         hit: AtomicBool::new(false),
     });
     cx.set_local(Arc::clone(&registration));
-    let windows = cx.instance().get_or_init(Windows::default);
+    let made = || match cx.engine().service::<KeptMemory>() {
+        Some(KeptMemory(account)) => Windows::within(account),
+        None => Windows::default(),
+    };
+    let windows = cx.instance().get_or_init(made);
     let now = cx.engine().now_ns();
     cx.after_run(Box::new(move |finish| {
         let recovered = windows.finish(

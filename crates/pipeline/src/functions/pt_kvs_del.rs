@@ -1,6 +1,6 @@
 //! `pt_kvs_del`: removes a key whose name is computed.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -15,6 +15,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::value("name", Types::STR, "The key to remove")],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "By a computed name",
         script: "add_key(tmp_a, 1)\npt_kvs_del(\"tmp_\" + \"a\")",

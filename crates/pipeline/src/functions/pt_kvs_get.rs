@@ -3,7 +3,7 @@
 use kafkamq_point::Value as Field;
 
 use super::pt_kvs_set::RawMaps;
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -22,6 +22,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::ANY,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "By a computed name",
         script: "add_key(used_cpu, 7)\nadd_key(copy, pt_kvs_get(\"used_\" + \"cpu\"))",
@@ -39,7 +40,10 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if raw {
         match cx.point().get(&name).map(|entry| &entry.value) {
             Some(Field::Array(items)) => {
-                return Ok(items.iter().map(Value::from_field).collect::<Vec<_>>().into());
+                let items: Vec<Value> = items.iter().map(Value::from_field).collect();
+                let texts: usize = items.iter().map(Value::heap).sum();
+                cx.charge(texts, args.name_span())?;
+                return Ok(items.into());
             }
             Some(Field::Str(text)) => {
                 let maps = cx.local::<RawMaps>();
@@ -47,6 +51,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
                     maps.0.iter().find(|(key, stored, _)| *key == name && stored == text)
                 });
                 if let Some((_, _, map)) = known {
+                    cx.charge(map.bytes(), args.name_span())?;
                     return Ok(map.value());
                 }
             }

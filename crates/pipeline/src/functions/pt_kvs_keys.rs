@@ -1,6 +1,6 @@
 //! `pt_kvs_keys`: lists the keys of the point.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -18,6 +18,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::LIST,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Removing all keys with a prefix",
         script: "add_key(tmp_a, 1)\nadd_key(b, 2)\nfor k in pt_kvs_keys() {\n  if k[:4] == \"tmp_\" { pt_kvs_del(k) }\n}",
@@ -45,5 +46,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if fields {
         keys.extend(names(false));
     }
+    let texts: usize = keys.iter().map(Value::heap).sum();
+    cx.charge(texts, args.name_span())?;
     Ok(keys.into())
 }

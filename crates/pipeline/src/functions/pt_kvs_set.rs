@@ -2,7 +2,7 @@
 
 use kafkamq_point::{Text, Value as Field};
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -25,6 +25,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "A key per element",
         script: "for part in [\"cpu\", \"mem\"] {\n  pt_kvs_set(\"used_\" + part, 1)\n}\npt_kvs_set(\"host\", \"a\", as_tag=true)",
@@ -53,7 +54,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if as_tag {
         cx.set_tag(&name, value);
     } else if raw && !cx.point().get(&name).is_some_and(|entry| entry.tag) {
-        set_raw(cx, &name, value);
+        set_raw(cx, &name, value, args)?;
     } else {
         cx.set(&name, value);
     }
@@ -62,7 +63,12 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
 
 /// A list of one scalar type becomes an array of the point; a map becomes text, and is remembered
 /// so that `pt_kvs_get` with `raw` gives it back during this run.
-fn set_raw(cx: &mut Cx<'_>, name: &str, value: Value) {
+fn set_raw(
+    cx: &mut Cx<'_>,
+    name: &str,
+    value: Value,
+    args: Args<'_>,
+) -> Result<(), RunError> {
     match &value {
         Value::List(list) => {
             let uniform = list.with(|items| {
@@ -72,19 +78,28 @@ fn set_raw(cx: &mut Cx<'_>, name: &str, value: Value) {
                     .all(|item| !item.is_container() && !item.is_nil() && Some(item.types()) == first)
             });
             if uniform && !list.is_empty() {
-                let items = list.to_vec().into_iter().map(Value::into_field).collect();
+                let items: Box<[Field]> = list.to_vec().into_iter().map(Value::into_field).collect();
+                let texts: usize = list.with(|items| items.iter().map(Value::heap).sum());
+                cx.charge(items.len() * size_of::<Field>() + texts, args.name_span())?;
+                cx.note_look(0);
                 cx.point_mut().set_field(name, Field::Array(items));
-                return;
+                return Ok(());
             }
         }
         Value::Map(_) => {
-            let text = Text::from(value.json_text());
+            let text = Text::from(cx.json_text(&value));
+            let copy = cx.copy_out(&value, args.name_span())?;
+            // It stays until the run ends, and those before it are copied.
+            cx.keep(text.len() + copy.bytes(), args.name_span())?;
             let mut maps = cx.local::<RawMaps>().map_or_else(RawMaps::default, |maps| (*maps).clone());
             maps.0.retain(|(known, ..)| known != name);
-            maps.0.push((name.into(), text, Constant::of(&value)));
+            maps.0.push((name.into(), text, copy));
+            let texts: usize = maps.0.iter().map(|(_, text, _)| 64 + text.len()).sum();
+            cx.meter().note(texts);
             cx.set_local(maps);
         }
         _ => {}
     }
     cx.set(name, value);
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `pt_name`: reads and sets the measurement.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -15,6 +15,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::of("value", ParamKind::Expr, "The new measurement").optional()],
     named: false,
     returns: Types::STR,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Adding a prefix",
         script: "pt_name(\"app_\" + pt_name())",

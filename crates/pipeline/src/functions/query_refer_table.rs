@@ -2,7 +2,7 @@
 
 use kafkamq_point::Text;
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
     prepare,
 };
@@ -29,6 +29,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::STATE,
     examples: &[Example {
         title: "Without tables nothing happens",
         script: "query_refer_table(\"users\", \"uid\", \"u1\")\nadd_key(done, true)",

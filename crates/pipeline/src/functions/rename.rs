@@ -1,6 +1,6 @@
 //! `rename`: renames a key.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -18,6 +18,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "A clearer name",
         script: "add_key(lvl, \"warn\")\nrename(level, lvl)",
@@ -33,6 +34,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (Some(new), Some(old)) = (args.key(0), args.key(1)) else {
         return Ok(Value::Nil);
     };
+    cx.note_look(0);
     cx.point_mut().rename(old.name(), new.name().into());
     Ok(Value::Nil)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -25,6 +25,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Mask a number",
@@ -119,13 +120,15 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };
+    let room = cx.room().min(MAX_RESULT);
     let Some(text) = cx.read_text(key) else {
         return Ok(Value::Nil);
     };
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     let mut captures = Captures::default();
-    plan.regex.each_match(&text, &mut captures, |captures| {
+    let meter = cx.meter();
+    let searched = plan.regex.each_match(&text, &mut captures, meter, |captures| {
         let Some(found) = captures.get(0) else {
             return false;
         };
@@ -140,10 +143,15 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
                 }
             }
         }
-        out.len() <= MAX_RESULT
+        out.len() <= room
     });
+    meter.note(out.len());
+    searched.map_err(|spent| RunError::spent(spent, args.name_span()))?;
     if out.len() > MAX_RESULT {
         return Err(args.error(2, "the result is larger than 64 MiB"));
+    }
+    if out.len() > room {
+        return Err(RunError::over_budget(args.name_span(), "memory"));
     }
     out.push_str(text.get(done..).unwrap_or_default());
     drop(text);

@@ -1,6 +1,6 @@
 //! `sample`: draws lots.
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
 };
 use crate::args::Args;
@@ -19,6 +19,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::of("p", ParamKind::Expr, "The probability, 0 to 1")],
     named: true,
     returns: Types::BOOL,
+    effects: Effects::CHANCE,
     examples: &[Example {
         title: "Certain and impossible",
         script: "if sample(1) {\n  add_key(always, true)\n}\nadd_key(never, sample(0))",

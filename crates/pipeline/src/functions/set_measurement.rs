@@ -1,6 +1,6 @@
 //! `set_measurement`: names the point after a key.
 
-use super::{CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "From a key that goes away",
         script: "add_key(app, \"shop\")\nset_measurement(app, true)",

@@ -1,6 +1,6 @@
 //! `set_tag`: makes a key a tag.
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "A field and a constant",
         script: "add_key(code, 200)\nset_tag(code)\nset_tag(env, \"prod\")",

@@ -1,6 +1,6 @@
 //! `setopt`: sets options of the run.
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -16,6 +16,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::of("status_mapping", ParamKind::Expr, "Whether to normalise `status`").optional()],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Keeping a status of one's own",
         script: "setopt(status_mapping=false)\nadd_key(status, \"E\")",

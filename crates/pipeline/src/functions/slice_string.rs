@@ -1,6 +1,6 @@
 //! `slice_string`: cuts a part out of a text.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -19,6 +19,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::STR,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Two characters",

@@ -1,6 +1,6 @@
 //! `strfmt`: writes a formatted text.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -26,6 +26,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Numbers and text",
@@ -56,6 +57,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
             .map(|at| args.value(cx, at).unwrap_or_default())
             .collect();
         let text = format(args.literal_str(1), &values);
+        cx.meter().note(8 * text.len() + values.iter().map(Value::heap).sum::<usize>());
         cx.set_key(key, Value::from(text));
     }
     Ok(Value::Nil)

@@ -1,6 +1,6 @@
 //! `strlen`: counts the characters of a text.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -16,6 +16,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::INT,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Characters and bytes",

@@ -1,6 +1,6 @@
 //! `timestamp`: the current time.
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -17,6 +17,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::INT,
+    effects: Effects::CLOCK,
     examples: &[Example {
         title: "When the record was processed",
         script: "add_key(processed_at, timestamp(\"ms\"))",

@@ -2,7 +2,7 @@
 
 use kafkamq_point::Text;
 
-use super::{Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -21,6 +21,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "White space",
@@ -46,6 +47,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if let Some(key) = args.key(0)
         && let Some(text) = cx.read_text(key)
     {
+        cx.meter().note(text.len().saturating_mul(args.literal_str(1).len() / 8));
         let result = match args.literal_str(1) {
             "" => Text::from(text.trim()),
             set => Text::from(text.trim_matches(|c| set.contains(c))),

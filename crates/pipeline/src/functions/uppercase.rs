@@ -2,7 +2,7 @@
 
 use kafkamq_point::Text;
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -19,6 +19,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "A word",
@@ -38,6 +39,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if let Some(key) = args.key(0)
         && let Some(text) = cx.read_text(key)
     {
+        cx.meter().note(4 * text.len());
         let result = text.chars().map(upper).collect::<Text>();
         drop(text);
         cx.set_key(key, Value::from(result));

@@ -1,6 +1,6 @@
 //! `url_parse`: takes a URL apart.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::MAP,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "Host and a parameter",

@@ -1,6 +1,6 @@
 //! `use`: runs another script of the set.
 
-use super::{
+use super::{Effects, 
     CallAst, CheckCx, CheckError, FunctionCategory, FunctionSpec, Param, Example, prepare,
 };
 use crate::args::Args;
@@ -20,6 +20,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::literal("name", Types::STR, "The script's name, such as `common.p`")],
     named: false,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "A name that does not exist is only an error when loaded, so nothing is run here",
         script: "# use(\"common.p\")",

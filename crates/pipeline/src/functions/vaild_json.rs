@@ -1,6 +1,6 @@
 //! `vaild_json`: tells whether a text is JSON.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::value::Types;
 
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
@@ -11,6 +11,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::of("val", ParamKind::Expr, "The text")],
     named: false,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "JSON or not",
         script: "add_key(good, vaild_json(_))\nadd_key(bad, vaild_json(\"{\"))",

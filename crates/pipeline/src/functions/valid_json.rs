@@ -1,6 +1,6 @@
 //! `valid_json`: tells whether a text is JSON.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -14,6 +14,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::of("val", ParamKind::Expr, "The text")],
     named: false,
     returns: Types::BOOL,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "JSON or not",
         script: "add_key(good, valid_json(_))\nadd_key(bad, valid_json(\"{\"))",
@@ -27,7 +28,10 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 
 pub(super) fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     Ok(Value::Bool(match args.value(cx, 0)? {
-        Value::Str(text) => crate::json::is_valid(&text),
+        Value::Str(text) => {
+            cx.meter().note(2 * text.len());
+            crate::json::is_valid(&text)
+        }
         _ => false,
     }))
 }

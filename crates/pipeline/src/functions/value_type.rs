@@ -1,6 +1,6 @@
 //! `value_type`: names the type of a value.
 
-use super::{Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -15,6 +15,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[Param::of("val", ParamKind::Expr, "Any value")],
     named: true,
     returns: Types::STR,
+    effects: Effects::PURE,
     examples: &[Example {
         title: "Numbers out of JSON are floats",
         script: "add_key(a, value_type(1))\nadd_key(b, value_type(load_json(\"1\")))",

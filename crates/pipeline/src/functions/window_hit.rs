@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::point_window::Registration;
-use super::{Example, FunctionCategory, FunctionSpec};
+use super::{Effects, Example, FunctionCategory, FunctionSpec};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -19,6 +19,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[],
     named: false,
     returns: Types::NONE,
+    effects: Effects::STATE,
     examples: &[Example {
         title: "An event",
         script: "point_window(2, 2, [\"host\"])\nif \"ERROR\" in _ {\n  window_hit()\n}",

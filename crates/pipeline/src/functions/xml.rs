@@ -1,6 +1,6 @@
 //! `xml`: takes a value out of XML text.
 
-use super::{CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
 use crate::context::Cx;
 use crate::error::RunError;
@@ -26,6 +26,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     named: true,
     returns: Types::NONE,
+    effects: Effects::PURE,
     examples: &[
         Example {
             title: "An attribute",
@@ -51,7 +52,11 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (Some(query), Some(input), Some(target)) = (query, args.key(0), args.key(2)) else {
         return Ok(Value::Nil);
     };
-    let found = cx.read_text(input).and_then(|text| query.first(&text));
+    let found = match cx.read_text(input) {
+        Some(text) => query.first(&text, cx.meter()),
+        None => Ok(None),
+    };
+    let found = found.map_err(|spent| RunError::spent(spent, args.name_span()))?;
     if let Some(found) = found {
         cx.set_key(target, Value::from(found));
     }

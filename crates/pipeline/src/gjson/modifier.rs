@@ -2,36 +2,99 @@
 
 use std::borrow::Cow;
 
-use super::Found;
-use super::text::{children, key_text, trimmed, value_end};
+use hashbrown::HashMap;
 
-/// Splits `@name:argument.rest`.
+use super::text::{children, key_text, text, value_end};
+use super::{Found, Walk};
+
+/// The modifiers there are.
+const NAMES: [&str; 13] = [
+    "dig", "flatten", "fromstr", "group", "join", "keys", "pretty", "reverse", "this", "tostr",
+    "ugly", "valid", "values",
+];
+
+/// Splits `@name:argument.rest`; `None` unless there is such a modifier. An argument that is not JSON
+/// reaches to the next pipe.
 pub(super) fn split(path: &str) -> Option<(&str, &str, &str)> {
     let body = path.get(1..)?;
     let end = body.find(['.', '|', ':']).unwrap_or(body.len());
     let name = body.get(..end)?;
+    if !NAMES.contains(&name) {
+        return None;
+    }
     let after = body.get(end..)?;
     let Some(argument) = after.strip_prefix(':') else {
-        return Some((name, "", after.get(1..).unwrap_or("")));
+        return Some((name, "", after));
     };
-    let end = if argument.starts_with(['{', '[', '"', '(']) {
+    let end = if argument.starts_with(['{', '[', '"']) {
         value_end(argument, 0)
     } else {
-        argument.find(['.', '|']).unwrap_or(argument.len())
+        argument.find('|').unwrap_or(argument.len())
     };
-    Some((
-        name,
-        argument.get(..end)?,
-        argument.get(end + 1..).unwrap_or(""),
-    ))
+    Some((name, argument.get(..end)?, argument.get(end..)?))
 }
 
-/// Applies a modifier; `None` for an unknown one.
-pub(super) fn apply<'j>(name: &str, argument: &str, json: &'j str) -> Found<'j> {
+impl Walk<'_> {
+    /// Applies a modifier.
+    pub(super) fn modified<'j>(&self, name: &str, argument: &str, json: &'j str) -> Found<'j> {
+        // Each is some passes over its input; what it makes is paid for as well.
+        self.pay(json.len().saturating_mul(4))?;
+        let value = match name {
+            "dig" => Cow::Owned(self.dig(json, argument)?),
+            "join" if json.starts_with('[') => {
+                Cow::Owned(join(json, self.option(argument, "preserve")))
+            }
+            "flatten" if json.starts_with('[') => flatten(json, self.option(argument, "deep")),
+            "pretty" => Cow::Owned(self.pretty(json, argument)?),
+            _ => apply(name, json)?,
+        };
+        match value {
+            Cow::Owned(text) => self.made(text).map(Cow::Owned),
+            borrowed => Some(borrowed),
+        }
+    }
+
+    fn option(&self, argument: &str, name: &str) -> bool {
+        self.follow(argument, name, 0).as_deref() == Some("true")
+    }
+
+    /// What a path leads to from a value and from everything inside it, outer ones first.
+    fn dig(&self, json: &str, path: &str) -> Option<String> {
+        let mut out = String::from("[");
+        let mut open = vec![json];
+        while let Some(value) = open.pop() {
+            if let Some(found) = self.follow(value, path, 1) {
+                if out.len() > 1 {
+                    out.push(',');
+                }
+                out.push_str(&found);
+            }
+            self.pay(2 * value.len())?;
+            if out.len() > self.room.get() {
+                break;
+            }
+            let at = open.len();
+            open.extend(children(value).map(|(_, value)| value));
+            if let Some(added) = open.get_mut(at..) {
+                added.reverse();
+            }
+        }
+        out.push(']');
+        Some(out)
+    }
+}
+
+/// Applies a modifier without arguments.
+fn apply<'j>(name: &str, json: &'j str) -> Found<'j> {
     let pieces = || children(json);
     Some(match name {
-        "this" => Cow::Borrowed(json),
         "valid" => return crate::json::is_valid(json).then_some(Cow::Borrowed(json)),
+        "tostr" => Cow::Owned(serde_json::to_string(json).ok()?),
+        "fromstr" => match crate::json::is_valid(json) {
+            true => Cow::Owned(text(json).into()),
+            false => return None,
+        },
+        "group" => Cow::Owned(group(json)?),
         "reverse" if json.starts_with('[') => {
             let mut items: Vec<&str> = pieces().map(|(_, value)| value).collect();
             items.reverse();
@@ -42,7 +105,6 @@ pub(super) fn apply<'j>(name: &str, argument: &str, json: &'j str) -> Found<'j> 
             members.reverse();
             Cow::Owned(format!("{{{}}}", members.join(",")))
         }
-        "reverse" => Cow::Borrowed(json),
         "keys" if json.starts_with('{') => {
             let keys: Vec<String> = pieces().map(|(key, _)| format!("\"{key}\"")).collect();
             Cow::Owned(format!("[{}]", keys.join(",")))
@@ -56,19 +118,34 @@ pub(super) fn apply<'j>(name: &str, argument: &str, json: &'j str) -> Found<'j> 
             let values: Vec<&str> = pieces().map(|(_, value)| value).collect();
             list(&values)
         }
-        "values" => Cow::Borrowed(json),
-        "flatten" if json.starts_with('[') => flatten(json, option(argument, "deep")),
-        "flatten" => Cow::Borrowed(json),
-        "join" if json.starts_with('[') => join(json, option(argument, "preserve")),
-        "join" => Cow::Borrowed(json),
         "ugly" => Cow::Owned(ugly(json)),
-        "pretty" => Cow::Owned(pretty(json)),
-        _ => return None,
+        // `this`, and the others where there is nothing for them to do.
+        _ => Cow::Borrowed(json),
     })
 }
 
-fn option(argument: &str, name: &str) -> bool {
-    super::get(argument, name).as_deref() == Some("true")
+/// Objects out of an object of arrays: the first has the first element of each array, and so on.
+fn group(json: &str) -> Option<String> {
+    if !json.starts_with('{') {
+        return None;
+    }
+    let mut objects: Vec<String> = Vec::new();
+    for (key, value) in children(json).filter(|(_, value)| value.starts_with('[')) {
+        for (at, (_, element)) in children(value).enumerate() {
+            match objects.get_mut(at) {
+                Some(object) => {
+                    object.push(',');
+                    object.push_str(&member((key, element)));
+                }
+                None => objects.push(member((key, element))),
+            }
+        }
+    }
+    let objects: Vec<String> = objects
+        .iter()
+        .map(|object| format!("{{{object}}}"))
+        .collect();
+    Some(format!("[{}]", objects.join(",")))
 }
 
 fn list<'j>(items: &[&str]) -> Cow<'j, str> {
@@ -101,17 +178,22 @@ fn flatten<'j>(json: &str, deep: bool) -> Cow<'j, str> {
 }
 
 /// Joins the objects of an array into one; the last of equal keys wins unless all are kept.
-fn join<'j>(json: &str, preserve: bool) -> Cow<'j, str> {
+fn join(json: &str, preserve: bool) -> String {
     let mut members: Vec<(String, &str)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for (_, object) in children(json).filter(|(_, value)| value.starts_with('{')) {
         for (key, value) in children(object) {
             let name: String = key_text(key).into();
-            match members
-                .iter_mut()
-                .find(|(known, _)| !preserve && *known == name)
-            {
+            let known = match preserve {
+                true => None,
+                false => places.get(&name).and_then(|at| members.get_mut(*at)),
+            };
+            match known {
                 Some(place) => place.1 = value,
-                None => members.push((name, value)),
+                None => {
+                    places.insert(name.clone(), members.len());
+                    members.push((name, value));
+                }
             }
         }
     }
@@ -119,7 +201,7 @@ fn join<'j>(json: &str, preserve: bool) -> Cow<'j, str> {
         .iter()
         .map(|(key, value)| format!("{}:{value}", serde_json::to_string(key).unwrap_or_default()))
         .collect();
-    Cow::Owned(format!("{{{}}}", members.join(",")))
+    format!("{{{}}}", members.join(","))
 }
 
 /// Without blanks between tokens.
@@ -143,51 +225,4 @@ fn ugly(json: &str) -> String {
         }
     }
     out
-}
-
-/// Indented by two blanks, with a line end at the end; arrays of scalars that fit stay on a line.
-fn pretty(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() * 2);
-    push_pretty(&mut out, trimmed(json), 0);
-    out.push('\n');
-    out
-}
-
-fn push_pretty(out: &mut String, json: &str, level: usize) {
-    let object = json.starts_with('{');
-    if (!object && !json.starts_with('[')) || level > super::MAX_DEPTH {
-        out.push_str(json);
-        return;
-    }
-    let pieces: Vec<(&str, &str)> = children(json).collect();
-    let flat = !object
-        && pieces
-            .iter()
-            .all(|(_, value)| !value.starts_with(['{', '[']));
-    if pieces.is_empty() || (flat && json.len() + 2 * level <= 80) {
-        let values: Vec<&str> = pieces.iter().map(|(_, value)| *value).collect();
-        out.push(if object { '{' } else { '[' });
-        out.push_str(&values.join(", "));
-        out.push(if object { '}' } else { ']' });
-        return;
-    }
-    let indent = |out: &mut String, level: usize| {
-        out.push('\n');
-        out.extend(std::iter::repeat_n("  ", level));
-    };
-    out.push(if object { '{' } else { '[' });
-    for (at, (key, value)) in pieces.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        indent(out, level + 1);
-        if object {
-            out.push('"');
-            out.push_str(key);
-            out.push_str("\": ");
-        }
-        push_pretty(out, value, level + 1);
-    }
-    indent(out, level);
-    out.push(if object { '}' } else { ']' });
 }

@@ -1,7 +1,7 @@
 //! The conditions in `#(...)`.
 
-use super::follow;
-use super::text::{text, trimmed, value_end, wildcard};
+use super::Walk;
+use super::text::{text, trimmed, value_end};
 
 /// A condition: `path op value`, or a path that has to lead somewhere.
 #[derive(Debug, PartialEq)]
@@ -75,21 +75,21 @@ pub(super) fn parse(condition: &str) -> Query<'_> {
 
 impl Query<'_> {
     /// Whether the condition holds for an element.
-    pub(super) fn holds(&self, element: &str, depth: usize) -> bool {
-        let Some(value) = follow(element, self.path, depth) else {
+    pub(super) fn holds(&self, walk: &Walk<'_>, element: &str, depth: usize) -> bool {
+        let Some(value) = walk.follow(element, self.path, depth) else {
             return false;
         };
         if self.op == Op::Exists {
             return true;
         }
         match value.bytes().next() {
-            Some(b'"') => self.compare_text(&text(&value)),
+            Some(b'"') => self.compare_text(walk, &text(&value)),
             Some(b'-' | b'0'..=b'9') => {
                 let number = value.parse::<f64>().unwrap_or(0.0);
                 let wanted = self.value.parse::<f64>().unwrap_or(0.0);
                 match self.op {
-                    Op::Like => wildcard(&value, &self.value),
-                    Op::NotLike => !wildcard(&value, &self.value),
+                    Op::Like => self.like(walk, &value),
+                    Op::NotLike => !self.like(walk, &value),
                     _ => self.ordered(number.partial_cmp(&wanted)),
                 }
             }
@@ -111,10 +111,14 @@ impl Query<'_> {
         }
     }
 
-    fn compare_text(&self, value: &str) -> bool {
+    fn like(&self, walk: &Walk<'_>, value: &str) -> bool {
+        walk.wildcard(value, &self.value).unwrap_or(false)
+    }
+
+    fn compare_text(&self, walk: &Walk<'_>, value: &str) -> bool {
         match self.op {
-            Op::Like => wildcard(value, &self.value),
-            Op::NotLike => !wildcard(value, &self.value),
+            Op::Like => self.like(walk, value),
+            Op::NotLike => !self.like(walk, value),
             _ => self.ordered(Some(value.cmp(&self.value))),
         }
     }

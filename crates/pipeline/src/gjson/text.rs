@@ -66,6 +66,20 @@ pub(super) fn children(json: &str) -> Children<'_> {
     }
 }
 
+/// The values of an array, or those that stand one after the other in a text of lines.
+pub(super) fn values(json: &str, lines: bool) -> impl Iterator<Item = &str> {
+    let children = match lines {
+        true => Children {
+            json,
+            at: 0,
+            keyed: false,
+            valid: true,
+        },
+        false => children(json),
+    };
+    children.map(|(_, value)| value)
+}
+
 pub(super) struct Children<'j> {
     json: &'j str,
     at: usize,

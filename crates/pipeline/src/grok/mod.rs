@@ -14,6 +14,7 @@ mod tests;
 pub use expand::{GrokError, MAX_EXPANDED};
 pub use library::{Definition, Library, SharedLibrary};
 
+use crate::meter::{Meter, Spent};
 use crate::regex::{Captures, Groups, Regex};
 use expand::Expanded;
 use kafkamq_point::Text;
@@ -105,24 +106,52 @@ impl Grok {
     }
 
     /// Whether the text contains a match.
-    #[must_use]
-    pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+    ///
+    /// # Errors
+    /// When the meter's budget is used up.
+    pub fn is_match(&self, text: &str, meter: &Meter) -> Result<bool, Spent> {
+        self.regex.is_match(text, meter)
     }
 
     /// Searches the text; on a match calls `write` for every key and its value and returns true. A key
     /// whose groups took no part has empty text, or, when typed, is left out. `trim` strips white space from both
     /// ends of a value before its type is applied.
+    ///
+    /// # Errors
+    /// When the meter's budget is used up; nothing is written then.
     pub fn search<'t>(
         &self,
         text: &'t str,
         trim: bool,
         captures: &mut Captures,
-        mut write: impl FnMut(&Text, Captured<'t>),
-    ) -> bool {
-        if !self.regex.captures_at(text, 0, captures) {
-            return false;
+        meter: &Meter,
+        write: impl FnMut(&Text, Captured<'t>),
+    ) -> Result<bool, Spent> {
+        if !self.find(text, captures, meter)? {
+            return Ok(false);
         }
+        self.write(text, trim, captures, write);
+        Ok(true)
+    }
+
+    /// The first half of [`Grok::search`]: finds the match.
+    pub(crate) fn find(
+        &self,
+        text: &str,
+        captures: &mut Captures,
+        meter: &Meter,
+    ) -> Result<bool, Spent> {
+        self.regex.captures_at(text, 0, captures, meter)
+    }
+
+    /// The second half of [`Grok::search`]: hands the values of the match out.
+    pub(crate) fn write<'t>(
+        &self,
+        text: &'t str,
+        trim: bool,
+        captures: &Captures,
+        mut write: impl FnMut(&Text, Captured<'t>),
+    ) {
         for field in &self.fields {
             let last = |group: &u32| captures.get(*group as usize);
             let Some(range) = field.groups.iter().rev().find_map(last) else {
@@ -137,7 +166,6 @@ impl Grok {
             }
             write(&field.key, field.kind.read(part));
         }
-        true
     }
 }
 

@@ -9,8 +9,15 @@ fn run(pattern: &str, text: &str) -> Option<Vec<(String, String)>> {
     let write = |key: &Text, value: Captured<'_>| {
         out.push((key.to_string(), format!("{value:?}")));
     };
-    grok.search(text, true, &mut Captures::default(), write)
-        .then_some(out)
+    grok.search(
+        text,
+        true,
+        &mut Captures::default(),
+        &Meter::unbounded(),
+        write,
+    )
+    .unwrap()
+    .then_some(out)
 }
 
 fn error(pattern: &str) -> GrokError {
@@ -85,7 +92,14 @@ fn a_script_pattern_hides_a_built_in_only_where_it_is_named() {
     let find = |name: &str| own.get(name).cloned();
     let matches = |pattern, text| {
         let grok = Grok::compile(pattern, &library, find).unwrap();
-        grok.search(text, true, &mut Captures::default(), |_, _| {})
+        grok.search(
+            text,
+            true,
+            &mut Captures::default(),
+            &Meter::unbounded(),
+            |_, _| {},
+        )
+        .unwrap()
     };
     assert!(matches("^%{IPV4}$", "xx"));
     assert!(matches("^%{IP}$", "1.2.3.4"));
@@ -121,14 +135,18 @@ fn pattern_files_refer_in_any_order_and_bad_ones_are_left_out() {
     assert_eq!(names, ["BAD", "LOOP_A", "LOOP_B", "USES_BAD"]);
     let grok = Grok::compile("^%{ORDER}$", &library, |_| None).unwrap();
     let mut keys = Vec::new();
-    assert!(grok.search(
-        "pen x3".replace(' ', "").as_str(),
-        true,
-        &mut Captures::default(),
-        |key, value| {
-            keys.push(format!("{key}={value:?}"));
-        }
-    ));
+    assert!(
+        grok.search(
+            "pen x3".replace(' ', "").as_str(),
+            true,
+            &mut Captures::default(),
+            &Meter::unbounded(),
+            |key, value| {
+                keys.push(format!("{key}={value:?}"));
+            }
+        )
+        .unwrap()
+    );
     assert_eq!(keys, ["item=Str(\"pen\")", "count=Int(3)"]);
     assert_eq!(library.names().len(), 80);
 }

@@ -1,6 +1,7 @@
 //! JSON text for scripts: parsed once, kept while the text stays the same, decoded only where touched.
 //!
-//! The rules are the language's own: every number is a float, the last of duplicate keys wins, raw
+//! The rules are the language's own: every number is a float (but for whole numbers beyond 2^53, which are
+//! ints and keep their digits), a byte order mark in front is passed over, the last of duplicate keys wins, raw
 //! control characters inside strings are accepted, lone surrogates become U+FFFD, numbers too large
 //! for a float make the text invalid.
 
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use kafkamq_point::{Text, Value as Field};
 
 use crate::value::{List, Map, Value};
+use number::Number;
 pub(crate) use object::{Member, Object};
 pub(crate) use scan::unescape;
 use scan::{PADDING, Verdict, scan};
@@ -65,9 +67,15 @@ pub(crate) struct Reader {
 
 /// Whether a text is strict JSON: no raw control characters inside strings, numbers of any size.
 pub(crate) fn is_valid(text: &str) -> bool {
+    let text = unmarked(text);
     let mut document = Document::default();
     document.fill(text);
     document.verdict != Verdict::Bad && !scan::has_raw_controls(text)
+}
+
+/// A text without a byte order mark in front.
+fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{FEFF}').unwrap_or(text)
 }
 
 /// An element of a document.
@@ -98,8 +106,14 @@ fn tag(key: &[u8]) -> u32 {
 }
 
 impl Reader {
+    /// The bytes of the text parsed last and of its parsed form.
+    pub(crate) fn bytes(&self) -> usize {
+        self.last.as_ref().map_or(0, |document| document.bytes())
+    }
+
     /// Parses a text unless it is the one parsed last; gives its root, `None` when it is not JSON.
     pub(crate) fn parse(&mut self, text: &str) -> Option<Element<'_>> {
+        let text = unmarked(text);
         if !self.last.as_ref().is_some_and(|last| last.is_of(text)) {
             match self.last.as_mut().and_then(Rc::get_mut) {
                 Some(document) => document.fill(text),
@@ -116,6 +130,11 @@ impl Reader {
 }
 
 impl Document {
+    /// The bytes of the text and of its parsed form.
+    fn bytes(&self) -> usize {
+        self.text.len() + self.nodes.len() * size_of::<Node>()
+    }
+
     fn is_of(&self, text: &str) -> bool {
         self.text.strip_suffix(PADDING) == Some(text)
     }
@@ -246,10 +265,10 @@ impl<'d> Element<'d> {
             Kind::Null | Kind::Array | Kind::Object => Field::Nil,
             Kind::True => Field::Bool(true),
             Kind::False => Field::Bool(false),
-            Kind::Number => {
-                let number = number::float(self.document.raw(node));
-                Field::Float(number.unwrap_or(f64::NAN))
-            }
+            Kind::Number => match number::number(self.document.raw(node)) {
+                Number::Float(number) => Field::Float(number),
+                Number::Int(number) => Field::Int(number),
+            },
             Kind::Plain | Kind::Escaped => Field::Str(self.document.string(node)),
         }
     }
@@ -261,12 +280,14 @@ impl<'d> Element<'d> {
             Kind::Null => Value::Nil,
             Kind::True => Value::Bool(true),
             Kind::False => Value::Bool(false),
-            Kind::Number => {
-                let number = number::float(self.document.raw(node));
-                Value::Float(number.unwrap_or(f64::NAN))
-            }
+            Kind::Number => match number::number(self.document.raw(node)) {
+                Number::Float(number) => Value::Float(number),
+                Number::Int(number) => Value::Int(number),
+            },
             Kind::Plain | Kind::Escaped => Value::Str(self.document.string(node)),
-            Kind::Array => Value::List(List::new(self.elements().map(Self::value).collect())),
+            Kind::Array => crate::stack::level(|| {
+                Value::List(List::new(self.elements().map(Self::value).collect()))
+            }),
             Kind::Object => Value::Map(Map::of(Object::new(self))),
         }
     }
@@ -334,6 +355,14 @@ mod tests {
             let accepted = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             proptest::prop_assert_eq!(is_valid(&text), accepted);
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_front_hides_nothing() {
+        assert_eq!(read("\u{FEFF}{\"a\":1}").as_deref(), Some("{\"a\":1}"));
+        assert!(is_valid("\u{FEFF}[1]"));
+        assert_eq!(read("\u{FEFF}\u{FEFF}[1]"), None);
+        assert_eq!(read("[1]\u{FEFF}"), None);
     }
 
     #[test]

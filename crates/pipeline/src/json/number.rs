@@ -16,6 +16,34 @@ pub(super) fn float(text: &str) -> Option<f64> {
     }
 }
 
+/// A number as scripts see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Number {
+    Float(f64),
+    /// A whole number beyond those that floats hold exactly.
+    Int(i64),
+}
+
+/// The largest whole number up to which a float holds every one.
+const EXACT: u64 = 1 << 53;
+
+/// The number of a valid text: a float, or where a float would lose digits of a whole number and an
+/// `i64` does not, that.
+pub(super) fn number(text: &str) -> Number {
+    if let Some(value) = short(text.as_bytes()) {
+        return Number::Float(value);
+    }
+    let whole = || {
+        text.parse::<i64>()
+            .ok()
+            .filter(|whole| whole.unsigned_abs() > EXACT)
+    };
+    match whole() {
+        Some(whole) => Number::Int(whole),
+        None => Number::Float(float(text).unwrap_or(f64::NAN)),
+    }
+}
+
 /// The float of a number of few digits without an exponent: digits and power of ten are both exact
 /// then, and so their quotient is rounded once, as it has to be.
 fn short(text: &[u8]) -> Option<f64> {
@@ -62,6 +90,26 @@ mod tests {
             assert_eq!(float(text).map(f64::to_bits), Some(f64::to_bits(value)));
         }
         assert_eq!(float("1e400"), None);
+    }
+
+    #[test]
+    fn whole_numbers_beyond_floats_stay_exact() {
+        for (text, value) in [
+            ("9007199254740992", Number::Float(9_007_199_254_740_992.0)),
+            ("9007199254740993", Number::Int(9_007_199_254_740_993)),
+            ("-9007199254740993", Number::Int(-9_007_199_254_740_993)),
+            ("9223372036854775807", Number::Int(i64::MAX)),
+            ("-9223372036854775808", Number::Int(i64::MIN)),
+            (
+                "9223372036854775808",
+                Number::Float(9_223_372_036_854_775_808.0),
+            ),
+            ("9007199254740993.0", Number::Float(9_007_199_254_740_992.0)),
+            ("1e18", Number::Float(1e18)),
+            ("12", Number::Float(12.0)),
+        ] {
+            assert_eq!(number(text), value, "{text}");
+        }
     }
 
     proptest! {

@@ -98,6 +98,11 @@ impl Object {
             .get_or_init(|| Index::of(&self.document, self.at))
     }
 
+    /// A number that tells documents apart, and the bytes of the whole document.
+    pub(crate) fn document(&self) -> (usize, usize) {
+        (Rc::as_ptr(&self.document).addr(), self.document.bytes())
+    }
+
     /// At least as many as there are members.
     pub(crate) fn size(&self) -> usize {
         self.element(self.at).size() / 2

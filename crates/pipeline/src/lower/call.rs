@@ -85,6 +85,7 @@ impl Lowerer<'_> {
                 }
             }
         }
+        self.effects = self.effects.and(spec.effects);
         Some(CallSite {
             spec,
             name_span: call.name.span,

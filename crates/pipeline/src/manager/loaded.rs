@@ -18,11 +18,7 @@ use crate::state::{Outcome, RunState};
 pub enum Namespace {
     /// The script folder of the service.
     Default,
-    /// A checked-out repository.
-    GitRepo,
-    /// A configuration store.
-    Confd,
-    /// A control centre, or the service's own interface.
+    /// The service's own interface.
     Remote,
 }
 
@@ -33,15 +29,13 @@ pub struct UnknownNamespace(pub String);
 
 impl Namespace {
     /// Every namespace, lowest first.
-    pub const ALL: [Self; 4] = [Self::Default, Self::GitRepo, Self::Confd, Self::Remote];
+    pub const ALL: [Self; 2] = [Self::Default, Self::Remote];
 
     /// The name in configuration, metrics and tags.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
-            Self::GitRepo => "gitrepo",
-            Self::Confd => "confd",
             Self::Remote => "remote",
         }
     }

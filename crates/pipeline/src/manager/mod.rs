@@ -10,20 +10,16 @@
 //! one on the same records without leaving a trace.
 
 mod change;
-mod event;
 mod folder;
 mod loaded;
-mod relation;
 mod select;
 mod snapshot;
 mod stats;
 mod store;
 
 pub use change::{Change, LoadReport, ScriptProblem};
-pub use event::{Event, EventKind};
 pub use folder::{FolderContents, FolderProblem, read_folder};
 pub use loaded::{LoadedScript, Namespace, UnknownNamespace};
-pub use relation::{Relation, Relations};
 pub use select::{ScriptRoutes, feature_text};
 pub use snapshot::{DefaultScripts, Snapshot};
 pub use stats::{ScriptStats, Tally};

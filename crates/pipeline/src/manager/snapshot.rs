@@ -6,33 +6,26 @@ use hashbrown::HashMap;
 use kafkamq_point::{Category, Point};
 
 use super::select::Route;
-use super::{LoadedScript, Relations, ScriptRoutes, feature_text};
+use super::{LoadedScript, ScriptRoutes, feature_text};
 
-/// The script that catches points no other script was found for, per category.
+/// The script that catches points no other script was found for, per category; an empty name means none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DefaultScripts {
-    /// Said by a control centre.
-    pub remote: HashMap<Category, String>,
-    /// Said by the service's own configuration; wins. Empty means none.
-    pub local: HashMap<Category, String>,
-}
+pub struct DefaultScripts(pub HashMap<Category, String>);
 
 impl DefaultScripts {
     fn get(&self, category: Category) -> Option<&str> {
-        self.local
+        self.0
             .get(&category)
-            .or_else(|| self.remote.get(&category))
             .map(String::as_str)
             .filter(|name| !name.is_empty())
     }
 }
 
-/// Scripts, relations and default scripts of one moment. Immutable.
+/// Scripts and default scripts of one moment. Immutable.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// By category, then by name without `.p`.
     pub(super) index: HashMap<Category, HashMap<Arc<str>, Arc<LoadedScript>>>,
-    pub(super) relations: Arc<Relations>,
     pub(super) defaults: Arc<DefaultScripts>,
 }
 
@@ -45,8 +38,8 @@ impl Snapshot {
 
     /// The script that runs on a point.
     ///
-    /// The first of these that says something names it: a relation, the collector's routes, the
-    /// point's feature text with `.p`. If no script of that name is in force, the category's default
+    /// The first of these that says something names it: the collector's routes, the point's feature
+    /// text with `.p`. If no script of that name is in force, the category's default
     /// script takes its place. `None` when there is none either, when the point has no feature text,
     /// and when a route says so.
     #[must_use]
@@ -58,13 +51,10 @@ impl Snapshot {
     ) -> Option<&Arc<LoadedScript>> {
         let index = self.index.get(&category)?;
         let feature = feature_text(category, point)?;
-        let named = match self.relations.script(category, &feature) {
-            Some(script) => self.get(category, script),
-            None => match routes.route(&feature) {
-                Route::Off => return None,
-                Route::Script(script) => self.get(category, script),
-                Route::Open => index.get(&*feature),
-            },
+        let named = match routes.route(&feature) {
+            Route::Off => return None,
+            Route::Script(script) => self.get(category, script),
+            Route::Open => index.get(&*feature),
         };
         named.or_else(|| self.get(category, self.defaults.get(category)?))
     }
@@ -78,11 +68,5 @@ impl Snapshot {
     /// All scripts in force, in no particular order.
     pub fn scripts(&self) -> impl Iterator<Item = &Arc<LoadedScript>> {
         self.index.values().flat_map(HashMap::values)
-    }
-
-    /// The relations in force.
-    #[must_use]
-    pub fn relations(&self) -> &Relations {
-        &self.relations
     }
 }

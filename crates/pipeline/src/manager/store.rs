@@ -1,6 +1,6 @@
 //! The store: texts in, snapshots out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -10,14 +10,11 @@ use parking_lot::Mutex;
 
 use super::change::Batch;
 use super::{
-    Change, DefaultScripts, Event, EventKind, LoadReport, LoadedScript, Namespace, Relations,
-    ScriptProblem, ScriptStats, Snapshot,
+    Change, DefaultScripts, LoadReport, LoadedScript, Namespace, ScriptProblem, ScriptStats,
+    Snapshot,
 };
 use crate::engine::Engine;
 use crate::script::ScriptSet;
-
-/// How many events the log keeps.
-const MAX_EVENTS: usize = 128;
 
 /// The scripts of a service. Share it by reference or `Arc`; changes are made one after the other,
 /// readers never wait.
@@ -32,8 +29,6 @@ struct State {
     engine: Engine,
     batches: Batches,
     stats: HashMap<(Category, Namespace, Arc<str>), Arc<ScriptStats>>,
-    events: VecDeque<Event>,
-    relations: Arc<Relations>,
     defaults: Arc<DefaultScripts>,
 }
 
@@ -70,8 +65,6 @@ impl ScriptStore {
                 engine,
                 batches: Batches::new(),
                 stats: HashMap::new(),
-                events: VecDeque::new(),
-                relations: Arc::default(),
                 defaults: Arc::default(),
             }),
         }
@@ -122,7 +115,7 @@ impl ScriptStore {
         let (_, mut report) = state.compile(namespace, &change, Sharing::Nothing);
         if let Some(at) = report.problems.iter().position(|p| p.name == name) {
             let problem = report.problems.swap_remove(at);
-            state.log_problem(&problem, text);
+            log_problem(&problem);
             return Err(ScriptChangeError::Broken(Box::new(problem)));
         }
         let (batches, report) = state.compile(namespace, &change, Sharing::Takeover);
@@ -173,14 +166,6 @@ impl ScriptStore {
         report
     }
 
-    /// Replaces all relations.
-    pub fn set_relations(&self, relations: Relations) {
-        let mut state = self.state.lock();
-        state.relations = Arc::new(relations);
-        let batches = state.batches.clone();
-        self.publish(&mut state, batches);
-    }
-
     /// Replaces the default scripts.
     pub fn set_default_scripts(&self, defaults: DefaultScripts) {
         let mut state = self.state.lock();
@@ -208,12 +193,6 @@ impl ScriptStore {
             .collect()
     }
 
-    /// The latest changes, oldest first.
-    #[must_use]
-    pub fn events(&self) -> Vec<Event> {
-        self.state.lock().events.iter().cloned().collect()
-    }
-
     /// Statistics of every script that was ever in force, by category, namespace and name.
     #[must_use]
     pub fn statistics(&self) -> Vec<(Category, Namespace, Arc<str>, Arc<ScriptStats>)> {
@@ -229,12 +208,12 @@ impl ScriptStore {
         all
     }
 
-    /// Puts batches into force and logs what changed.
+    /// Puts batches into force.
     fn publish(&self, state: &mut State, batches: Batches) {
         state.batches = batches;
         let new = Arc::new(state.index(&state.batches));
         let old = self.current.swap(Arc::clone(&new));
-        state.log_changes(&old, &new);
+        touch_changed(&old, &new, state.engine.now_ns());
     }
 }
 
@@ -271,10 +250,7 @@ impl State {
             report.loaded += held.texts.len() - held.problems.len();
             report.problems.extend(held.problems.iter().cloned());
             if sharing == Sharing::Takeover {
-                for problem in &held.problems {
-                    let text = held.texts.get(&problem.name).map_or("", String::as_str);
-                    self.log_problem(problem, text);
-                }
+                held.problems.iter().for_each(log_problem);
             }
             batches.insert((*category, namespace), Arc::new(held));
         }
@@ -378,79 +354,32 @@ impl State {
         }
         Snapshot {
             index,
-            relations: Arc::clone(&self.relations),
             defaults: Arc::clone(&self.defaults),
         }
     }
+}
 
-    fn log(&mut self, event: Event) {
-        if self.events.len() >= MAX_EVENTS {
-            self.events.pop_front();
-        }
-        self.events.push_back(event);
-    }
+fn log_problem(problem: &ScriptProblem) {
+    tracing::warn!(
+        category = %problem.category,
+        script = problem.name,
+        namespace = %problem.namespace,
+        kept = problem.kept,
+        "a script does not compile: {problem}"
+    );
+}
 
-    fn log_problem(&mut self, problem: &ScriptProblem, text: &str) {
-        tracing::warn!(
-            category = %problem.category,
-            script = problem.name,
-            namespace = %problem.namespace,
-            kept = problem.kept,
-            "a script does not compile: {problem}"
-        );
-        let event = Event {
-            kind: EventKind::CompileError,
-            category: problem.category,
-            name: Arc::from(problem.name.as_str()),
-            namespace: problem.namespace,
-            old_namespace: None,
-            text: Some(Arc::from(text)),
-            time_ns: self.engine.now_ns(),
-            error: Some(problem.to_string()),
-        };
-        self.log(event);
-    }
-
-    fn log_changes(&mut self, old: &Snapshot, new: &Snapshot) {
-        let now = self.engine.now_ns();
-        let mut names: Vec<_> = old
-            .scripts()
-            .chain(new.scripts())
-            .map(|script| (script.category, Arc::clone(&script.name)))
-            .collect();
-        names.sort();
-        names.dedup();
-        for (category, name) in names {
-            let (before, after) = (old.get(category, &name), new.get(category, &name));
-            let kind = match (before, after) {
-                (None, Some(_)) => EventKind::Index,
-                (Some(_), None) => EventKind::IndexDelete,
-                (Some(before), Some(after)) if after.namespace < before.namespace => {
-                    EventKind::IndexDeleteAndBack
-                }
-                (Some(before), Some(after))
-                    if after.namespace != before.namespace || after.text != before.text =>
-                {
-                    EventKind::IndexUpdate
-                }
-                _ => continue,
-            };
-            for script in before.into_iter().chain(after) {
-                script.stats.touch(now);
+/// Notes the time at every script that came, went or changed.
+fn touch_changed(old: &Snapshot, new: &Snapshot, now_ns: i64) {
+    let same = |one: &LoadedScript, other: &LoadedScript| {
+        one.namespace == other.namespace && one.text == other.text
+    };
+    for (here, there) in [(old, new), (new, old)] {
+        for script in here.scripts() {
+            let other = there.get(script.category, &script.name);
+            if !other.is_some_and(|other| same(script, other)) {
+                script.stats.touch(now_ns);
             }
-            let Some(shown) = after.or(before) else {
-                continue;
-            };
-            self.log(Event {
-                kind,
-                category,
-                name,
-                namespace: shown.namespace,
-                old_namespace: before.map(|before| before.namespace),
-                text: after.map(|after| Arc::clone(&after.text)),
-                time_ns: now,
-                error: None,
-            });
         }
     }
 }

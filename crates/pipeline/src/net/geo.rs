@@ -1,8 +1,10 @@
 //! Where an address is, from MaxMind database files.
 
-use maxminddb::{Reader, geoip2};
 use std::net::IpAddr;
 use std::path::Path;
+
+use arc_swap::ArcSwap;
+use maxminddb::{Reader, geoip2};
 
 /// A database that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +29,13 @@ pub struct Place {
 
 /// A City database, with a provider database if there is one. Give it to the engine as a service for
 /// `geoip` to find anything.
+///
+/// The files are in memory; [`GeoDatabase::replace`] exchanges them while scripts run.
 #[derive(Debug)]
-pub struct GeoDatabase {
+pub struct GeoDatabase(ArcSwap<Files>);
+
+#[derive(Debug)]
+struct Files {
     city: Reader<Vec<u8>>,
     isp: Option<Reader<Vec<u8>>>,
 }
@@ -45,24 +52,30 @@ impl GeoDatabase {
                 source,
             })
         };
-        Ok(Self {
+        Ok(Self(ArcSwap::from_pointee(Files {
             city: open(city)?,
             isp: isp.map(open).transpose()?,
-        })
+        })))
+    }
+
+    /// Takes over the files of another one. A look-up sees the old or the new ones.
+    pub fn replace(&self, other: Self) {
+        self.0.store(other.0.into_inner());
     }
 
     /// Looks an address up; `None` for a text that is no address, and for an address without a record.
     #[must_use]
     pub fn find(&self, address: &str) -> Option<Place> {
         let ip: IpAddr = address.parse().ok()?;
-        let city: geoip2::City<'_> = self.city.lookup(ip).ok()?.decode().ok()??;
+        let files = self.0.load();
+        let city: geoip2::City<'_> = files.city.lookup(ip).ok()?.decode().ok()??;
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let province = city.subdivisions.first();
         let mut place = Place {
             city: text(city.city.names.english),
             province: text(province.and_then(|province| province.names.english)),
             country: text(city.country.iso_code),
-            isp: self.provider(ip).unwrap_or_else(|| "unknown".to_owned()),
+            isp: files.provider(ip).unwrap_or_else(|| "unknown".to_owned()),
         };
         let region = match place.country.as_str() {
             "TW" => "Taiwan",
@@ -74,7 +87,9 @@ impl GeoDatabase {
         place.province = region.to_owned();
         Some(place)
     }
+}
 
+impl Files {
     fn provider(&self, ip: IpAddr) -> Option<String> {
         let record: geoip2::Isp<'_> = self.isp.as_ref()?.lookup(ip).ok()?.decode().ok()??;
         record.isp.map(str::to_owned)

@@ -122,6 +122,7 @@ impl Parser<'_> {
             signs.push((op, span));
         }
         self.depth += signs.len();
+        self.deepest = self.deepest.max(self.depth);
         let mut operand = self.primary()?;
         self.depth -= signs.len();
         for (op, span) in signs.into_iter().rev() {

@@ -37,7 +37,10 @@ impl Parser<'_> {
                 _ => {}
             }
         }
-        Script { statements }
+        Script {
+            statements,
+            levels: self.deepest,
+        }
     }
 
     /// Separators and statements up to a closing brace or the end; a broken statement is reported

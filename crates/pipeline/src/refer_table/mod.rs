@@ -5,7 +5,6 @@
 //! index when it is first asked for; a look-up then costs one hash whatever the table's size.
 
 mod load;
-mod pull;
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, OnceLock};
@@ -15,7 +14,6 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use kafkamq_point::Text;
 
 pub use load::TableError;
-pub use pull::{PullError, ReferTablePull, ReferTableSource};
 
 /// The current reference tables; a service of the engine.
 #[derive(Debug, Default)]

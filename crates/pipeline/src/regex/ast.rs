@@ -44,6 +44,24 @@ impl Node {
         }
     }
 
+    /// About how many states an engine that walks all of them in step has to look at for one byte.
+    pub(super) fn weight(&self) -> u64 {
+        match self {
+            Self::Empty | Self::Look(_) | Self::Char(_) => 1,
+            Self::Class(_) => 2,
+            Self::Repeat { min, max, node, .. } => {
+                let copies = max.unwrap_or(*min).max(*min).max(1);
+                node.weight()
+                    .saturating_add(1)
+                    .saturating_mul(u64::from(copies))
+            }
+            Self::Group(_, node) => node.weight().saturating_add(2),
+            Self::Concat(nodes) | Self::Alternate(nodes) => nodes
+                .iter()
+                .fold(1, |sum, node| node.weight().saturating_add(sum)),
+        }
+    }
+
     /// Gives the groups that are left dense numbers from 1 in order of appearance; `kept[old - 1]`
     /// becomes the new number.
     pub(super) fn renumber(&mut self, next: &mut u32, kept: &mut [Option<u32>]) {

@@ -8,6 +8,7 @@
 
 mod ast;
 mod class;
+mod linear;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
@@ -19,20 +20,22 @@ mod tests;
 pub(crate) use class::{is_han, is_letter, is_printable};
 pub use parse::{Groups, SyntaxError};
 
+use crate::meter::{Meter, Spent};
 use ast::Node;
+use linear::Linear;
 use memchr::memmem::Finder;
 use program::Program;
 use quick_cache::sync::Cache;
 use regex_automata::util::primitives::NonMaxUsize;
-use regex_automata::{Input, meta};
+use regex_syntax::hir::Hir;
 use search::{Found, Stack, UNSET};
 use std::fmt;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 
-/// The memory one compiled expression may take in the linear engine, in bytes.
-const MAX_SIZE: usize = 64 << 20;
+/// Levels an expression may nest, each part counted.
+const MAX_LEVELS: usize = 500;
 /// Compiled expressions kept for the process.
 const CACHED: usize = 1024;
 
@@ -52,14 +55,17 @@ pub enum RegexError {
 /// # Errors
 /// If it is not.
 pub fn check(text: &str, groups: Groups) -> Result<(), RegexError> {
-    parse::parse(text, groups)?;
+    crate::stack::levels(MAX_LEVELS, || parse::parse(text, groups))?;
     Ok(())
 }
 
 /// A compiled regular expression.
 pub struct Regex {
     text: Box<str>,
-    linear: meta::Regex,
+    groups_taken: Groups,
+    /// Tells this expression from every other one of the process.
+    number: u64,
+    linear: Linear,
     direct: Option<Program>,
     names: Vec<Option<Box<str>>>,
     numbers: Vec<Option<u32>>,
@@ -77,6 +83,7 @@ pub struct Captures {
     slots: Vec<u32>,
     stack: Stack,
     linear: Vec<Option<NonMaxUsize>>,
+    memory: linear::Memory,
 }
 
 impl Captures {
@@ -104,18 +111,19 @@ impl Regex {
     /// # Errors
     /// If the text is not of the dialect, or far too large.
     pub fn new(text: &str, groups: Groups) -> Result<Self, RegexError> {
+        crate::stack::levels(MAX_LEVELS, || Self::compile(text, groups))
+    }
+
+    fn compile(text: &str, groups: Groups) -> Result<Self, RegexError> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let parsed = parse::parse(text, groups)?;
         let count = parsed.numbers.iter().flatten().count();
-        let hir = parsed.node.to_hir();
-        let config = meta::Config::new()
-            .nfa_size_limit(Some(MAX_SIZE))
-            .onepass_size_limit(Some(1 << 20));
-        let linear = meta::Builder::new()
-            .configure(config)
-            .build_from_hir(&hir)
-            .map_err(|_too_large| RegexError::TooLarge)?;
+        let linear =
+            Linear::new(&parsed.node, &parsed.node.to_hir()).ok_or(RegexError::TooLarge)?;
         Ok(Self {
             text: text.into(),
+            groups_taken: groups,
+            number: NUMBERS.fetch_add(1, Relaxed),
             linear,
             direct: program::compile(&parsed.node, count),
             groups: count,
@@ -124,6 +132,12 @@ impl Regex {
             numbers: parsed.numbers,
             gated: AtomicBool::new(false),
         })
+    }
+
+    /// The expression in the form the linear engine compiles.
+    fn hir(&self) -> Option<Hir> {
+        let parsed = parse::parse(&self.text, self.groups_taken).ok()?;
+        Some(parsed.node.to_hir())
     }
 
     /// The expression compiled before in this process, or now.
@@ -162,50 +176,75 @@ impl Regex {
     }
 
     /// Whether the text contains a match.
-    #[must_use]
-    pub fn is_match(&self, text: &str) -> bool {
-        self.possible(text, 0) && self.linear.is_match(text)
+    ///
+    /// # Errors
+    /// When the meter's budget is used up.
+    pub fn is_match(&self, text: &str, meter: &Meter) -> Result<bool, Spent> {
+        let mut memory = linear::Memory::default();
+        Ok(self.possible(text, 0) && self.linear.is_match(self, text, 0, &mut memory, meter)?)
     }
 
     /// Finds the leftmost match that begins at byte `from` or later; `from` must be a code point boundary.
-    pub fn captures_at(&self, text: &str, from: usize, captures: &mut Captures) -> bool {
+    ///
+    /// # Errors
+    /// When the meter's budget is used up.
+    pub fn captures_at(
+        &self,
+        text: &str,
+        from: usize,
+        captures: &mut Captures,
+        meter: &Meter,
+    ) -> Result<bool, Spent> {
         if !self.possible(text, from) {
-            return false;
+            meter.pass(text.len().saturating_sub(from))?;
+            return Ok(false);
         }
         if let Some(direct) = &self.direct {
             let mut known = false;
             if self.gated.load(Relaxed) {
-                if !self.linear.is_match(Input::new(text).range(from..)) {
-                    return false;
+                let memory = &mut captures.memory;
+                if !self.linear.is_match(self, text, from, memory, meter)? {
+                    return Ok(false);
                 }
                 known = true;
                 self.gated.store(false, Relaxed);
             }
-            match direct.search(text, from, &mut captures.slots, &mut captures.stack) {
-                Found::Match => return true,
-                Found::Nothing => return false,
+            let found = direct.search(text, from, &mut captures.slots, &mut captures.stack);
+            meter.pay(captures.stack.units())?;
+            match found {
+                Found::Match => return Ok(true),
+                Found::Nothing => return Ok(false),
                 Found::Unknown => {}
             }
-            if !known && !self.linear.is_match(Input::new(text).range(from..)) {
-                self.gated.store(true, Relaxed);
-                return false;
+            if !known {
+                let memory = &mut captures.memory;
+                if !self.linear.is_match(self, text, from, memory, meter)? {
+                    self.gated.store(true, Relaxed);
+                    return Ok(false);
+                }
             }
         }
-        self.linear_at(text, from, captures)
+        self.linear_at(text, from, captures, meter)
     }
 
-    fn linear_at(&self, text: &str, from: usize, captures: &mut Captures) -> bool {
-        let input = Input::new(text).range(from..);
+    fn linear_at(
+        &self,
+        text: &str,
+        from: usize,
+        captures: &mut Captures,
+        meter: &Meter,
+    ) -> Result<bool, Spent> {
         let slots = &mut captures.linear;
         slots.clear();
         slots.resize(2 + 2 * self.groups, None);
-        let found = self.linear.search_slots(&input, slots).is_some();
+        let memory = &mut captures.memory;
+        let found = self.linear.search(self, text, from, slots, memory, meter)?;
         captures.slots.clear();
         captures.slots.extend(slots.iter().map(|slot| {
             slot.and_then(|at| u32::try_from(at.get()).ok())
                 .unwrap_or(UNSET)
         }));
-        found
+        Ok(found)
     }
 
     /// Whether the direct matcher takes this expression.
@@ -224,7 +263,9 @@ impl Regex {
         {
             let (mut fast, mut slow) = (Captures::default(), Captures::default());
             let outcome = direct.search(text, from, &mut fast.slots, &mut fast.stack);
-            let found = self.linear_at(text, from, &mut slow);
+            let found = self
+                .linear_at(text, from, &mut slow, &Meter::unbounded())
+                .unwrap_or(false);
             assert!(
                 outcome == Found::Unknown || (outcome == Found::Match) == found,
                 "{self:?} on {text:?} from {from}: {outcome:?}, {found}"
@@ -244,20 +285,24 @@ impl Regex {
     }
 
     /// Calls `each` for every match in turn, until it returns false. An empty match directly behind the
-    /// previous match does not count.
+    /// previous match does not count. Each search is paid for.
+    ///
+    /// # Errors
+    /// When the meter's budget is used up; matches were handed out before.
     pub fn each_match(
         &self,
         text: &str,
         captures: &mut Captures,
+        meter: &Meter,
         mut each: impl FnMut(&Captures) -> bool,
-    ) {
+    ) -> Result<(), Spent> {
         let mut from = 0;
         let mut last_end = None;
-        while from <= text.len() && self.captures_at(text, from, captures) {
-            let Some(found) = captures.get(0) else { return };
+        while from <= text.len() && self.captures_at(text, from, captures, meter)? {
+            let Some(found) = captures.get(0) else { break };
             let counts = !found.is_empty() || last_end != Some(found.end);
             if counts && !each(captures) {
-                return;
+                break;
             }
             last_end = Some(found.end);
             from = found.end;
@@ -266,14 +311,24 @@ impl Regex {
                 from += next.map_or(1, char::len_utf8);
             }
         }
+        Ok(())
     }
 
     /// The pieces of `text` between matches, at most `limit` of them: the last holds the rest. An empty
     /// match at the very start separates nothing.
-    pub fn split<'t>(&self, text: &'t str, limit: usize, captures: &mut Captures) -> Vec<&'t str> {
+    ///
+    /// # Errors
+    /// When the meter's budget is used up.
+    pub fn split<'t>(
+        &self,
+        text: &'t str,
+        limit: usize,
+        captures: &mut Captures,
+        meter: &Meter,
+    ) -> Result<Vec<&'t str>, Spent> {
         let mut pieces = Vec::new();
         let (mut begin, mut end) = (0, 0);
-        self.each_match(text, captures, |captures| {
+        self.each_match(text, captures, meter, |captures| {
             if pieces.len() + 1 >= limit {
                 return false;
             }
@@ -286,11 +341,11 @@ impl Regex {
             }
             begin = found.end;
             true
-        });
+        })?;
         if end != text.len() || pieces.is_empty() {
             pieces.push(text.get(begin..).unwrap_or_default());
         }
-        pieces
+        Ok(pieces)
     }
 }
 

@@ -19,7 +19,19 @@ struct Frame {
 
 /// Reusable memory of searches.
 #[derive(Debug, Default)]
-pub(super) struct Stack(Vec<Frame>);
+pub(super) struct Stack {
+    frames: Vec<Frame>,
+    /// The steps the last search took, and the bytes it skipped.
+    steps: u64,
+    skipped: usize,
+}
+
+impl Stack {
+    /// What the last search cost, in units of the meter.
+    pub(super) fn units(&self) -> u64 {
+        1 + self.steps / 2 + self.skipped as u64 / 64
+    }
+}
 
 /// What a search found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,40 +56,25 @@ impl Program {
         stack: &mut Stack,
     ) -> Found {
         let bytes = text.as_bytes();
+        (stack.steps, stack.skipped) = (0, 0);
         if u32::try_from(bytes.len()).map_or(true, |len| len == UNSET) {
             return Found::Unknown;
         }
         slots.clear();
         slots.resize(self.slots, UNSET);
+        // Log lines that match need a few dozen steps.
+        let budget = i64::try_from(128 + (bytes.len() - from) / 2).unwrap_or(i64::MAX);
         let mut search = Search {
             program: self,
             text: bytes,
             slots,
-            frames: &mut stack.0,
-            // Log lines that match need a few dozen steps.
-            budget: i64::try_from(128 + (bytes.len() - from) / 2).unwrap_or(i64::MAX),
+            frames: &mut stack.frames,
+            budget,
         };
-        let mut start = from;
-        loop {
-            match self.candidate(bytes, start, from) {
-                Some(at) => start = at,
-                None => return Found::Nothing,
-            }
-            match search.at(start) {
-                Found::Nothing => {}
-                found => return found,
-            }
-            search.slots.fill(UNSET);
-            search.budget -= 4;
-            start = match self.start {
-                Start::Anywhere => start + width(bytes, start),
-                Start::Text => return Found::Nothing,
-                Start::Line => match bytes.get(start..).and_then(|rest| memchr(b'\n', rest)) {
-                    Some(at) => start + at + 1,
-                    None => return Found::Nothing,
-                },
-            };
-        }
+        let (found, end) = search.each_start(from);
+        stack.steps = u64::try_from(budget.saturating_sub(search.budget)).unwrap_or(0);
+        stack.skipped = end - from;
+        found
     }
 
     /// The next place at or after `start` where a match may begin.
@@ -117,6 +114,32 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
+    /// Tries one start after the other; also tells how far it came.
+    fn each_start(&mut self, from: usize) -> (Found, usize) {
+        let (program, text) = (self.program, self.text);
+        let mut start = from;
+        loop {
+            match program.candidate(text, start, from) {
+                Some(at) => start = at,
+                None => return (Found::Nothing, text.len()),
+            }
+            match self.at(start) {
+                Found::Nothing => {}
+                found => return (found, start),
+            }
+            self.slots.fill(UNSET);
+            self.budget -= 4;
+            start = match program.start {
+                Start::Anywhere => start + width(text, start),
+                Start::Text => return (Found::Nothing, start),
+                Start::Line => match text.get(start..).and_then(|rest| memchr(b'\n', rest)) {
+                    Some(at) => start + at + 1,
+                    None => return (Found::Nothing, text.len()),
+                },
+            };
+        }
+    }
+
     /// Tries a match that begins at `start`.
     fn at(&mut self, start: usize) -> Found {
         self.frames.clear();
@@ -143,20 +166,30 @@ impl Search<'_> {
         }
     }
 
-    /// Goes on from `pc` at position `at` until the rest matches or something fails.
-    fn forward(&mut self, mut pc: u32, mut at: usize) -> Step {
+    /// Goes on from `pc` at position `at` until the rest matches or something fails. What it walks is
+    /// taken from the budget: a loop may walk the whole text.
+    fn forward(&mut self, pc: u32, begin: usize) -> Step {
+        let mut at = begin;
+        let step = self.walk(pc, &mut at);
+        self.budget -= ((at - begin) >> 4) as i64;
+        step
+    }
+
+    #[inline]
+    fn walk(&mut self, mut pc: u32, place: &mut usize) -> Step {
         let program = self.program;
         let text = self.text;
-        loop {
+        let mut at = *place;
+        let step = loop {
             let Some(&Inst { op, next }) = program.insts.get(pc as usize) else {
-                return Step::Failed;
+                break Step::Failed;
             };
             match op {
-                Op::Match => return Step::Matched(at),
-                Op::Fail => return Step::Failed,
+                Op::Match => break Step::Matched(at),
+                Op::Fail => break Step::Failed,
                 Op::Byte(byte) => {
                     if text.get(at) != Some(&byte) {
-                        return Step::Failed;
+                        break Step::Failed;
                     }
                     at += 1;
                 }
@@ -164,30 +197,30 @@ impl Search<'_> {
                     let literal = program.literals.get(from as usize..to as usize);
                     let literal = literal.unwrap_or_default();
                     if text.get(at..at + literal.len()) != Some(literal) {
-                        return Step::Failed;
+                        break Step::Failed;
                     }
                     at += literal.len();
                 }
                 Op::One(set) => {
                     let Some(set) = program.sets.get(set as usize) else {
-                        return Step::Failed;
+                        break Step::Failed;
                     };
                     match text.get(at) {
                         Some(&byte) if set.table[usize::from(byte)] => at += width(text, at),
-                        _ => return Step::Failed,
+                        _ => break Step::Failed,
                     }
                 }
                 Op::Wide(set) => match self.wide(set, at) {
                     Some(len) => at += len,
-                    None => return Step::Failed,
+                    None => break Step::Failed,
                 },
                 Op::Run(run) => {
                     let Some(run) = program.runs.get(run as usize) else {
-                        return Step::Failed;
+                        break Step::Failed;
                     };
                     match self.run(run, pc, at) {
                         Some(end) => at = end,
-                        None => return Step::Failed,
+                        None => break Step::Failed,
                     }
                 }
                 Op::Save(slot) => {
@@ -201,19 +234,19 @@ impl Search<'_> {
                 }
                 Op::Look(look) => {
                     if !holds(look, text, at) {
-                        return Step::Failed;
+                        break Step::Failed;
                     }
                 }
                 Op::Choice(choice) => {
                     let Some(choice) = program.choices.get(choice as usize) else {
-                        return Step::Failed;
+                        break Step::Failed;
                     };
                     let mask = match text.get(at) {
                         Some(&byte) => choice.masks[usize::from(byte)],
                         None => choice.end,
                     };
                     if mask == 0 {
-                        return Step::Failed;
+                        break Step::Failed;
                     }
                     let rest = mask & (mask - 1);
                     if rest != 0 {
@@ -222,13 +255,15 @@ impl Search<'_> {
                     }
                     match choice.targets.get(mask.trailing_zeros() as usize) {
                         Some(&target) => pc = target,
-                        None => return Step::Failed,
+                        None => break Step::Failed,
                     }
                     continue;
                 }
             }
             pc = next;
-        }
+        };
+        *place = at;
+        step
     }
 
     /// The next thing to try, and where.
@@ -384,33 +419,33 @@ impl Search<'_> {
         let bounded = run.max != u32::MAX;
         if !bounded && let (Some(byte), Stop::One(stop)) = (run.follow_byte, set.stop) {
             let rest = self.text.get(at..)?;
-            let place = memchr2(byte, stop, rest)?;
-            self.budget -= (place >> 6) as i64;
-            at += place;
+            let place = memchr2(byte, stop, rest);
+            self.budget -= (place.unwrap_or(rest.len()) >> 6) as i64;
+            at += place?;
             if self.text.get(at) != Some(&byte) {
                 return None;
             }
         } else {
             let begin = at;
-            loop {
+            let reached = loop {
                 let Some(&byte) = self.text.get(at) else {
-                    if run.follow_end {
-                        break;
-                    }
-                    return None;
+                    break run.follow_end;
                 };
                 if self.table(run.follow)[usize::from(byte)] {
-                    break;
+                    break true;
                 }
                 if left == 0 || !set.table[usize::from(byte)] {
-                    return None;
+                    break false;
                 }
                 if bounded {
                     left -= 1;
                 }
                 at += width(self.text, at);
-            }
+            };
             self.budget -= ((at - begin) >> 6) as i64;
+            if !reached {
+                return None;
+            }
         }
         // Another try is possible only if one more code point can be taken.
         if left > 0

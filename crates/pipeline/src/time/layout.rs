@@ -4,7 +4,7 @@
 //! A layout is cut into elements once, when the script is loaded; reading a text walks them.
 
 use super::zone::Zone;
-use super::{Civil, MONTHS, WEEKDAYS, by_name, in_nearest_year, pivot_year};
+use super::{Abbreviations, Civil, MONTHS, WEEKDAYS, by_name, in_nearest_year, pivot_year};
 
 /// A layout that is ready to read texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,10 +98,16 @@ impl Layout {
     /// Reads a text in this layout: nanoseconds since the Unix epoch, or `None` if the text does
     /// not match from end to end or names a moment that does not exist.
     ///
-    /// `zone` applies when the text names none. `now` gives the current time in nanoseconds and is
-    /// asked only if the layout has no year.
+    /// `zone` applies when the text names none; `abbreviations` tells what `CST` and the like mean where
+    /// it does not know them. `now` gives the current time in nanoseconds and is asked only if the layout has no year.
     #[must_use]
-    pub fn parse(&self, text: &str, zone: &Zone, now: impl FnOnce() -> i64) -> Option<i64> {
+    pub fn parse(
+        &self,
+        text: &str,
+        zone: &Zone,
+        abbreviations: &Abbreviations,
+        now: impl FnOnce() -> i64,
+    ) -> Option<i64> {
         if self.pieces.is_empty() {
             return None;
         }
@@ -132,8 +138,10 @@ impl Layout {
             return None;
         }
         match reading.year {
-            Some(year) => reading.in_year(year, zone),
-            None => in_nearest_year(now(), zone, |year| reading.in_year(year, zone)),
+            Some(year) => reading.in_year(year, zone, abbreviations),
+            None => in_nearest_year(now(), zone, |year| {
+                reading.in_year(year, zone, abbreviations)
+            }),
         }
     }
 }
@@ -260,7 +268,7 @@ impl<'t> Reading<'t> {
     }
 
     /// The instant, once the year is known.
-    fn in_year(&self, year: i32, zone: &Zone) -> Option<i64> {
+    fn in_year(&self, year: i32, zone: &Zone, abbreviations: &Abbreviations) -> Option<i64> {
         let hour = match self.afternoon {
             Some(true) if self.hour < 12 => self.hour + 12,
             Some(false) if self.hour == 12 => 0,
@@ -289,7 +297,7 @@ impl<'t> Reading<'t> {
         let Some(name) = self.abbreviation else {
             return zone.to_ns(&civil);
         };
-        let offset = match zone.abbreviated_offset(name, &civil) {
+        let offset = match abbreviations.offset(name, zone, &civil) {
             Some(offset) => offset,
             None => match name {
                 "GMT" => 0,

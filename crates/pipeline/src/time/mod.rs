@@ -4,6 +4,7 @@
 //! 1677-09-21 to 2262-04-11 and refuses what lies outside instead of wrapping. Nothing in this
 //! module knows points or scripts; the functions in `functions/` wrap it.
 
+mod abbreviation;
 mod civil;
 mod duration;
 mod layout;
@@ -11,6 +12,7 @@ mod recognise;
 mod strftime;
 mod zone;
 
+pub use abbreviation::Abbreviations;
 pub use civil::{Civil, Part};
 pub use duration::{TimeUnit, UnknownUnit, parse_duration};
 pub use layout::Layout;

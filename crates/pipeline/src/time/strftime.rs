@@ -186,12 +186,12 @@ impl Directive {
             b'A' => self.word(capitalised(&WEEKDAYS, civil.weekday()), out),
             b'b' | b'h' => self.word(short(capitalised(&MONTHS, civil.month - 1)), out),
             b'B' => self.word(capitalised(&MONTHS, civil.month - 1), out),
-            b'c' => nested("%a %b %e %H:%M:%S %Y", ns, moment, out),
+            b'c' => self.word(nested("%a %b %e %H:%M:%S %Y", ns, moment), out),
             b'C' => self.number(civil.year.div_euclid(100), 2, Padding::Zeros, out),
             b'd' => self.number(civil.day.into(), 2, Padding::Zeros, out),
-            b'D' | b'x' => nested("%m/%d/%y", ns, moment, out),
+            b'D' | b'x' => self.word(nested("%m/%d/%y", ns, moment), out),
             b'e' => self.number(civil.day.into(), 2, Padding::Blanks, out),
-            b'F' => nested("%Y-%m-%d", ns, moment, out),
+            b'F' => self.word(nested("%Y-%m-%d", ns, moment), out),
             b'f' => self.count((civil.nanos / 1000).into(), 6, Padding::Zeros, out),
             b'g' => self.number(civil.iso_week().0.rem_euclid(100), 2, Padding::Zeros, out),
             b'G' => self.number(civil.iso_week().0, 4, Padding::Zeros, out),
@@ -202,7 +202,7 @@ impl Directive {
             b'l' => self.number(half_hour(civil), 2, Padding::Blanks, out),
             b'm' => self.number(civil.month.into(), 2, Padding::Zeros, out),
             b'M' => self.number(civil.minute.into(), 2, Padding::Zeros, out),
-            b'n' => out.push('\n'),
+            b'n' => self.pad("\n", out),
             b'p' | b'P' => {
                 let upper = self.letter == b'p' && self.case != Some(LetterCase::Swapped)
                     || self.case == Some(LetterCase::Upper);
@@ -216,24 +216,24 @@ impl Directive {
                     out,
                 );
             }
-            b'r' => nested("%I:%M:%S %p", ns, moment, out),
-            b'R' => nested("%H:%M", ns, moment, out),
-            b's' => self.count(ns.div_euclid(NANOS_PER_SECOND), 1, Padding::Zeros, out),
+            b'r' => self.word(nested("%I:%M:%S %p", ns, moment), out),
+            b'R' => self.word(nested("%H:%M", ns, moment), out),
+            b's' => self.count(ns.div_euclid(NANOS_PER_SECOND), 1, Padding::Blanks, out),
             b'S' => self.number(civil.second.into(), 2, Padding::Zeros, out),
-            b't' => out.push('\t'),
-            b'T' | b'X' => nested("%H:%M:%S", ns, moment, out),
+            b't' => self.pad("\t", out),
+            b'T' | b'X' => self.word(nested("%H:%M:%S", ns, moment), out),
             b'u' => self.number(i32::from(civil.weekday()) + 1, 1, Padding::Zeros, out),
             b'w' => self.number((i32::from(civil.weekday()) + 1) % 7, 1, Padding::Zeros, out),
             b'U' => self.number(week(civil, 6), 2, Padding::Zeros, out),
             b'W' => self.number(week(civil, 0), 2, Padding::Zeros, out),
-            b'v' => nested("%e-%b-%Y", ns, moment, out),
+            b'v' => self.word(nested("%e-%b-%Y", ns, moment), out),
             b'V' => self.number(civil.iso_week().1.into(), 2, Padding::Zeros, out),
             b'y' => self.number(civil.year.rem_euclid(100), 2, Padding::Zeros, out),
             b'Y' => self.number(civil.year, 4, Padding::Zeros, out),
-            b'z' => print_offset(moment.offset, self.colons, out),
+            b'z' => self.offset(moment.offset, out),
             b'Z' => self.word(moment.abbreviation.clone(), out),
-            b'+' => nested("%a %b %e %H:%M:%S %Z %Y", ns, moment, out),
-            _ => out.push('%'),
+            b'+' => self.word(nested("%a %b %e %H:%M:%S %Z %Y", ns, moment), out),
+            _ => self.pad("%", out),
         }
     }
 
@@ -249,6 +249,37 @@ impl Directive {
             Padding::Zeros => write!(out, "{value:0width$}"),
         };
         debug_assert!(written.is_ok(), "writing to a string cannot fail");
+    }
+
+    /// `+hhmm` with flags and width: zeros stand behind the sign, blanks in front of it.
+    fn offset(self, offset: i32, out: &mut String) {
+        let mut text = String::new();
+        print_offset(offset, self.colons, &mut text);
+        let (sign, digits) = text.split_at(1);
+        let digits = match (self.padding, digits.strip_prefix('0')) {
+            (Some(Padding::Absent | Padding::Blanks), Some(short)) => short,
+            _ => digits,
+        };
+        // Without a flag for it a width below that of the ordinary form changes nothing.
+        let width = match self.padding {
+            Some(Padding::Blanks) => self.width.max(text.len()),
+            _ => self.width,
+        };
+        let missing = width.saturating_sub(1 + digits.len());
+        match self.padding {
+            Some(Padding::Absent) => {
+                out.push_str(sign);
+            }
+            Some(Padding::Blanks) => {
+                out.extend(std::iter::repeat_n(' ', missing));
+                out.push_str(sign);
+            }
+            Some(Padding::Zeros) | None => {
+                out.push_str(sign);
+                out.extend(std::iter::repeat_n('0', missing));
+            }
+        }
+        out.push_str(digits);
     }
 
     fn word(self, word: String, out: &mut String) {
@@ -275,14 +306,16 @@ impl Directive {
     }
 }
 
-fn nested(pattern: &str, ns: i64, moment: &LocalMoment, out: &mut String) {
+fn nested(pattern: &str, ns: i64, moment: &LocalMoment) -> String {
+    let mut out = String::new();
     for item in TimeFormat::pattern(pattern).items {
         match item {
-            Item::Directive(directive) => directive.print(ns, moment, out),
+            Item::Directive(directive) => directive.print(ns, moment, &mut out),
             Item::Text(text) => out.push_str(&text),
             _ => {}
         }
     }
+    out
 }
 
 fn capitalised(names: &[&str], at: u8) -> String {
@@ -426,6 +459,23 @@ mod tests {
         #[test]
         fn any_format_is_answered(format in "[-%_^#:0-9a-zA-Z+ ]{0,16}", ns: i64) {
             std::hint::black_box(TimeFormat::new(&format).format(ns, &Zone::UTC));
+        }
+    }
+
+    #[test]
+    fn flags_and_widths_count_for_every_directive() {
+        for (format, expected) in [
+            ("%^c", "MON NOV 28 03:02:43 2022"),
+            ("%^+", "MON NOV 28 03:02:43 IST 2022"),
+            ("%30c|", "      Mon Nov 28 03:02:43 2022|"),
+            ("%12s", "  1669584763"),
+            ("%012s", "001669584763"),
+            ("%z %8z %-z %_5z %_8z", "+0530 +0000530 +530  +530     +530"),
+            ("%:z %10:z %-:z", "+05:30 +000005:30 +5:30"),
+            ("%12D|%-H|%4H|%_4H", "    11/28/22|3|0003|   3"),
+            ("%^v %5%|%3n|", "28-NOV-2022     %|  \n|"),
+        ] {
+            assert_eq!(print(format, "Asia/Kolkata"), expected, "{format}");
         }
     }
 }

@@ -75,7 +75,7 @@ impl List {
         drop(items);
     }
 
-    pub(super) fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         Rc::as_ptr(&self.0).addr()
     }
 

@@ -276,6 +276,19 @@ impl Map {
         look(&self.entries())
     }
 
+    /// The JSON document this map was read from, if it still stands for something: a number that
+    /// tells documents apart, and the bytes of the whole document.
+    pub(crate) fn document(&self) -> Option<(usize, usize)> {
+        self.0.object.as_ref().map(Object::document)
+    }
+
+    /// Looks at the entries in place if they were taken apart already.
+    pub(crate) fn with_made(&self, look: impl FnOnce(&Entries)) {
+        if let Some(entries) = self.0.entries.get() {
+            look(&entries.borrow());
+        }
+    }
+
     /// Whether both are the same map.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
@@ -289,7 +302,7 @@ impl Map {
         drop(entries);
     }
 
-    pub(super) fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         Rc::as_ptr(&self.0).addr()
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use hashbrown::HashSet;
+
 use super::Value;
 
 /// Appends a float as the shortest digits that read back, never with an exponent.
@@ -74,11 +76,13 @@ pub(super) fn push_json_string(out: &mut String, text: &str, html: bool) {
 }
 
 /// Appends the JSON text of a value; see [`Value::json_text`] for what is cut off.
-pub(super) fn push_json(out: &mut String, value: &Value, html: bool) {
+pub(super) fn push_json(out: &mut String, value: &Value, html: bool, bytes: usize) {
     Writer {
         out,
         html,
+        bytes,
         open: Vec::new(),
+        deep: HashSet::new(),
     }
     .value(value);
 }
@@ -86,21 +90,39 @@ pub(super) fn push_json(out: &mut String, value: &Value, html: bool) {
 struct Writer<'o> {
     out: &'o mut String,
     html: bool,
+    /// Nothing is begun behind this many bytes.
+    bytes: usize,
     /// Addresses of the containers being written, to notice one inside itself.
     open: Vec<usize>,
+    /// Those beyond the outer ones, where comparing one by one would take long.
+    deep: HashSet<usize>,
 }
+
+/// How many containers around the one being written are compared one by one.
+const OUTER: usize = 16;
 
 impl Writer<'_> {
     fn enter(&mut self, address: usize) -> bool {
+        let outer = self.open.get(..OUTER).unwrap_or(&self.open);
         if self.open.len() >= Value::MAX_DEPTH
-            || self.out.len() > Value::MAX_TEXT
-            || self.open.contains(&address)
+            || self.out.len() > self.bytes
+            || outer.contains(&address)
+            || self.deep.contains(&address)
         {
             self.out.push_str("null");
             return false;
         }
+        if self.open.len() >= OUTER {
+            self.deep.insert(address);
+        }
         self.open.push(address);
         true
+    }
+
+    fn leave(&mut self) {
+        if let Some(address) = self.open.pop() {
+            self.deep.remove(&address);
+        }
     }
 
     fn value(&mut self, value: &Value) {
@@ -114,11 +136,20 @@ impl Writer<'_> {
             }
             Value::Float(number) => push_json_float(self.out, *number),
             Value::Str(text) => push_json_string(self.out, text, self.html),
+            Value::List(_) | Value::Map(_) => crate::stack::level(|| self.container(value)),
+        }
+    }
+
+    fn container(&mut self, value: &Value) {
+        match value {
             Value::List(list) => {
                 if self.enter(list.address()) {
                     self.out.push('[');
                     list.with(|items| {
                         for (at, item) in items.iter().enumerate() {
+                            if self.out.len() > self.bytes {
+                                break;
+                            }
                             if at > 0 {
                                 self.out.push(',');
                             }
@@ -126,7 +157,7 @@ impl Writer<'_> {
                         }
                     });
                     self.out.push(']');
-                    self.open.pop();
+                    self.leave();
                 }
             }
             Value::Map(map) => {
@@ -134,6 +165,9 @@ impl Writer<'_> {
                     self.out.push('{');
                     map.with(|entries| {
                         for (at, (key, value)) in entries.sorted().into_iter().enumerate() {
+                            if self.out.len() > self.bytes {
+                                break;
+                            }
                             if at > 0 {
                                 self.out.push(',');
                             }
@@ -143,9 +177,10 @@ impl Writer<'_> {
                         }
                     });
                     self.out.push('}');
-                    self.open.pop();
+                    self.leave();
                 }
             }
+            _ => {}
         }
     }
 }

@@ -4,17 +4,22 @@
 //! they are written, prefix included, whatever name space the prefix stands for. Every text and every
 //! query has an answer; nothing here recurses with the depth of a document.
 
+mod cost;
 #[cfg(test)]
 mod tests;
 mod tree;
+
+use crate::meter::{Meter, Spent};
+use crate::stack;
+use cost::Habits;
 
 use encoding_rs::Encoding;
 use roxmltree::Document;
 use std::borrow::Cow;
 use tree::{Tree, View};
 use xpath_eval::{
-    AdditiveOp, EqualityOp, EvaluationContext, Expr, FilterExpr, FunctionCall, LocationPath, Node,
-    PathExpr, PrimaryExpr, QName, Value,
+    AdditiveOp, Axis, EqualityOp, EvaluationContext, Expr, FilterExpr, FunctionCall, LocationPath,
+    Node, PathExpr, PrimaryExpr, QName, Value,
 };
 
 /// The longest query, in bytes, and how deep its brackets nest.
@@ -23,7 +28,14 @@ const MAX_DEPTH: usize = 40;
 
 /// A compiled query.
 #[derive(Debug)]
-pub(crate) struct Query(Expr);
+pub(crate) struct Query {
+    expression: Expr,
+    /// The path taken apart where it goes backwards; absent where it never does.
+    parts: Option<Parts>,
+    habits: Habits,
+    /// How deep it may nest.
+    levels: usize,
+}
 
 impl Query {
     /// Compiles an XPath 1.0 expression, `None` if it is none.
@@ -31,48 +43,151 @@ impl Query {
         if text.len() > MAX_QUERY || depth(text) > MAX_DEPTH {
             return None;
         }
-        let mut expression = xpath_eval::parse(text).ok()?;
-        rewrite(&mut expression);
-        Some(Self(expression))
+        // A chain of operators nests as deep as it is long.
+        let levels = text.len() / 2;
+        stack::levels(levels, || {
+            let mut expression = xpath_eval::parse(text).ok()?;
+            rewrite(&mut expression);
+            Some(Self {
+                parts: Parts::of(&expression),
+                habits: Habits::of(&expression),
+                expression,
+                levels,
+            })
+        })
     }
 
-    /// The text of the first node the query selects in a document.
-    pub(crate) fn first(&self, xml: &str) -> Option<String> {
-        let xml = prepare(xml)?;
+    /// The text of the first node the query selects in a document. Where a path goes backwards
+    /// (`preceding`, `ancestor`) the first is the nearest.
+    ///
+    /// # Errors
+    /// When the meter's budget is used up.
+    pub(crate) fn first(&self, xml: &str, meter: &Meter) -> Result<Option<String>, Spent> {
+        let Some(xml) = prepare(xml) else {
+            return Ok(None);
+        };
+        cost::pay_parsing(&xml, meter)?;
         let document = match Document::parse(&xml) {
             Ok(document) => document,
             // Fragments have several roots, or text around them.
-            Err(_) => return self.first_of_fragment(&xml),
+            Err(_) => return self.first_of_fragment(&xml, meter),
         };
-        self.select(&Tree::new(&document, document.root()))
+        self.select(&Tree::new(&document, document.root(), self.habits, meter))
     }
 
-    fn first_of_fragment(&self, xml: &str) -> Option<String> {
+    fn first_of_fragment(&self, xml: &str, meter: &Meter) -> Result<Option<String>, Spent> {
         let body = match xml.trim_start().strip_prefix("<?xml") {
-            Some(declared) => declared.split_once("?>")?.1,
+            Some(declared) => match declared.split_once("?>") {
+                Some((_, body)) => body,
+                None => return Ok(None),
+            },
             None => xml,
         };
         let wrapped = format!("<fragment>{body}</fragment>");
-        let document = Document::parse(&wrapped).ok()?;
+        cost::pay_parsing(&wrapped, meter)?;
+        let Ok(document) = Document::parse(&wrapped) else {
+            return Ok(None);
+        };
         // Text that closes the wrapper itself would have left more than one root, an error above.
         let root = document.root_element();
-        root.children()
-            .any(|child| child.is_element())
-            .then(|| self.select(&Tree::new(&document, root)))?
+        if !root.children().any(|child| child.is_element()) {
+            return Ok(None);
+        }
+        self.select(&Tree::new(&document, root, self.habits, meter))
     }
 
-    fn select(&self, tree: &Tree<'_>) -> Option<String> {
-        let prefix = |prefix: &str| Some(prefix.to_owned());
-        let mut context = EvaluationContext::new(tree.root());
-        context.namespaces = Some(&prefix);
-        match xpath_eval::evaluate(&self.0, &context).ok()? {
-            Value::NodeSet(nodes) => nodes
-                .into_iter()
-                .min_by(|a, b| a.document_order(*b))
-                .map(View::string_value),
-            _ => None,
-        }
+    fn select<'a>(&self, tree: &'a Tree<'a>) -> Result<Option<String>, Spent> {
+        let found = stack::levels(self.levels, || match &self.parts {
+            Some(parts) => parts.first(tree.root()),
+            None => nodes(&self.expression, tree.root())
+                .and_then(|nodes| nodes.into_iter().min_by(|a, b| a.document_order(*b))),
+        });
+        let text = found.map(View::string_value);
+        tree.spent().map_or(Ok(text), Err)
     }
+}
+
+/// The nodes an expression selects from a node, in the order of the document.
+fn nodes<'a>(expression: &Expr, from: View<'a>) -> Option<Vec<View<'a>>> {
+    let prefix = |prefix: &str| Some(prefix.to_owned());
+    let mut context = EvaluationContext::new(from);
+    context.namespaces = Some(&prefix);
+    match xpath_eval::evaluate(expression, &context).ok()? {
+        Value::NodeSet(nodes) => Some(nodes),
+        _ => None,
+    }
+}
+
+/// A path in pieces: up to a step that goes backwards, that step, and so on. Its nodes are met nearest
+/// first, where the evaluator would bring all into the order of the document.
+#[derive(Debug)]
+struct Parts(Vec<Part>);
+
+#[derive(Debug)]
+struct Part {
+    path: Expr,
+    backwards: bool,
+}
+
+impl Parts {
+    fn of(expression: &Expr) -> Option<Self> {
+        let Expr::Path(path) = expression else {
+            return None;
+        };
+        let (start, path) = match path {
+            PathExpr::Location(path) => (None, path),
+            PathExpr::FilterLocation(filter, path) => (Some(filter), path),
+            PathExpr::Filter(_) => return None,
+        };
+        if !path.steps.iter().any(|step| is_backwards(step.axis)) {
+            return None;
+        }
+        let mut parts = Vec::new();
+        if let Some(filter) = start {
+            parts.push(Part {
+                path: Expr::Path(PathExpr::Filter(filter.clone())),
+                backwards: false,
+            });
+        }
+        let mut absolute = path.is_absolute;
+        for steps in path
+            .steps
+            .chunk_by(|a, b| !is_backwards(a.axis) && !is_backwards(b.axis))
+        {
+            parts.push(Part {
+                backwards: steps.iter().any(|step| is_backwards(step.axis)),
+                path: Expr::Path(PathExpr::Location(LocationPath {
+                    is_absolute: std::mem::take(&mut absolute),
+                    steps: steps.to_vec(),
+                })),
+            });
+        }
+        Some(Self(parts))
+    }
+
+    /// The node met first.
+    fn first<'a>(&self, root: View<'a>) -> Option<View<'a>> {
+        // Nodes still to go on from, the next one last, with the number of the part that follows.
+        let mut open = vec![(root, 0)];
+        while let Some((node, at)) = open.pop() {
+            let Some(part) = self.0.get(at) else {
+                return Some(node);
+            };
+            let mut found = nodes(&part.path, node)?;
+            if !part.backwards {
+                found.reverse();
+            }
+            open.extend(found.into_iter().map(|node| (node, at + 1)));
+        }
+        None
+    }
+}
+
+const fn is_backwards(axis: Axis) -> bool {
+    matches!(
+        axis,
+        Axis::Ancestor | Axis::AncestorOrSelf | Axis::Preceding | Axis::PrecedingSibling
+    )
 }
 
 /// The document without its type declaration; `None` if it declares an encoding that does not exist.

@@ -8,7 +8,9 @@ const ORDER: &str = r#"<?xml version="1.0"?><!DOCTYPE order>
 <empty/><raw><![CDATA[a<b&c]]></raw><s:to s:at="x">Oslo</s:to><!-- c --></order>"#;
 
 fn first(query: &str, xml: &str) -> Option<String> {
-    Query::compile(query)?.first(xml)
+    Query::compile(query)?
+        .first(xml, &Meter::unbounded())
+        .unwrap()
 }
 
 #[test]
@@ -89,4 +91,43 @@ proptest! {
         let _first = first(&query, &xml);
         let _first = first(&query, ORDER);
     }
+}
+
+#[test]
+fn along_a_path_that_goes_backwards_the_nearest_comes_first() {
+    const SHOP: &str = r#"<shop><box id="1"/><box id="2"/><cart><pen>red</pen></cart><cart><pen>blue</pen></cart><till>9</till></shop>"#;
+    for (query, text) in [
+        ("//pen/ancestor::*", "red"),
+        ("//pen/ancestor-or-self::*", "red"),
+        ("//till/preceding::*", "blue"),
+        ("//till/preceding::box/@id", "2"),
+        ("//till/preceding-sibling::box[1]/@id", "2"),
+        ("//till/preceding-sibling::box[last()]/@id", "1"),
+        ("//till/preceding::cart/pen", "blue"),
+        ("//till/ancestor::shop/box/@id", "1"),
+        ("(//till/preceding::box)[1]/@id", "1"),
+        ("//box/following::pen", "red"),
+    ] {
+        assert_eq!(first(query, SHOP).as_deref(), Some(text), "{query}");
+    }
+}
+
+#[test]
+fn a_query_that_costs_too_much_ends() {
+    let many = format!("<a>{}</a>", "<b>1</b>".repeat(2000));
+    for query in [
+        "//b[count(//b) > 0]",
+        "//b[. = //b]",
+        "/a[//b = //b]/b[translate(., //a, 'x')]",
+    ] {
+        let meter = Meter::new(100_000, std::time::Duration::MAX);
+        let found = Query::compile(query).unwrap().first(&many, &meter);
+        assert_eq!(found, Err(Spent::Work), "{query}");
+    }
+    let attributes: Vec<String> = (0..20_000).map(|at| format!("x{at}='1'")).collect();
+    let meter = Meter::new(1_000_000, std::time::Duration::MAX);
+    let found = Query::compile("//a")
+        .unwrap()
+        .first(&format!("<a {}/>", attributes.join(" ")), &meter);
+    assert_eq!(found, Err(Spent::Work));
 }

@@ -3,7 +3,7 @@
 use kafkamq_point::{Category, Point};
 
 use super::*;
-use crate::manager::{Relation, ScriptRoutes};
+use crate::manager::ScriptRoutes;
 use crate::state::RunState;
 
 fn store() -> ScriptStore {
@@ -38,14 +38,6 @@ fn plain(store: &ScriptStore, name: &str) -> Option<String> {
     who(store, name, &ScriptRoutes::new())
 }
 
-fn kinds(store: &ScriptStore) -> Vec<&'static str> {
-    store
-        .events()
-        .iter()
-        .map(|event| event.kind.name())
-        .collect()
-}
-
 #[test]
 fn the_highest_namespace_is_in_force_and_lower_ones_come_back() {
     let store = store();
@@ -55,26 +47,12 @@ fn the_highest_namespace_is_in_force_and_lower_ones_come_back() {
         assert_eq!(plain(&store, "a").as_deref(), Some(namespace.name()));
     }
     for (namespace, left) in [
-        (Namespace::Remote, Some("confd")),
-        (Namespace::Default, Some("confd")),
-        (Namespace::Confd, Some("gitrepo")),
-        (Namespace::GitRepo, None),
+        (Namespace::Remote, Some("default")),
+        (Namespace::Default, None),
     ] {
         store.apply(namespace, &logging([]));
         assert_eq!(plain(&store, "a").as_deref(), left);
     }
-    assert_eq!(
-        kinds(&store),
-        [
-            "INDEX",
-            "INDEX_UPDATE",
-            "INDEX_UPDATE",
-            "INDEX_UPDATE",
-            "INDEX_DELETE_AND_BACK",
-            "INDEX_DELETE_AND_BACK",
-            "INDEX_DELETE"
-        ]
-    );
 }
 
 #[test]
@@ -198,7 +176,7 @@ fn state_survives_as_long_as_the_text() {
 }
 
 #[test]
-fn relations_beat_routes_beat_names_and_defaults_catch_the_rest() {
+fn routes_beat_names_and_defaults_catch_the_rest() {
     let store = store();
     let names = ["a", "b", "r", "m", "d"];
     let texts: Vec<_> = names
@@ -209,14 +187,6 @@ fn relations_beat_routes_beat_names_and_defaults_catch_the_rest() {
         Namespace::Default,
         &logging(texts.iter().map(|(name, text)| (&**name, &**text))),
     );
-    store.set_relations(Relations::new(
-        1,
-        [("b", "r.p"), ("lost", "gone.p"), ("x-*", "r.p")].map(|(source, script)| Relation {
-            category: Category::Logging,
-            source: source.to_owned(),
-            script: script.to_owned(),
-        }),
-    ));
     let routes = ScriptRoutes::new()
         .with("a", "m.p")
         .with("b", "m.p")
@@ -227,12 +197,11 @@ fn relations_beat_routes_beat_names_and_defaults_catch_the_rest() {
     let cases = |default: Option<&'static str>| {
         [
             ("a", Some("m")),
-            ("b", Some("r")),
+            ("b", Some("m")),
             ("off", None),
             ("m", Some("m")),
             ("c", default),
-            ("lost", default),
-            ("x-1", Some("r")),
+            ("x-1", None),
             ("unknown", default),
         ]
     };
@@ -240,8 +209,7 @@ fn relations_beat_routes_beat_names_and_defaults_catch_the_rest() {
         assert_eq!(who(&store, name, &routes).as_deref(), expected, "{name}");
     }
     let mut defaults = DefaultScripts::default();
-    defaults.remote.insert(Category::Logging, "a.p".into());
-    defaults.local.insert(Category::Logging, "d.p".into());
+    defaults.0.insert(Category::Logging, "d.p".into());
     store.set_default_scripts(defaults);
     for (name, expected) in cases(Some("d")) {
         assert_eq!(who(&store, name, &routes).as_deref(), expected, "{name}");
@@ -305,18 +273,6 @@ fn runs_are_counted() {
         assert!(!total.time.is_zero());
         assert!(script.stats().updated_ns() > 0);
     }
-}
-
-#[test]
-fn the_log_of_changes_is_bounded() {
-    let store = store();
-    for round in 0..MAX_EVENTS + 10 {
-        let text = format!("{round}");
-        store.apply(Namespace::Default, &logging([("a.p", &*text)]));
-    }
-    let events = store.events();
-    assert_eq!(events.len(), MAX_EVENTS);
-    assert_eq!(events.last().unwrap().text.as_deref(), Some("137"));
 }
 
 #[test]

@@ -26,9 +26,8 @@ pub(super) fn read(
                 return Err(Unrecognised::Shape);
             }
             let skipped = match follow {
-                Follow::BlankOrDash => scan.eat(b'-'),
-                Follow::BlankOrAt => scan.eat_text("at"),
-                _ => false,
+                Follow::BlankOrDash if scan.eat(b'-') => true,
+                _ => scan.eat_text("at") || scan.eat_text("AT"),
             };
             if skipped && !scan.blanks() {
                 return Err(Unrecognised::Shape);
@@ -36,19 +35,36 @@ pub(super) fn read(
         }
     }
     found.civil.hour = scan.short()?;
-    scan.expect(b':')?;
-    let minute_digits = scan.run(|byte| byte.is_ascii_digit()).len();
+    if !scan.eat(b':') {
+        return hour_only(scan, found);
+    }
     found.civil.minute = scan.short()?;
     if scan.eat(b':') {
         found.civil.second = scan.short()?;
-        if follow == Follow::BlankFull {
-            return Ok(());
-        }
         fraction(scan, found);
-    } else if minute_digits != 2 || follow == Follow::BlankFull {
+    } else if follow == Follow::BlankFull {
         return Err(Unrecognised::Shape);
     }
-    half_of_day(scan, found)
+    half_of_day(scan, found)?;
+    // A mark that ends the sentence the time stands in.
+    if matches!(scan.rest(), [b'.' | b','] | [b'.' | b',', b' ' | b'\t', ..]) {
+        scan.at += 1;
+    }
+    Ok(())
+}
+
+/// An hour without minutes: only with `AM` or `PM`, and then it is midnight or noon. That is what
+/// the language has always made of it.
+fn hour_only(scan: &mut Scan<'_>, found: &mut Found<'_>) -> Result<(), Unrecognised> {
+    if found.civil.hour > 12 {
+        return Err(Unrecognised::Shape);
+    }
+    found.civil.hour = 0;
+    half_of_day(scan, found)?;
+    match found.halved {
+        true => Ok(()),
+        false => Err(Unrecognised::Shape),
+    }
 }
 
 /// `hhmm` or `hhmmss` with a fraction.
@@ -69,9 +85,9 @@ fn basic(scan: &mut Scan<'_>, found: &mut Found<'_>) -> Result<(), Unrecognised>
     Ok(())
 }
 
-/// A fraction of a second after a point or comma; digits after the ninth are skipped.
+/// A fraction of a second after a point, comma or colon; digits after the ninth are skipped.
 fn fraction(scan: &mut Scan<'_>, found: &mut Found<'_>) {
-    if !matches!(scan.peek(), Some(b'.' | b','))
+    if !matches!(scan.peek(), Some(b'.' | b',' | b':'))
         || !scan.rest().get(1).is_some_and(u8::is_ascii_digit)
     {
         return;
@@ -88,27 +104,45 @@ fn fraction(scan: &mut Scan<'_>, found: &mut Found<'_>) {
 fn half_of_day(scan: &mut Scan<'_>, found: &mut Found<'_>) -> Result<(), Unrecognised> {
     let from = scan.at;
     scan.blanks();
+    if !half(scan, found)? {
+        scan.at = from;
+    }
+    Ok(())
+}
+
+/// `AM` or `PM` here, perhaps in round brackets; tells whether there was one. It moves the hour once.
+pub(super) fn half(scan: &mut Scan<'_>, found: &mut Found<'_>) -> Result<bool, Unrecognised> {
     let rest = scan.rest();
-    let is_end = |at: usize| {
-        rest.get(at)
-            .is_none_or(|byte| !byte.is_ascii_alphanumeric())
+    let (bracket, text) = match rest {
+        [b'(', text @ ..] => (1, text),
+        text => (0, text),
     };
-    let (half, len) = match rest {
-        [half, b'm' | b'M', ..] if is_end(2) => (*half, 2),
-        [half, b'.', b'm' | b'M', b'.', ..] if is_end(4) => (*half, 4),
-        _ => (0, 0),
+    // A zone may follow directly: `PMZ`, `PM+0200`.
+    let is_end = |at: usize| match text.get(at..) {
+        None | Some([]) => true,
+        Some([b')', ..]) => true,
+        Some(_) if bracket == 1 => false,
+        Some([b'Z' | b'z', rest @ ..]) => !rest.first().is_some_and(u8::is_ascii_alphanumeric),
+        Some([byte, ..]) => !byte.is_ascii_alphanumeric(),
+    };
+    let (half, len) = match text {
+        [half, b'm' | b'M', ..] if is_end(2) => (half.to_ascii_lowercase(), 2),
+        [half, b'.', b'm' | b'M', b'.', ..] if is_end(4) => (half.to_ascii_lowercase(), 4),
+        _ => return Ok(false),
     };
     let hour = found.civil.hour;
     match half {
-        b'a' | b'A' if hour > 12 => return Err(Unrecognised::Range(super::Part::Hour)),
-        b'a' | b'A' => found.civil.hour = hour % 12,
-        b'p' | b'P' if hour < 12 => found.civil.hour = hour + 12,
-        b'p' | b'P' => {}
-        _ => {
-            scan.at = from;
-            return Ok(());
-        }
+        _ if found.halved => {}
+        b'a' if hour > 12 => return Err(Unrecognised::Range(super::Part::Hour)),
+        b'a' => found.civil.hour = hour % 12,
+        b'p' if hour < 12 => found.civil.hour = hour + 12,
+        b'p' => {}
+        _ => return Ok(false),
     }
-    scan.at += len;
-    Ok(())
+    found.halved = true;
+    scan.at += bracket + len;
+    if bracket == 1 {
+        scan.eat(b')');
+    }
+    Ok(true)
 }

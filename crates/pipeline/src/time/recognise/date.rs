@@ -8,7 +8,7 @@ use super::{Found, Scan, Unrecognised, narrow, year_of};
 pub(super) enum Follow {
     /// Nothing.
     End,
-    /// A time of day after blanks.
+    /// A time of day after blanks, perhaps with the word `at` before it, as with all but the last two.
     Blank,
     /// A time of day after blanks or directly after `T`.
     BlankOrT,
@@ -16,9 +16,7 @@ pub(super) enum Follow {
     BlankOrColon,
     /// A time of day after blanks, perhaps with a dash before it.
     BlankOrDash,
-    /// A time of day after blanks, perhaps with the word `at` before it.
-    BlankOrAt,
-    /// A time of day with seconds and no fraction after blanks.
+    /// A time of day with seconds after blanks.
     BlankFull,
     /// A time of day directly, blanks having been read.
     Clock,
@@ -137,7 +135,10 @@ fn day_first(scan: &mut Scan<'_>, found: &mut Found<'_>, day: u8) -> Step {
     if scan.peek() == Some(b'-') {
         scan.at += 1;
         found.civil.month = month(scan.word())?;
-        scan.expect(b'-')?;
+        // The year may be set off by a blank.
+        if !scan.eat(b'-') && !scan.blanks() {
+            return Err(Unrecognised::Shape);
+        }
         year(scan, found)?;
         return Ok(Follow::Blank);
     }
@@ -212,10 +213,8 @@ fn worded(scan: &mut Scan<'_>, found: &mut Found<'_>) -> Step {
     } else {
         found.set_year(year_of(scan.number(4, 4)?));
     }
-    if comma {
-        scan.eat(b',');
-    }
-    Ok(Follow::BlankOrAt)
+    scan.eat(b',');
+    Ok(Follow::Blank)
 }
 
 /// Whether a time of day starts here: one or two digits and a colon.

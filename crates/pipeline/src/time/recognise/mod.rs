@@ -10,7 +10,7 @@ mod date;
 mod suffix;
 
 use super::zone::seconds_to_ns;
-use super::{Civil, Part, Zone, in_nearest_year};
+use super::{Abbreviations, Civil, Part, Zone, in_nearest_year};
 
 /// Why a text is no instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,12 +34,18 @@ pub enum Unrecognised {
 
 /// Recognises a date and time in `text` and returns it in nanoseconds since the Unix epoch.
 ///
-/// `zone` applies when the text itself names none. `now` gives the current time in the same unit;
+/// `zone` applies when the text itself names none. `abbreviations` tells what `CST` and the like mean where
+/// `zone` does not know them. `now` gives the current time in the same unit;
 /// it is asked only for dates without a year.
 ///
 /// # Errors
 /// Why the text is no instant.
-pub fn recognise(text: &str, zone: &Zone, now: impl FnOnce() -> i64) -> Result<i64, Unrecognised> {
+pub fn recognise(
+    text: &str,
+    zone: &Zone,
+    abbreviations: &Abbreviations,
+    now: impl FnOnce() -> i64,
+) -> Result<i64, Unrecognised> {
     let text = text.trim_matches(|c| c == ' ' || c == '\t');
     let bytes = text.as_bytes();
     let digits = bytes
@@ -56,8 +62,8 @@ pub fn recognise(text: &str, zone: &Zone, now: impl FnOnce() -> i64) -> Result<i
     let mut found = Found::new();
     let follow = date::read(&mut scan, &mut found)?;
     clock::read(&mut scan, &mut found, follow)?;
-    suffix::read(&mut scan, &mut found, zone)?;
-    match found.to_ns(zone, now) {
+    suffix::read(&mut scan, &mut found, (zone, abbreviations))?;
+    match found.to_ns((zone, abbreviations), now) {
         // Six digits are a date only if they make one.
         Err(Unrecognised::Range(_)) if digits == 6 => Err(Unrecognised::Shape),
         result => result,
@@ -69,8 +75,13 @@ struct Found<'a> {
     /// The year is meaningless while `has_year` is unset.
     civil: Civil,
     has_year: bool,
+    /// Whether `AM` or `PM` was read.
+    halved: bool,
     shift: Shift<'a>,
 }
+
+/// The caller's zone, and what abbreviations mean where it does not know them.
+type Zones<'z> = (&'z Zone, &'z Abbreviations);
 
 /// The zone a text names.
 enum Shift<'a> {
@@ -78,7 +89,7 @@ enum Shift<'a> {
     Absent,
     /// Seconds east of Greenwich.
     Offset(i32),
-    /// An abbreviation that the caller's zone has to know.
+    /// An abbreviation: what it means in the caller's zone, else what it means to most.
     Abbreviation(&'a str),
     Named(Zone),
 }
@@ -88,6 +99,7 @@ impl Found<'_> {
         Self {
             civil: Civil::date(0, 1, 1),
             has_year: false,
+            halved: false,
             shift: Shift::Absent,
         }
     }
@@ -97,19 +109,20 @@ impl Found<'_> {
         self.has_year = true;
     }
 
-    fn to_ns(&self, zone: &Zone, now: impl FnOnce() -> i64) -> Result<i64, Unrecognised> {
+    fn to_ns(&self, zones: Zones<'_>, now: impl FnOnce() -> i64) -> Result<i64, Unrecognised> {
         if self.has_year {
-            return self.in_year(self.civil.year, zone);
+            return self.in_year(self.civil.year, zones);
         }
         // A leap year lets 29 February through to the years that may have it.
         let mut civil = self.civil;
         civil.year = 2000;
         civil.validate().map_err(Unrecognised::Range)?;
-        in_nearest_year(now(), zone, |year| self.in_year(year, zone).ok())
+        in_nearest_year(now(), zones.0, |year| self.in_year(year, zones).ok())
             .ok_or(Unrecognised::Range(Part::Day))
     }
 
-    fn in_year(&self, year: i32, zone: &Zone) -> Result<i64, Unrecognised> {
+    fn in_year(&self, year: i32, zones: Zones<'_>) -> Result<i64, Unrecognised> {
+        let (zone, abbreviations) = zones;
         let mut civil = self.civil;
         civil.year = year;
         civil.validate().map_err(Unrecognised::Range)?;
@@ -118,8 +131,8 @@ impl Found<'_> {
             Shift::Offset(offset) => civil.to_ns(*offset),
             Shift::Named(zone) => zone.to_ns(&civil),
             Shift::Abbreviation(name) => {
-                let offset = zone
-                    .abbreviated_offset(name, &civil)
+                let offset = abbreviations
+                    .offset(name, zone, &civil)
                     .ok_or(Unrecognised::Zone)?;
                 civil.to_ns(offset)
             }

@@ -3,13 +3,14 @@
 
 use super::super::Zone;
 use super::super::zone::numeric_offset;
-use super::{Found, Scan, Shift, Unrecognised, value_of, year_of};
+use super::clock::half;
+use super::{Found, Scan, Shift, Unrecognised, Zones, value_of, year_of};
 
 /// Reads everything behind the time of day.
 pub(super) fn read<'a>(
     scan: &mut Scan<'a>,
     found: &mut Found<'a>,
-    zone: &Zone,
+    zones: Zones<'_>,
 ) -> Result<(), Unrecognised> {
     if scan.is_done() {
         return Ok(());
@@ -18,19 +19,23 @@ pub(super) fn read<'a>(
     if zulu(scan) {
         found.shift = Shift::Offset(0);
     } else if offset(scan, found) {
-        behind_offset(scan);
+        behind_offset(scan, found)?;
     }
     while !scan.is_done() {
         if !scan.blanks() {
             return Err(Unrecognised::Leftover);
         }
-        token(scan, found, zone)?;
+        token(scan, found, zones)?;
     }
     Ok(())
 }
 
 /// Reads one token after blanks.
-fn token<'a>(scan: &mut Scan<'a>, found: &mut Found<'a>, zone: &Zone) -> Result<(), Unrecognised> {
+fn token<'a>(
+    scan: &mut Scan<'a>,
+    found: &mut Found<'a>,
+    zones: Zones<'_>,
+) -> Result<(), Unrecognised> {
     if !found.has_year {
         let digits = scan.run(|byte| byte.is_ascii_digit());
         let ends = matches!(scan.rest().get(digits.len()), None | Some(b' ' | b'\t'));
@@ -40,18 +45,29 @@ fn token<'a>(scan: &mut Scan<'a>, found: &mut Found<'a>, zone: &Zone) -> Result<
             return Ok(());
         }
     }
+    if half(scan, found)? {
+        // A zone may stand directly behind it.
+        if matches!(found.shift, Shift::Absent) {
+            if zulu(scan) {
+                found.shift = Shift::Offset(0);
+            } else if offset(scan, found) {
+                behind_offset(scan, found)?;
+            }
+        }
+        return Ok(());
+    }
     if matches!(found.shift, Shift::Absent) {
         if zulu(scan) {
             found.shift = Shift::Offset(0);
             return Ok(());
         }
         if offset(scan, found) {
-            behind_offset(scan);
+            behind_offset(scan, found)?;
             return Ok(());
         }
         let letters = scan.run(|byte| byte.is_ascii_alphabetic());
         if !letters.is_empty() {
-            return name(scan, found, letters, zone);
+            return name(scan, found, letters, zones);
         }
     }
     ignore(scan)
@@ -62,16 +78,17 @@ fn name<'a>(
     scan: &mut Scan<'a>,
     found: &mut Found<'a>,
     letters: &'a [u8],
-    zone: &Zone,
+    zones: Zones<'_>,
 ) -> Result<(), Unrecognised> {
     let universal = matches!(letters, b"UTC" | b"GMT" | b"UT");
     let behind = scan.rest().get(letters.len()..).unwrap_or_default();
-    if matches!(behind.first(), Some(b'+' | b'-')) && (universal || letters.len() == 3) {
+    if matches!(behind.first(), Some(b'+' | b'-')) && (universal || matches!(letters.len(), 3 | 4))
+    {
         // `GMT+0800`, `PST-08`: the offset counts, the letters do not.
         let before = scan.at;
         scan.at += letters.len();
         if offset(scan, found) {
-            behind_offset(scan);
+            behind_offset(scan, found)?;
             return Ok(());
         }
         scan.at = before;
@@ -100,8 +117,8 @@ fn name<'a>(
     });
     if let Some(name) = abbreviation
         && (!found.has_year
-            || ABBREVIATIONS.contains(&name)
-            || zone.abbreviated_offset(name, &found.civil).is_some())
+            || zones.1.has(name)
+            || zones.0.abbreviated_offset(name, &found.civil).is_some())
     {
         found.shift = Shift::Abbreviation(name);
         scan.at += token.len();
@@ -109,14 +126,6 @@ fn name<'a>(
     }
     ignore(scan)
 }
-
-/// Abbreviations that are certainly meant as zones. Which offset they mean depends on the country
-/// (`CST`, `IST`, `BST`), so one that the zone at hand does not know makes the text fail.
-const ABBREVIATIONS: [&str; 38] = [
-    "ACDT", "ACST", "ADT", "AEDT", "AEST", "AKDT", "AKST", "AST", "AWST", "BST", "CAT", "CDT",
-    "CEST", "CET", "CST", "EAT", "EDT", "EEST", "EET", "EST", "HKT", "HST", "IDT", "IST", "JST",
-    "KST", "MDT", "MSK", "MST", "NDT", "NST", "NZDT", "NZST", "PDT", "PST", "SAST", "WEST", "WET",
-];
 
 /// A lone `Z` or `z`.
 fn zulu(scan: &mut Scan<'_>) -> bool {
@@ -142,11 +151,14 @@ fn offset(scan: &mut Scan<'_>, found: &mut Found<'_>) -> bool {
 
 /// Skips what printers add behind an offset: a name, the offset again, a clock reading. All of it
 /// repeats or decorates what is already known.
-fn behind_offset(scan: &mut Scan<'_>) {
+fn behind_offset(scan: &mut Scan<'_>, found: &mut Found<'_>) -> Result<(), Unrecognised> {
     loop {
         let before = scan.at;
         if !scan.blanks() {
-            return;
+            return Ok(());
+        }
+        if half(scan, found)? {
+            continue;
         }
         let rest = scan.rest();
         let token = scan.run(|byte| !matches!(byte, b' ' | b'\t'));
@@ -169,7 +181,7 @@ fn behind_offset(scan: &mut Scan<'_>) {
         };
         let Some(skip) = skip else {
             scan.at = before;
-            return;
+            return Ok(());
         };
         scan.at += skip;
     }

@@ -1,4 +1,5 @@
-//! Executes compiled scripts: statements, scopes, loops, and scripts called by scripts.
+//! Runs compiled scripts by walking their statements: scopes, loops, and scripts called by scripts.
+//! Expressions are evaluated in [`crate::eval`].
 
 use kafkamq_point::Point;
 
@@ -8,7 +9,9 @@ use crate::diagnostic::Code as ErrorCode;
 use crate::error::RunError;
 use crate::ir::{Block, ForInOp, ForOp, IfOp, Key, Node, Op, SlotRange};
 use crate::ops;
+use crate::script::Unit;
 use crate::span::Span;
+use crate::stack;
 use crate::state::Marks;
 use crate::value::Value;
 
@@ -35,7 +38,7 @@ impl Cx<'_> {
         if self.state.slots.len() < frame {
             self.state.slots.resize_with(frame, || None);
         }
-        let result = self.block(&code.body);
+        let result = stack::levels(code.levels, || self.block(&code.body));
         self.state.slots.truncate(self.base);
         result.map(|_| ()).map_err(|mut error| {
             error.leave(&unit.source);
@@ -71,25 +74,30 @@ impl Cx<'_> {
         call: Span,
         point: Option<&mut Point>,
     ) -> Result<(), RunError> {
-        if self.use_depth >= self.set.engine.limits().use_depth {
-            return Err(RunError::new(
-                ErrorCode::OverBudget,
-                call,
-                "scripts call each other too deep",
-            ));
-        }
         let base = self.state.slots.len();
         let set = self.set;
+        let own = set.units.get(unit).map_or(0, Unit::levels);
+        let levels = self.levels + stack::CALL + own;
+        if levels > stack::MAX_LEVELS {
+            let message = format!(
+                "the scripts that called each other to here nest {levels} levels deep, more than {}",
+                stack::MAX_LEVELS
+            );
+            return Err(RunError::new(ErrorCode::TooDeep, call, message));
+        }
         let mut inner = Cx {
             set,
             unit,
             root: self.root,
             base,
-            use_depth: self.use_depth + 1,
+            levels,
             point: point.unwrap_or(self.point),
             state: self.state,
         };
-        inner.run_unit().map_err(|mut error| {
+        let since = inner.state.memory.part();
+        let result = inner.run_unit();
+        inner.state.memory.rejoin(since);
+        result.map_err(|mut error| {
             if let Some(caller) = set.units.get(self.unit) {
                 error.called_from(&caller.source, call);
             }
@@ -119,10 +127,10 @@ impl Cx<'_> {
 
     fn ops(&mut self, ops: &[Op]) -> Result<Flow, RunError> {
         for op in ops {
-            match self.state.steps_left.checked_sub(1) {
-                Some(left) => self.state.steps_left = left,
-                None => self.step(1, op_span(op))?,
+            if let Err(spent) = self.state.meter.one() {
+                return Err(RunError::spent(spent, op_span(op)));
             }
+            self.state.memory.mark = self.state.memory.left;
             let flow = self.op(op)?;
             if self.state.marks.exited {
                 return Ok(Flow::Exit);
@@ -215,17 +223,35 @@ impl Cx<'_> {
         if let (Value::Str(a), Value::Str(b)) = (&old, value) {
             self.charge(a.len() + b.len(), span)?;
         }
-        let new = ops::binary(op, old, value)
+        let new = ops::binary(op, old, value, &self.state.meter)
             .map_err(|(code, message)| RunError::new(code, span, message))?;
         self.store(target, own, new);
         Ok(())
     }
 
     fn for_in(&mut self, op: &ForInOp) -> Result<Flow, RunError> {
-        match self.eval(&op.source)? {
+        let source = self.eval(&op.source)?;
+        let walked = source.is_container();
+        if walked {
+            self.state.walked.push(source.clone());
+            self.state.memory.mark = self.state.memory.left;
+        }
+        // What a text took stays taken while the statements inside begin and end.
+        let since = self.state.memory.part();
+        let flow = self.rounds(op, source)?;
+        self.state.memory.rejoin(since);
+        if walked {
+            self.state.walked.pop();
+        }
+        Ok(flow)
+    }
+
+    fn rounds(&mut self, op: &ForInOp, source: Value) -> Result<Flow, RunError> {
+        match source {
             Value::List(list) => {
                 for at in 0..list.len() {
                     let item = list.get(at).unwrap_or_default();
+                    self.charge_copy(&item, op.source.span)?;
                     match self.round(op, item)? {
                         Flow::Break => break,
                         Flow::Exit => return Ok(Flow::Exit),
@@ -234,7 +260,10 @@ impl Cx<'_> {
                 }
             }
             Value::Map(map) => {
-                for key in map.keys() {
+                let keys = map.keys();
+                let texts: usize = keys.iter().map(|key| size_of::<Value>() + key.len()).sum();
+                self.charge(texts, op.source.span)?;
+                for key in keys {
                     match self.round(op, Value::Str(key))? {
                         Flow::Break => break,
                         Flow::Exit => return Ok(Flow::Exit),
