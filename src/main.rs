@@ -27,8 +27,7 @@ static ALLOCATOR: Counted<Jemalloc> = Counted(Jemalloc);
     reason = "the allocator finds its options by the name of a symbol"
 )]
 #[unsafe(export_name = "malloc_conf")]
-static ALLOCATOR_OPTIONS: &[u8] =
-    b"dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true\0";
+static ALLOCATOR_OPTIONS: &[u8] = b"dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true\0";
 
 /// Where the commands that run actors lead to.
 const ENTRIES: Entries = Entries {
