@@ -20,6 +20,15 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Counted<Jemalloc> = Counted(Jemalloc);
 
+/// What is free goes back to the system within a second, so that the process shrinks when the flow
+/// does. Read by the allocator when it starts.
+#[expect(
+    unsafe_code,
+    reason = "the allocator finds its options by the name of a symbol"
+)]
+#[unsafe(export_name = "malloc_conf")]
+static ALLOCATOR_OPTIONS: &[u8] = b"dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true\0";
+
 /// Where the commands that run actors lead to.
 const ENTRIES: Entries = Entries {
     run: |loaded, sources| {

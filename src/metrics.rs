@@ -135,6 +135,10 @@ pub struct Metrics {
     pub partial_rejections: IntCounterVec,
     /// Elements and points that a rule left out.
     pub parts_left_out: IntCounterVec,
+    /// Bytes fetched and not read yet.
+    pub prefetched_bytes: IntGaugeVec,
+    /// Bytes charged to the account of the service.
+    pub charged_bytes: IntGauge,
     /// Batches not settled yet.
     pub batches_in_flight: IntGaugeVec,
     /// Bytes of records not settled yet.
@@ -292,6 +296,15 @@ impl Metrics {
                 "kafkamq_parts_left_out_total",
                 "Elements and points that a rule left out: `script`, `age`, `category` (no output takes it), `no_field`. Their records count by what became of the rest.",
                 &["topic", "rule"],
+            )?,
+            prefetched_bytes: add.gauges(
+                "kafkamq_prefetched_bytes",
+                "Records that the client of an input has fetched and that were not read yet. At least one fetched batch of each partition, however small the memory limit is.",
+                &["input"],
+            )?,
+            charged_bytes: add.gauge(
+                "kafkamq_memory_charged_bytes",
+                "Bytes of records in flight, and of what was made of them, that are charged to the memory limit.",
             )?,
             batches_in_flight: add.gauges(
                 "kafkamq_batches_in_flight",

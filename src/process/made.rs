@@ -79,8 +79,13 @@ impl<'a> Made<'a> {
         }
     }
 
-    pub(super) fn bury(&mut self, record: u32, letter: DeadLetter) {
+    /// Adds a letter, which is charged until it is written.
+    pub(super) fn bury(&mut self, record: u32, mut letter: DeadLetter) {
         self.other_bytes += LETTER_BYTES;
+        if let Some(value) = letter.value.take() {
+            let charge = self.account.charge_beyond(LETTER_BYTES);
+            letter.value = Some(charge.keep(value));
+        }
         self.letters.push((record, letter));
     }
 
@@ -125,5 +130,26 @@ impl<'a> Made<'a> {
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_charged_until_it_is_written() {
+        let account = Account::root("service", usize::MAX);
+        let mut made = Made::with_capacity(Arc::clone(&account), 0, 0);
+        let letter = DeadLetter {
+            value: Some(Bytes::from_static(b"value")),
+            ..DeadLetter::default()
+        };
+        made.bury(3, letter.clone());
+        assert_eq!(account.used(), LETTER_BYTES);
+        let (record, kept) = made.letters.pop().unwrap();
+        assert_eq!((record, &kept), (3, &letter));
+        drop(kept);
+        assert_eq!(account.used(), 0);
     }
 }

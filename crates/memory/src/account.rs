@@ -433,10 +433,10 @@ mod tests {
         prop_oneof![
             (any::<bool>(), size.clone()).prop_map(|(a, b)| Step::Charge(a, b)),
             (any::<bool>(), size.clone()).prop_map(|(a, b)| Step::Beyond(a, b)),
-            (at.clone(), size.clone()).prop_map(|(a, b)| Step::Grow(a, b)),
-            (at.clone(), size.clone()).prop_map(|(a, b)| Step::Shrink(a, b)),
-            (at.clone(), size).prop_map(|(a, b)| Step::Split(a, b)),
-            at.clone().prop_map(Step::Seal),
+            (at, size.clone()).prop_map(|(a, b)| Step::Grow(a, b)),
+            (at, size.clone()).prop_map(|(a, b)| Step::Shrink(a, b)),
+            (at, size).prop_map(|(a, b)| Step::Split(a, b)),
+            at.prop_map(Step::Seal),
             at.prop_map(Step::Drop),
         ]
     }

@@ -45,7 +45,7 @@ pub(super) enum Job {
         rules: Arc<RecordRules>,
         at: Resume,
     },
-    Answer(AnswerJob),
+    Answer(Box<AnswerJob>),
 }
 
 /// The points of an answer.
@@ -254,7 +254,7 @@ impl ParserActor {
             _ => body,
         };
         let charge = accounts.records.charge_beyond(body.len());
-        Some(Job::Answer(AnswerJob {
+        Some(Job::Answer(Box::new(AnswerJob {
             source,
             accounts,
             rules: Arc::clone(&addresses.terms),
@@ -267,7 +267,7 @@ impl ParserActor {
                 asked,
                 open: AtomicU32::new(1),
             }),
-        }))
+        })))
     }
 
     /// Works on `job` until it is done or has to give way.

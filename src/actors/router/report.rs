@@ -31,6 +31,13 @@ impl RouterActor {
             .input_joined
             .with_label_values(&[&*input_id.0])
             .set(i64::from(joined));
+        let prefetched = statistics.partitions.iter().map(|own| own.prefetched_bytes);
+        self.metrics
+            .prefetched_bytes
+            .with_label_values(&[&*input_id.0])
+            .set(i64::try_from(prefetched.sum::<u64>()).unwrap_or(i64::MAX));
+        let charged = i64::try_from(self.memory.used()).unwrap_or(i64::MAX);
+        self.metrics.charged_bytes.set(charged);
         input.statistics = statistics;
         self.publish(input_id);
         self.look_for_blocked(input_id);

@@ -285,7 +285,10 @@ impl PointConversion {
     pub fn points(self, value: &Bytes, now_ns: i64) -> Result<ConvertedPoints, TranscodeError> {
         let value = unmarked(value);
         match self {
-            Self::Meters => meters::Points::of(&value, now_ns).map(ConvertedPoints::Meters),
+            Self::Meters => {
+                let points = meters::Points::of(&value, now_ns)?;
+                Ok(ConvertedPoints::Meters(Box::new(points)))
+            }
             Self::Daoke { strict_error } => {
                 let point = daoke::point(&value, strict_error, now_ns)?;
                 Ok(ConvertedPoints::One(Some(Box::new(point))))
@@ -300,7 +303,7 @@ pub enum ConvertedPoints {
     /// One point.
     One(Option<Box<Point>>),
     /// Those of meters.
-    Meters(meters::Points),
+    Meters(Box<meters::Points>),
 }
 
 impl Iterator for ConvertedPoints {

@@ -76,6 +76,10 @@ pub struct LimitSettings {
     pub partition_series: usize,
 }
 
+/// Least room for prefetched records of one partition, in bytes. A fetch that brings a larger batch
+/// takes more.
+const LEAST_PREFETCH: u64 = 256 * 1024;
+
 /// Reads `[limits]`.
 pub(crate) fn read(section: &Section<'_>) -> LimitSettings {
     const LEAST_MEMORY: u64 = 16 << 20;
@@ -96,13 +100,24 @@ pub(crate) fn read(section: &Section<'_>) -> LimitSettings {
     } else if record_bytes > memory_bytes {
         section.error("record_bytes", "`record_bytes` must not exceed `memory`");
     }
+    let partitions = section.size("partitions", 1);
+    let floor = (partitions as u64).saturating_mul(LEAST_PREFETCH);
+    if floor > memory_bytes / 2 {
+        let (floor, half) = (floor >> 20, memory_bytes >> 21);
+        section.reader().note_value(section.warning(
+            "partitions",
+            format!(
+                "records prefetched for {partitions} partitions may take {floor} MiB, more than the {half} MiB that `memory` leaves for them"
+            ),
+        ));
+    }
     LimitSettings {
         memory_bytes,
         batch_records: section.size("batch_records", 1),
         batch_bytes,
         record_bytes,
         response_bytes: section.bytes("response_bytes"),
-        partitions: section.size("partitions", 1),
+        partitions,
         partition_series: section.size("partition_series", 0),
     }
 }
