@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::HeaderValue;
-use kafkamq::parse::{encode_for_handle, slices, split};
+use kafkamq::parse::{Elements, encode_for_handle, slices};
 use kafkamq_delivery::endpoint::{
     Compression, Endpoint, EndpointOptions, Framing, OffsetRange, idempotency_key,
 };
 use kafkamq_delivery::http::{Post, RequestBody};
 use kafkamq_delivery::lanes::Item;
+use kafkamq_memory::Account;
 use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 use kafkamq_settings::{HandleContent, SplitFormat};
 
@@ -82,7 +83,10 @@ fn splitting(criterion: &mut Criterion) {
     ] {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| split(black_box(text.as_bytes()), &format).unwrap());
+            bencher.iter(|| {
+                let elements = Elements::of(black_box(text.as_bytes()), &format);
+                elements.unwrap().count()
+            });
         });
     }
 }
@@ -95,7 +99,11 @@ fn handle_items(batch: &RecordBatch) -> Vec<Item> {
         encode_for_handle(&record, "\"logs\"", HandleContent::Batch, &mut buffer);
         ends.push((index, buffer.len()));
     }
-    slices(buffer, &ends)
+    slices(
+        buffer,
+        ends.into_iter(),
+        &Account::root("bench", usize::MAX),
+    )
 }
 
 fn endpoint(options: EndpointOptions) -> Arc<Endpoint> {

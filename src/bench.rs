@@ -12,7 +12,6 @@
 pub mod allocations;
 mod case;
 mod drain;
-mod histogram;
 mod members;
 mod part;
 mod plot;

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage or invalid configuration.
 
+#[cfg(feature = "demo")]
 mod bench;
 mod bug_report;
 mod check;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+#[cfg(feature = "demo")]
 use crate::bench::{BenchOptions, PartArguments, run_part};
 use crate::preflight::{Preflight, Verdict};
 use kafkamq_settings::{Loaded, Sources};
@@ -57,6 +59,7 @@ pub struct Cli {
 enum Command {
     /// Run the service
     Run(ConfigArgs),
+    #[cfg(feature = "demo")]
     /// Show everything at work without anything installed: embedded broker, producers, receivers
     Demo(DemoOptions),
     /// Validate configuration and compile every script, reporting all problems at once
@@ -79,8 +82,10 @@ enum Command {
     BugReport(bug_report::BugReportArgs),
     /// Explain the built-in functions of scripts
     Functions(functions::FunctionsArgs),
+    #[cfg(feature = "demo")]
     /// Measure this build on this machine, and how far it is from the limit
     Bench(BenchOptions),
+    #[cfg(feature = "demo")]
     /// One part of the benchmark, in a process of its own
     #[command(hide = true)]
     BenchPart(PartArguments),
@@ -130,6 +135,7 @@ impl ConfigArgs {
 }
 
 /// What the demonstration does.
+#[cfg(feature = "demo")]
 #[derive(Debug, Clone, Args)]
 pub struct DemoOptions {
     /// End after this many records, with a table of expected and delivered; exit code 0 only if
@@ -153,6 +159,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 pub struct Entries {
     /// Runs the service until it is asked to stop. Gets what was loaded and where from, for reloads.
     pub run: fn(Loaded, Sources) -> anyhow::Result<()>,
+    #[cfg(feature = "demo")]
     /// Runs the demonstration; `false` means that something is missing.
     pub demo: fn(DemoOptions) -> anyhow::Result<bool>,
 }
@@ -211,6 +218,7 @@ fn execute(
     };
     match cli.command {
         Command::Run(config) => run(&config, entries, terminal),
+        #[cfg(feature = "demo")]
         Command::Demo(options) => match (entries.demo)(options) {
             Ok(true) => FINE,
             Ok(false) => FAILED,
@@ -226,7 +234,9 @@ fn execute(
         Command::Tap(arguments) => finish(watch::tap(&arguments, terminal)),
         Command::BugReport(arguments) => finish(bug_report::bug_report(&arguments, terminal)),
         Command::Functions(arguments) => finish(functions::functions(&arguments, terminal)),
+        #[cfg(feature = "demo")]
         Command::Bench(options) => finish(bench::bench(&options, terminal)),
+        #[cfg(feature = "demo")]
         Command::BenchPart(arguments) => match run_part(arguments, entries.run) {
             Ok(()) => FINE,
             Err(error) => fail(terminal, &error),
@@ -268,7 +278,7 @@ fn fail(terminal: &mut Terminal<'_>, error: &anyhow::Error) -> u8 {
     finish(writeln!(terminal.err, "error: {error:#}").map(|()| FAILED))
 }
 
-/// A reader that went away (`kafkamq functions | head`) is no failure.
+/// A reader that went away (`kafkamq functions | head`) is not a failure.
 fn finish(result: io::Result<u8>) -> u8 {
     match result {
         Ok(code) => code,

@@ -4,8 +4,10 @@
 //! One seam for the command line and the HTTP interface. It reads the folder or the topics that
 //! `[dead_letter]` names, also while the service writes to them. It promises:
 //!
-//! * a letter that is replayed goes to the topic and partition it came from with the bytes, key,
+//! * the letter of a record goes to the topic and partition it came from with the bytes, key,
 //!   headers and timestamp it had, and one header more, [`REPLAY_HEADER`], that counts its returns;
+//! * the letter of an element goes there as a record of that element alone, and the letter of a
+//!   point to the output that would have had it;
 //! * a letter is marked as replayed once the brokers have it, and not sent again unless that is
 //!   asked for; a crash in between sends it twice, never not at all;
 //! * a letter returns to no topic but those that its input reads, whatever the letter says;
@@ -19,6 +21,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::kafka::KafkaError;
 use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterError, Filter, View};
@@ -26,6 +29,7 @@ use kafkamq_delivery::private_files;
 use kafkamq_settings::{ClusterSettings, DeadLetterKind, Settings, TopicSelection};
 
 pub(crate) mod headers;
+mod points;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -160,6 +164,8 @@ pub struct DeadLetters {
     store: Store,
     /// The cluster of each input, to which its letters return.
     inputs: Vec<Origin>,
+    /// With the outputs, to which letters of single points go.
+    settings: Arc<Settings>,
 }
 
 #[derive(Clone, Debug)]
@@ -200,6 +206,7 @@ impl DeadLetters {
         Self {
             store,
             inputs: inputs.collect(),
+            settings: Arc::new(settings.clone()),
         }
     }
 

@@ -1,8 +1,7 @@
 //! The life of one record, told step by step: which input and route take it, what parsing and the
 //! script make of it, what rules correct, and which requests it would travel in.
 //!
-//! It goes through the same functions as the parsers, in the same order, and stops before anything is
-//! sent. What a parser decides by chance or together with other records (sampling by record, rates,
+//! The processor of the flow works on it, and nothing of what it makes is sent. What a parser decides by chance or together with other records (sampling by record, rates,
 //! the requests of a batch) is said and not guessed. Scripts do run, with everything they may do.
 
 mod request;
@@ -17,10 +16,10 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 pub use self::request::RequestView;
-use self::work::Work;
+use self::work::follow;
 use crate::dead_letters::{HeaderView, Payload};
 use crate::kafka::StoredRecord;
-use crate::routing::{InputId, RouteTable};
+use crate::routing::{InputId, RouteKind, RouteTable};
 use crate::scripts::Scripts;
 use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 use kafkamq_settings::{InputSettings, Settings, TopicPattern};
@@ -263,22 +262,27 @@ impl Explainer {
         let route = self.routes.route(&id, &source.topic).ok_or_else(not_read)?;
         let batch = batch(source, record);
         let record = batch.get(0).ok_or_else(not_read)?;
-        let mut work = Work::new(&self.settings, &self.scripts, &route, source);
-        work.record(&record);
-        let made = work.finish();
+        let mut found = follow(&self.settings, &self.scripts, &route, &batch, &record);
+        if let RouteKind::Handle(handle) = &route.kind
+            && handle.answers.is_some()
+        {
+            found.steps.push(
+                "points of the handle's answer would go to the outputs; nobody asked it".to_owned(),
+            );
+        }
         Ok(Way {
             input: input.name.clone(),
             group_id: input.group_id.clone(),
             taken,
             route: route.kind.name(),
-            steps: made.steps,
-            points: made.points,
-            requests: made
+            steps: found.steps,
+            points: found.points,
+            requests: found
                 .outgoing
                 .iter()
                 .map(|outgoing| RequestView::of(outgoing, &self.routes, &record, source, body))
                 .collect(),
-            fate: made.fate,
+            fate: found.fate,
         })
     }
 }

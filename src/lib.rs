@@ -12,7 +12,7 @@
 //! * `source`: what reading a partition decides: positions, leases, commits, work in flight.
 //! * [`kafkamq_record`]: a batch, its acknowledgement, and what may be committed.
 //! * [`kafkamq_memory`]: the accounts that bound the memory of all of it.
-//! * [`parse`]: records to items, as pure functions. [`scripts`]: the script language in use.
+//! * `process`: the way of a record, decided. [`parse`]: its steps, as pure functions. [`scripts`]: the script language in use.
 //! * [`kafkamq_delivery`]: delivery over HTTP and the dead letters.
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
@@ -22,16 +22,18 @@
 //! * [`preflight`]: whether a service with this configuration can run.
 //! * [`actors`]: who owns whom, and the messages between them.
 //! * [`routes`]: the HTTP server. [`metrics`]: every metric.
-//! * [`mod@bench`]: the flow benchmark.
+//! * `bench`, `demo`: the flow benchmark and the demonstration, with the feature `demo`.
 //! * [`app`]: builds all of it in order and stops it in order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod actors;
 pub mod app;
+#[cfg(feature = "demo")]
 pub mod bench;
 pub mod cli;
 pub mod controls;
 pub mod dead_letters;
+#[cfg(feature = "demo")]
 pub mod demo;
 mod descriptors;
 pub mod explain;
@@ -40,6 +42,7 @@ pub mod kafka;
 pub mod metrics;
 pub mod parse;
 pub mod preflight;
+mod process;
 pub mod reconfiguration;
 pub mod recorder;
 pub mod replay;

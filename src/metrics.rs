@@ -16,6 +16,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use kafkamq_record::LeftOut;
 pub use partitions::{PartitionGauges, PartitionSeries};
 
 /// The partition of series that stand for all partitions of their topic.
@@ -48,11 +49,13 @@ pub enum Outcome {
     DroppedByStatus,
     /// Written to the dead letters.
     DeadLettered,
+    /// Handed to an output that is not required, which is all that waited for it.
+    NotRequired,
 }
 
 impl Outcome {
     /// All outcomes, so that series exist before the first event.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Delivered,
         Self::Sampled,
         Self::Dropped,
@@ -61,6 +64,7 @@ impl Outcome {
         Self::Acknowledged,
         Self::DroppedByStatus,
         Self::DeadLettered,
+        Self::NotRequired,
     ];
 
     /// The label value.
@@ -75,6 +79,7 @@ impl Outcome {
             Self::Acknowledged => "acknowledged",
             Self::DroppedByStatus => "dropped_by_status",
             Self::DeadLettered => "dead_lettered",
+            Self::NotRequired => "not_required",
         }
     }
 }
@@ -116,12 +121,20 @@ pub struct Metrics {
     pub destination_state: IntGaugeVec,
     /// Items queued at a destination.
     pub destination_queue: IntGaugeVec,
+    /// When a destination, or its first suspect, was refused first; 0 while all is accepted.
+    pub destination_refusing_since: IntGaugeVec,
+    /// Requests that are refused time and again.
+    pub destination_suspects: IntGaugeVec,
+    /// Points dropped that no offset brings back, by reason.
+    pub destination_dropped: IntCounterVec,
     /// Requests at once, found out for each destination.
     pub destination_concurrency: IntGaugeVec,
     /// Copies of points for the recorder.
     pub recorder_points: IntCounterVec,
     /// Elements that a receiver refused inside an accepted request.
     pub partial_rejections: IntCounterVec,
+    /// Elements and points that a rule left out.
+    pub parts_left_out: IntCounterVec,
     /// Batches not settled yet.
     pub batches_in_flight: IntGaugeVec,
     /// Bytes of records not settled yet.
@@ -154,6 +167,8 @@ pub struct Metrics {
     pub dead_letters: IntCounterVec,
     /// Dead letters that could not be written, so that their partition waits.
     pub dead_letter_failures: IntCounter,
+    /// Dead letters that are not written yet.
+    pub dead_letters_open: IntGauge,
     /// Actors started again after they died.
     pub actor_restarts: IntCounterVec,
     /// Values that should have been split and were not arrays.
@@ -215,38 +230,53 @@ impl Metrics {
             points_forwarded: add.counters(
                 "kafkamq_points_forwarded_total",
                 "Points or payloads that a destination accepted or refused for good.",
-                &["sink", "outcome"],
+                &["destination", "outcome"],
             )?,
             requests: add.counters(
                 "kafkamq_requests_total",
                 "Requests to a destination, by HTTP status or the layer that failed.",
-                &["sink", "status"],
+                &["destination", "status"],
             )?,
             delivery_seconds: add.histograms(
                 "kafkamq_delivery_seconds",
                 "Time from sending a request to its answer.",
-                &["sink"],
+                &["destination"],
                 &DELIVERY_BUCKETS,
             )?,
             retries: add.counters(
                 "kafkamq_delivery_retries_total",
                 "Requests sent again, by the class of the failure.",
-                &["sink", "reason"],
+                &["destination", "reason"],
             )?,
             destination_state: add.gauges(
                 "kafkamq_destination_state",
                 "State of a destination: 0 up, 1 backing off, 2 held by a configuration fault.",
-                &["sink"],
+                &["destination"],
             )?,
             destination_queue: add.gauges(
                 "kafkamq_destination_queued_items",
                 "Items that wait at a destination or are in flight to it.",
-                &["sink"],
+                &["destination"],
+            )?,
+            destination_refusing_since: add.gauges(
+                "kafkamq_destination_refusing_since_seconds",
+                "Unix time since when a destination accepts nothing, or a suspect is refused; 0 while all is well.",
+                &["destination"],
+            )?,
+            destination_suspects: add.gauges(
+                "kafkamq_destination_suspects",
+                "Requests that are refused time and again, so that others are sent before them.",
+                &["destination"],
+            )?,
+            destination_dropped: add.counters(
+                "kafkamq_destination_dropped_total",
+                "Points that were dropped: of an output that is not required, or of aggregation.",
+                &["destination", "reason"],
             )?,
             destination_concurrency: add.gauges(
                 "kafkamq_destination_concurrency",
                 "Requests that a destination is given at once, as found out by its answers.",
-                &["sink"],
+                &["destination"],
             )?,
             recorder_points: add.counters(
                 "kafkamq_recorder_points_total",
@@ -256,7 +286,12 @@ impl Metrics {
             partial_rejections: add.counters(
                 "kafkamq_partial_rejections_total",
                 "Elements that a receiver refused inside a request it accepted.",
-                &["sink"],
+                &["destination"],
+            )?,
+            parts_left_out: add.counters(
+                "kafkamq_parts_left_out_total",
+                "Elements and points that a rule left out: `script`, `age`, `category` (no output takes it), `no_field`. Their records count by what became of the rest.",
+                &["topic", "rule"],
             )?,
             batches_in_flight: add.gauges(
                 "kafkamq_batches_in_flight",
@@ -335,6 +370,10 @@ impl Metrics {
             dead_letter_failures: add.counter(
                 "kafkamq_dead_letter_failures_total",
                 "Failed attempts to write dead letters; their partitions wait.",
+            )?,
+            dead_letters_open: add.gauge(
+                "kafkamq_dead_letters_open",
+                "Dead letters that are not written yet; their records stay open.",
             )?,
             actor_restarts: add.counters(
                 "kafkamq_actor_restarts_total",
@@ -549,6 +588,7 @@ pub struct TopicMetrics {
     /// See [`Metrics::split_failures`].
     pub split_failures: IntCounter,
     outcomes: [IntCounter; Outcome::ALL.len()],
+    left_out: [IntCounter; LeftOut::ALL.len()],
 }
 
 impl TopicMetrics {
@@ -569,6 +609,18 @@ impl TopicMetrics {
                     .records_processed
                     .with_label_values(&[topic[0], outcome.label()])
             }),
+            left_out: LeftOut::ALL.map(|rule| {
+                metrics
+                    .parts_left_out
+                    .with_label_values(&[topic[0], rule.label()])
+            }),
+        }
+    }
+
+    /// Counts an element or point that a rule left out.
+    pub fn left_out(&self, rule: LeftOut) {
+        if let Some(counter) = self.left_out.get(rule as usize) {
+            counter.inc();
         }
     }
 
@@ -616,15 +668,19 @@ impl HandledCounters {
 
 /// Children of one destination's metrics, resolved once.
 #[derive(Debug, Clone)]
-pub struct SinkMetrics {
+pub struct DestinationMetrics {
     metrics: Metrics,
-    sink: String,
+    destination: String,
     /// See [`Metrics::delivery_seconds`].
     pub delivery_seconds: Histogram,
     /// See [`Metrics::destination_state`].
     pub state: IntGauge,
     /// See [`Metrics::destination_queue`].
     pub queued: IntGauge,
+    /// See [`Metrics::destination_refusing_since`].
+    pub refusing_since: IntGauge,
+    /// See [`Metrics::destination_suspects`].
+    pub suspects: IntGauge,
     /// See [`Metrics::destination_concurrency`].
     pub concurrency: IntGauge,
     /// See [`Metrics::partial_rejections`].
@@ -636,25 +692,33 @@ pub struct SinkMetrics {
     success: IntCounter,
 }
 
-impl SinkMetrics {
-    /// The children of destination `sink`.
+impl DestinationMetrics {
+    /// The children of destination `destination`.
     #[must_use]
-    pub fn new(metrics: &Metrics, sink: &str) -> Self {
+    pub fn new(metrics: &Metrics, destination: &str) -> Self {
         Self {
-            delivery_seconds: metrics.delivery_seconds.with_label_values(&[sink]),
-            state: metrics.destination_state.with_label_values(&[sink]),
-            queued: metrics.destination_queue.with_label_values(&[sink]),
-            concurrency: metrics.destination_concurrency.with_label_values(&[sink]),
-            partial_rejections: metrics.partial_rejections.with_label_values(&[sink]),
+            delivery_seconds: metrics.delivery_seconds.with_label_values(&[destination]),
+            state: metrics.destination_state.with_label_values(&[destination]),
+            queued: metrics.destination_queue.with_label_values(&[destination]),
+            refusing_since: metrics
+                .destination_refusing_since
+                .with_label_values(&[destination]),
+            suspects: metrics
+                .destination_suspects
+                .with_label_values(&[destination]),
+            concurrency: metrics
+                .destination_concurrency
+                .with_label_values(&[destination]),
+            partial_rejections: metrics.partial_rejections.with_label_values(&[destination]),
             delivered: metrics
                 .points_forwarded
-                .with_label_values(&[sink, "delivered"]),
+                .with_label_values(&[destination, "delivered"]),
             rejected: metrics
                 .points_forwarded
-                .with_label_values(&[sink, "rejected"]),
-            success: metrics.requests.with_label_values(&[sink, "200"]),
+                .with_label_values(&[destination, "rejected"]),
+            success: metrics.requests.with_label_values(&[destination, "200"]),
             metrics: metrics.clone(),
-            sink: sink.to_owned(),
+            destination: destination.to_owned(),
         }
     }
 
@@ -665,16 +729,24 @@ impl SinkMetrics {
         } else {
             self.metrics
                 .requests
-                .with_label_values(&[&self.sink, status])
+                .with_label_values(&[&self.destination, status])
                 .inc();
         }
+    }
+
+    /// Counts points that are dropped for `reason`.
+    pub fn dropped(&self, reason: &str, points: usize) {
+        self.metrics
+            .destination_dropped
+            .with_label_values(&[&self.destination, reason])
+            .inc_by(points as u64);
     }
 
     /// Counts one request that will be sent again.
     pub fn retry(&self, reason: &str) {
         self.metrics
             .retries
-            .with_label_values(&[&self.sink, reason])
+            .with_label_values(&[&self.destination, reason])
             .inc();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The range is fixed in offsets before anything is read. Its records go the way of the service, with
 //! its routes, scripts, credits, retries and dead letters; only their source is another one: a consumer
-//! that is no member of the group. What is settled is noted in the [`Stretch`] of its partition, and
+//! that is not a member of the group. What is settled is noted in the [`Stretch`] of its partition, and
 //! the group's committed offsets stay what they are.
 
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ pub fn settings_for(
 /// second how things are. Must be called inside a running system.
 ///
 /// # Errors
-/// When the settings cannot be used. That a destination is away is no error: its records wait.
+/// When the settings cannot be used. That a destination is away is not an error: its records wait.
 pub async fn run(
     settings: Settings,
     range: &Range,

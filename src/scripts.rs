@@ -12,8 +12,8 @@ use arc_swap::ArcSwap;
 use kafkamq_pipeline::aggregate::{AggregateSink, Aggregator};
 use kafkamq_pipeline::http::{ClientLimits, GuardedClient, HttpAccess, HttpPolicy};
 use kafkamq_pipeline::manager::{
-    Change, DefaultScripts, FolderContents, FolderProblem, LoadReport, Namespace, ScriptProblem,
-    ScriptStore, Snapshot, read_folder,
+    Change, DefaultScripts, FolderContents, FolderProblem, LoadReport, LoadedScript, Namespace,
+    ScriptProblem, ScriptStore, Snapshot, read_folder,
 };
 use kafkamq_pipeline::net::{GeoDatabase, GeoError};
 use kafkamq_pipeline::refer_table::{ReferTables, TableError, TableSet};
@@ -73,13 +73,65 @@ type Texts = BTreeMap<Category, BTreeMap<String, String>>;
 /// revision that changes scripts and routes together begins a new one, so that no record meets the
 /// scripts of one with the routes of the other.
 #[derive(Debug)]
-pub struct ScriptsInForce(ArcSwap<Snapshot>);
+pub struct ScriptsInForce(ArcSwap<InForce>);
+
+/// The scripts of one moment.
+#[derive(Debug)]
+struct InForce {
+    snapshot: Arc<Snapshot>,
+    /// Those that wait for answers from outside, themselves or in a script they use.
+    waiting: Vec<Arc<LoadedScript>>,
+}
+
+impl InForce {
+    fn of(snapshot: Arc<Snapshot>) -> Arc<Self> {
+        let calls = |script: &&Arc<LoadedScript>| script.text().contains("http_request");
+        let mut waiting: Vec<_> = snapshot.scripts().filter(calls).cloned().collect();
+        let mut at = 0;
+        while let Some(used) = waiting.get(at).map(|script| script.name().to_owned()) {
+            let uses = |script: &&Arc<LoadedScript>| {
+                script.text().contains("use(") && script.text().contains(&used)
+            };
+            let more: Vec<_> = snapshot
+                .scripts()
+                .filter(uses)
+                .filter(|script| !waiting.iter().any(|known| Arc::ptr_eq(known, script)))
+                .cloned()
+                .collect();
+            waiting.extend(more);
+            at += 1;
+        }
+        Arc::new(Self { snapshot, waiting })
+    }
+}
 
 impl ScriptsInForce {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(ArcSwap::new(InForce::of(snapshot)))
+    }
+
     /// The scripts as they are now; taken once per batch.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        Arc::clone(&self.0.load().snapshot)
+    }
+
+    /// Whether the script that `select` chooses waits for answers from outside. It is asked only if
+    /// there is such a script at all; without a choice, any such script counts.
+    #[must_use]
+    pub fn waits(
+        &self,
+        select: impl FnOnce(&Snapshot) -> Option<Option<&Arc<LoadedScript>>>,
+    ) -> bool {
+        let now = self.0.load();
+        if now.waiting.is_empty() {
+            return false;
+        }
+        match select(&now.snapshot) {
+            None => true,
+            Some(None) => false,
+            Some(Some(script)) => now.waiting.iter().any(|known| Arc::ptr_eq(known, script)),
+        }
     }
 }
 
@@ -177,7 +229,7 @@ impl Scripts {
             given: runtime::AllGiven::new(),
         };
         let report = store.apply(Namespace::Default, &Change::folder(contents));
-        let in_force = Mutex::new(Arc::new(ScriptsInForce(ArcSwap::new(store.snapshot()))));
+        let in_force = Mutex::new(Arc::new(ScriptsInForce::new(store.snapshot())));
         Ok((
             Self {
                 store,
@@ -283,7 +335,8 @@ impl Scripts {
 
     /// Lets the revision in force see what was changed in the store.
     fn publish(&self) {
-        self.in_force.lock().0.store(self.store.snapshot());
+        let now = InForce::of(self.store.snapshot());
+        self.in_force.lock().0.store(now);
     }
 
     /// What the revision in force works with.
@@ -295,7 +348,7 @@ impl Scripts {
     /// Begins what the next revision works with. Those before it keep the scripts they had.
     #[must_use]
     pub fn begin(&self) -> Arc<ScriptsInForce> {
-        let new = Arc::new(ScriptsInForce(ArcSwap::new(self.store.snapshot())));
+        let new = Arc::new(ScriptsInForce::new(self.store.snapshot()));
         *self.in_force.lock() = Arc::clone(&new);
         new
     }

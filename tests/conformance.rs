@@ -154,7 +154,18 @@ fn every_key_of_an_input_is_promised() {
 fn settings_fields() -> BTreeMap<String, String> {
     let folder = root().join("crates/settings/src");
     let files = [
-        "input", "route", "output", "delivery", "security", "service",
+        "input",
+        "route",
+        "output",
+        "delivery",
+        "security",
+        "tables/server",
+        "tables/token",
+        "tables/pipeline",
+        "tables/dead_letter",
+        "tables/recorder",
+        "tables/limits",
+        "tables/log",
     ];
     let mut fields = BTreeMap::new();
     for file in files {

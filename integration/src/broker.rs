@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -88,6 +88,40 @@ impl Broker {
             });
             Ok(led.then_some(()))
         })
+    }
+
+    /// Deletes a topic and makes it again with as many partitions, so that it has another id.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn recreate_topic(&self, name: &str, partitions: i32) -> Result<()> {
+        let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+        let deleted = self
+            .runtime
+            .block_on(self.admin.delete_topics(&[name], &options))?;
+        for outcome in deleted {
+            outcome.map_err(|(name, code)| anyhow!("topic {name} was not deleted: {code}"))?;
+        }
+        // The broker deletes in the background, and refuses the name until then.
+        until("the name to be free", LIMIT, || {
+            Ok(self.create_topic(name, partitions).ok())
+        })
+    }
+
+    /// Adds partitions to a topic.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn grow_topic(&self, name: &str, partitions: usize) -> Result<()> {
+        let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+        let wanted = NewPartitions::new(name, partitions);
+        let grown = self
+            .runtime
+            .block_on(self.admin.create_partitions(&[wanted], &options))?;
+        for outcome in grown {
+            outcome.map_err(|(name, code)| anyhow!("topic {name} did not grow: {code}"))?;
+        }
+        Ok(())
     }
 
     /// Removes the records below `offset`.

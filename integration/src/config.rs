@@ -17,6 +17,7 @@ pub struct Config {
     input: Vec<String>,
     routes: Vec<String>,
     tables: Vec<String>,
+    dead_letters: String,
 }
 
 impl Config {
@@ -34,6 +35,7 @@ impl Config {
             input: Vec::new(),
             routes: Vec::new(),
             tables: Vec::new(),
+            dead_letters: String::new(),
         }
     }
 
@@ -89,6 +91,13 @@ impl Config {
         self
     }
 
+    /// Adds lines to `[dead_letter]`.
+    #[must_use]
+    pub fn dead_letters(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.dead_letters);
+        self
+    }
+
     /// Adds a table of its own, such as `[limits]`.
     #[must_use]
     pub fn table(mut self, name: &str, lines: &str) -> Self {
@@ -105,10 +114,11 @@ impl Config {
         let mut text = format!(
             "[server]\nlisten = \"127.0.0.1:{port}\"\n\n\
              [log]\nlevel = \"info\"\n\n\
-             [dead_letter]\npath = \"{dir}/{name}-dead-letter\"\n\n\
+             [dead_letter]\npath = \"{dir}/{name}-dead-letter\"\n{letters}\n\n\
              [pipeline]\npath = \"{dir}/pipeline\"\n\n\
              [output]\nkind = \"{kind}\"\n{endpoint}{lines}\n\n",
             dir = dir.display(),
+            letters = self.dead_letters,
             kind = self.kind,
             endpoint = match &*self.output {
                 "" => String::new(),

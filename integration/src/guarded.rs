@@ -27,7 +27,7 @@ impl std::str::FromStr for Ending {
         match text.split_once(' ') {
             Some(("code", number)) => Ok(Self::Code(number.parse()?)),
             Some(("signal", number)) => Ok(Self::Signal(number.parse()?)),
-            _ => bail!("`{text}` is no ending"),
+            _ => bail!("`{text}` is not an ending"),
         }
     }
 }

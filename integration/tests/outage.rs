@@ -53,7 +53,7 @@ fn while_a_receiver_answers_503_the_member_stays_and_memory_is_flat() -> Result<
     let began = Instant::now();
     producer.send_range(Route::CustomLog, &topic, PARTITIONS, 1000..each)?;
     producer.flush()?;
-    let blocked = [("sink", "datakit")];
+    let blocked = [("destination", "datakit")];
     until("back-off", LIMIT, || {
         let state = kafkamq.metric("kafkamq_destination_state", &blocked)?;
         Ok((state == 1.0).then_some(()))
@@ -132,14 +132,14 @@ fn wrong_credentials_hold_the_topic_and_raise_an_alarm() -> Result<()> {
         let answer = kafkamq.get("/readyz")?;
         Ok((answer.status == 503 && answer.body.contains("401")).then_some(answer))
     })?;
-    let state = kafkamq.metric("kafkamq_destination_state", &[("sink", "datakit")])?;
+    let state = kafkamq.metric("kafkamq_destination_state", &[("destination", "datakit")])?;
     ensure!(state == 2.0, "the metric says {state}");
     ensure!(began.elapsed() < refused, "the alarm came late");
     ensure!(receiver.ledger().total() == 0, "a refused request counted");
 
     scene.await_all(receiver, producer.ids(), refused + LIMIT)?;
     kafkamq.await_ready()?;
-    let state = kafkamq.metric("kafkamq_destination_state", &[("sink", "datakit")])?;
+    let state = kafkamq.metric("kafkamq_destination_state", &[("destination", "datakit")])?;
     ensure!(state == 0.0, "the metric says {state}");
     println!(
         "{} s of 401: /readyz said {}; then everything arrived",

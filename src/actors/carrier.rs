@@ -1,9 +1,9 @@
 //! [`Carrier`]: what takes a request to its destination, whatever that is.
 //!
-//! All carriers speak the language of HTTP: an answer with a status, or the layer that failed. So
-//! order, batching, back-off, the search for a poison item and dead letters are the same for all of
-//! them. A request that a carrier answers with success is with its destination: HTTP answered with
-//! 2xx, the disk has it, the pipe took it, the brokers confirmed it.
+//! All carriers bring back a [`Reply`], or the layer that failed. So order, batching, back-off, the
+//! search for a poison item and dead letters are the same for all of them. A request that a carrier
+//! reports as taken is with its destination: the disk has it, the pipe took it, the brokers confirmed
+//! it. What an HTTP answer means is for the endpoint's policy to say.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use crate::kafka::client::{producer_config, refused_options};
 use crate::kafka::{KafkaError, Outbound, Producer};
 use crate::routing::{Destination, Means};
-use kafkamq_delivery::answer::{Answer, Layer, TransportError};
+use kafkamq_delivery::answer::{Layer, Reply, TransportError};
 use kafkamq_delivery::http::{Post, TlsError, Transport};
 use kafkamq_delivery::local::{Files, LocalWriter, Stream};
 use kafkamq_record::Record;
@@ -121,9 +121,9 @@ impl Carrier {
         &self,
         post: Post,
         origins: Vec<Origin>,
-    ) -> Result<Answer, TransportError> {
+    ) -> Result<Reply, TransportError> {
         match self {
-            Self::Http(transport) => transport.send(post).await,
+            Self::Http(transport) => transport.send(post).await.map(Reply::Http),
             Self::Local(writer) => {
                 writer
                     .send(Arc::clone(post.endpoint.name()), post.items)
@@ -175,12 +175,12 @@ impl TopicWriter {
 
     /// Writes `records` and waits until the brokers have confirmed all of them. If one is too large,
     /// none is written.
-    pub(crate) async fn send(&self, records: &[Outbound<'_>]) -> Result<Answer, TransportError> {
+    pub(crate) async fn send(&self, records: &[Outbound<'_>]) -> Result<Reply, TransportError> {
         let limit = self.producer.lock().max_bytes();
         let largest = records.iter().map(Outbound::bytes).max().unwrap_or(0);
         if largest > limit {
-            let text = format!("a record of {largest} bytes, message.max.bytes is {limit}");
-            return Ok(refusal(text));
+            let detail = format!("a record of {largest} bytes, message.max.bytes is {limit}");
+            return Ok(Reply::Refused { detail });
         }
         let failed = self.deliver(records).await;
         let errors = || failed.iter().map(|(_, error)| error);
@@ -194,11 +194,10 @@ impl TopicWriter {
                 Err(TransportError::new(layer, error.to_string()))
             }
             None => Ok(match errors().next() {
-                Some(error) => refusal(error.to_string()),
-                None => Answer {
-                    status: 200,
-                    ..Answer::default()
+                Some(error) => Reply::Refused {
+                    detail: error.to_string(),
                 },
+                None => Reply::Taken,
             }),
         }
     }
@@ -228,14 +227,5 @@ impl TopicWriter {
             }
             Err(error) => tracing::error!(%error, "a producer cannot be made anew"),
         }
-    }
-}
-
-/// The record is at fault; see [`Profile::Broker`](kafkamq_delivery::status::Profile::Broker).
-fn refusal(text: String) -> Answer {
-    Answer {
-        status: 413,
-        body: text.into(),
-        ..Answer::default()
     }
 }

@@ -1,28 +1,40 @@
-//! What travels with items from a parser to a destination: whose records they are, and how to say
+//! What travels with items from a parser to a destination: what they are parts of, and how to say
 //! that one of them is done.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use bytes::Bytes;
+use kafkamq_point::Category;
+
 use crate::metrics::{Outcome, TopicMetrics};
-use crate::routing::Route;
-use kafkamq_record::AckShare;
-use kafkamq_record::{Record, RecordBatch};
+use crate::process::{
+    AskedAbout, Cause, Origin, letter_of_element, letter_of_point, record_letter,
+};
+use crate::routing::{DestinationId, InputId, Route, RouteKind};
+use kafkamq_delivery::dead_letter::{DeadLetter, LetterPart};
+use kafkamq_delivery::endpoint::OffsetRange;
+use kafkamq_record::{AckShare, PartId, PartitionAccounts, Record, RecordBatch};
 
 /// The origin of items and their acknowledgement. Dropping one with unsettled items sends the
 /// records again.
+///
+/// An item is named by its place: among the records of the batch for payloads, among the parts for
+/// points.
 #[derive(Debug)]
 pub(crate) enum Consignment {
-    /// Items made from the records of one batch; an item's index is its record's.
+    /// Payloads made of the records of one batch.
     Records(Records),
-    /// Points of an answer to records: settled together.
-    Answer(Arc<Answer>),
+    /// Points made of the records of one batch.
+    Points(Records, Arc<Parts>),
+    /// Points of an answer to records, which are settled together.
+    Answer(Arc<Answer>, Arc<Parts>),
     /// Points that belong to no record, such as those of aggregation. They are sent like any
     /// other, but nothing brings them back after a crash.
     Unattached,
 }
 
-/// Items made from records.
+/// A batch whose records wait for their items.
 #[derive(Debug)]
 pub(crate) struct Records {
     pub(crate) route: Arc<Route>,
@@ -31,26 +43,126 @@ pub(crate) struct Records {
     pub(crate) metrics: Arc<TopicMetrics>,
 }
 
+/// What the points of one output are.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) ids: Vec<PartId>,
+    pub(crate) destination: DestinationId,
+    pub(crate) category: Category,
+}
+
 /// Points that a handle returned for records which wait for them.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) route: Arc<Route>,
     pub(crate) asked: Vec<(Consignment, u32)>,
-    /// Points that are not settled yet.
+    /// Points that are not settled yet, and one for the work on the answer itself.
     pub(crate) open: AtomicU32,
+}
+
+impl Records {
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            route: Arc::clone(&self.route),
+            batch: Arc::clone(&self.batch),
+            share: self.share.share(),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    fn settle(&self, record: u32, outcome: Outcome) {
+        if self.share.settle(record) {
+            self.metrics.settled(outcome, 1);
+        }
+    }
+
+    fn settle_all(&self, records: impl Iterator<Item = u32>, outcome: Outcome) {
+        let settled = self.share.settle_all(records);
+        if settled > 0 {
+            self.metrics.settled(outcome, u64::from(settled));
+        }
+    }
+
+    fn record(&self, record: u32) -> Option<Record<'_>> {
+        self.batch.get(record as usize)
+    }
+
+    fn origin(&self, record: u32) -> Option<Origin<'_>> {
+        Some(Origin {
+            input: &self.route.input,
+            source: self.batch.source(),
+            record: self.record(record)?,
+        })
+    }
+}
+
+impl Parts {
+    /// No part: for letters of points that were never sent.
+    pub(crate) fn none() -> Self {
+        Self {
+            ids: Vec::new(),
+            destination: DestinationId("".into()),
+            category: Category::default(),
+        }
+    }
+
+    fn id(&self, item: u32) -> Option<PartId> {
+        self.ids.get(item as usize).copied()
+    }
+
+    fn letter_part(&self, from: Vec<OffsetRange>) -> LetterPart {
+        LetterPart::Point {
+            destination: self.destination.to_string(),
+            category: self.category.name().to_owned(),
+            from,
+        }
+    }
+}
+
+impl Answer {
+    /// Settles `count` of its points with `outcome`; the last outcome is that of the records.
+    pub(crate) fn settle(&self, count: u32, outcome: Outcome) {
+        if count > 0 && self.open.fetch_sub(count, Ordering::AcqRel) == count {
+            for (asked, record) in &self.asked {
+                asked.settle(*record, outcome);
+            }
+        }
+    }
+
+    /// The records that were asked about.
+    pub(crate) fn asked_about(&self) -> AskedAbout<'_> {
+        let mut ranges: Vec<OffsetRange> = Vec::new();
+        for (consignment, item) in &self.asked {
+            let Some((batch, record)) = consignment.record(*item) else {
+                continue;
+            };
+            let offset = record.offset();
+            match ranges.last_mut() {
+                Some(range) if range.source == *batch.source() && range.last + 1 == offset => {
+                    range.last = offset;
+                }
+                _ => ranges.push(OffsetRange {
+                    source: batch.source().clone(),
+                    first: offset,
+                    last: offset,
+                }),
+            }
+        }
+        let first = self.asked.first();
+        AskedAbout {
+            first: first.and_then(|(consignment, item)| consignment.origin(*item)),
+            ranges,
+        }
+    }
 }
 
 impl Consignment {
     /// A further handle of the same origin.
     pub(crate) fn share(&self) -> Self {
         match self {
-            Self::Records(records) => Self::Records(Records {
-                route: Arc::clone(&records.route),
-                batch: Arc::clone(&records.batch),
-                share: records.share.share(),
-                metrics: Arc::clone(&records.metrics),
-            }),
-            Self::Answer(answer) => Self::Answer(Arc::clone(answer)),
+            Self::Records(records) => Self::Records(records.share()),
+            Self::Points(records, parts) => Self::Points(records.share(), Arc::clone(parts)),
+            Self::Answer(answer, parts) => Self::Answer(Arc::clone(answer), Arc::clone(parts)),
             Self::Unattached => Self::Unattached,
         }
     }
@@ -58,17 +170,29 @@ impl Consignment {
     /// The route that the records came by, if there are any.
     pub(crate) fn route(&self) -> Option<&Arc<Route>> {
         match self {
-            Self::Records(records) => Some(&records.route),
-            Self::Answer(answer) => Some(&answer.route),
+            Self::Records(records) | Self::Points(records, _) => Some(&records.route),
+            Self::Answer(answer, _) => Some(&answer.route),
             Self::Unattached => None,
         }
     }
 
-    /// The record that `index` names; for an answer, the first record asked about.
-    pub(crate) fn record(&self, index: u32) -> Option<(&RecordBatch, Record<'_>)> {
+    /// The accounts of the partition that the records came from; for an answer, of the first one.
+    pub(crate) fn accounts(&self) -> Option<&PartitionAccounts> {
         match self {
-            Self::Records(records) => Some((&records.batch, records.batch.get(index as usize)?)),
-            Self::Answer(answer) => {
+            Self::Records(records) | Self::Points(records, _) => Some(records.share.accounts()),
+            Self::Answer(answer, _) => answer.asked.first()?.0.accounts(),
+            Self::Unattached => None,
+        }
+    }
+
+    /// The record that the item `item` was made of; for an answer, the first record asked about.
+    pub(crate) fn record(&self, item: u32) -> Option<(&RecordBatch, Record<'_>)> {
+        match self {
+            Self::Records(records) => Some((&records.batch, records.record(item)?)),
+            Self::Points(records, parts) => {
+                Some((&records.batch, records.record(parts.id(item)?.record)?))
+            }
+            Self::Answer(answer, _) => {
                 let (asked, first) = answer.asked.first()?;
                 asked.record(*first)
             }
@@ -76,21 +200,84 @@ impl Consignment {
         }
     }
 
-    /// Settles one item of `record` with `outcome`; the outcome of the last item is counted.
-    pub(crate) fn settle(&self, record: u32, outcome: Outcome) {
+    fn origin(&self, item: u32) -> Option<Origin<'_>> {
+        let (batch, record) = self.record(item)?;
+        Some(Origin {
+            input: self.input()?,
+            source: batch.source(),
+            record,
+        })
+    }
+
+    fn input(&self) -> Option<&InputId> {
+        self.route().map(|route| &route.input)
+    }
+
+    /// The dead letter of the item `item` with the bytes `body`, which is given up for `cause`: the
+    /// record, if the item is all that was made of it; else the element or the point by itself, so
+    /// that what was delivered beside it does not return with it.
+    pub(crate) fn letter(&self, item: u32, body: &Bytes, cause: Cause<'_>) -> Option<DeadLetter> {
         match self {
-            Self::Records(records) => {
-                if records.share.settle(record) {
-                    records.metrics.settled(outcome, 1);
-                }
-            }
-            Self::Answer(answer) => {
-                if answer.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    for (asked, record) in &answer.asked {
-                        asked.settle(*record, outcome);
+            Self::Records(records) => Some(record_letter(records.origin(item)?, cause)),
+            Self::Points(records, parts) => {
+                let id = parts.id(item)?;
+                let origin = records.origin(id.record)?;
+                let split = match &records.route.kind {
+                    RouteKind::Points(route) => route.split.as_ref(),
+                    _ => None,
+                };
+                match (id, split) {
+                    (
+                        PartId {
+                            point: PartId::ONLY,
+                            element: PartId::WHOLE,
+                            ..
+                        },
+                        _,
+                    ) => Some(record_letter(origin, cause)),
+                    (
+                        PartId {
+                            point: PartId::ONLY,
+                            element,
+                            ..
+                        },
+                        Some(rule),
+                    ) => letter_of_element(origin, cause, element, &rule.format),
+                    _ => {
+                        let offset = origin.record.offset();
+                        let ranges = vec![OffsetRange {
+                            source: origin.source.clone(),
+                            first: offset,
+                            last: offset,
+                        }];
+                        let part = parts.letter_part(ranges);
+                        let asked = AskedAbout {
+                            first: Some(origin),
+                            ranges: Vec::new(),
+                        };
+                        Some(letter_of_point(&asked, cause, body.clone(), part))
                     }
                 }
             }
+            Self::Answer(answer, parts) => {
+                let asked = answer.asked_about();
+                let part = parts.letter_part(asked.ranges.clone());
+                Some(letter_of_point(&asked, cause, body.clone(), part))
+            }
+            Self::Unattached => None,
+        }
+    }
+
+    /// Settles one item with `outcome`; the outcome of the last item of a record is counted.
+    pub(crate) fn settle(&self, item: u32, outcome: Outcome) {
+        match self {
+            Self::Records(records) => records.settle(item, outcome),
+            Self::Points(records, parts) => {
+                if let Some(id) = parts.id(item) {
+                    records.settle(id.record, outcome);
+                }
+            }
+            Self::Answer(answer, _) => answer.settle(1, outcome),
             Self::Unattached => {}
         }
     }
@@ -98,32 +285,38 @@ impl Consignment {
     /// Gives the work back on purpose: its records are sent again by the routes of then.
     pub(crate) fn recall(&self) {
         match self {
-            Self::Records(records) => records.share.recall(),
-            Self::Answer(answer) => answer.asked.iter().for_each(|(asked, _)| asked.recall()),
+            Self::Records(records) | Self::Points(records, _) => records.share.recall(),
+            Self::Answer(answer, _) => answer.asked.iter().for_each(|(asked, _)| asked.recall()),
             Self::Unattached => {}
         }
     }
 
-    /// Settles one item of each of `records` with `outcome`, which costs less than one by one.
-    pub(crate) fn settle_all(&self, records: impl Iterator<Item = u32>, outcome: Outcome) {
+    /// Settles each of `items` with `outcome`, which costs less than one by one.
+    pub(crate) fn settle_all(&self, items: impl Iterator<Item = u32>, outcome: Outcome) {
         match self {
-            Self::Records(own) => {
-                let settled = own.share.settle_all(records);
-                if settled > 0 {
-                    own.metrics.settled(outcome, u64::from(settled));
-                }
+            Self::Records(records) => records.settle_all(items, outcome),
+            Self::Points(records, parts) => {
+                let ids = items.filter_map(|item| Some(parts.id(item)?.record));
+                records.settle_all(ids, outcome);
             }
-            Self::Answer(_) | Self::Unattached => {
-                records.for_each(|record| self.settle(record, outcome));
+            Self::Answer(answer, _) => {
+                let count = u32::try_from(items.count()).unwrap_or(u32::MAX);
+                answer.settle(count, outcome);
             }
+            Self::Unattached => {}
         }
+    }
+
+    /// Whether they belong to no record, so that no offset brings them back.
+    pub(crate) const fn is_unattached(&self) -> bool {
+        matches!(self, Self::Unattached)
     }
 
     /// Whether nobody waits for these items any more.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {
-            Self::Records(records) => records.share.is_cancelled(),
-            Self::Answer(answer) => answer.asked.iter().all(|(asked, _)| asked.is_cancelled()),
+            Self::Records(records) | Self::Points(records, _) => records.share.is_cancelled(),
+            Self::Answer(answer, _) => answer.asked.iter().all(|(asked, _)| asked.is_cancelled()),
             Self::Unattached => false,
         }
     }

@@ -4,26 +4,25 @@
 //! It runs on a thread of its own because it waits for the disk. While letters cannot be written,
 //! their records stay open and their partitions wait: nothing is skipped silently.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture};
-use bytes::Bytes;
-use kafkamq_pipeline::{Clock as _, SystemClock};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient, SpawnHandle,
+    WrapFuture,
+};
 
 use super::consignment::Consignment;
-use super::messages::{Bury, Child, ChildStopped};
+use super::messages::{Bury, Child, ChildStopped, GetDeadLetterStatus};
+use super::status::DeadLetterStatus;
 use crate::metrics::{Metrics, Outcome};
-use crate::routing::InputId;
+use kafkamq_delivery::burial::{Burial, Letters};
 use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterStore};
-use kafkamq_record::{Record, TopicPartition};
 
 mod topic;
 
 pub(crate) use topic::TopicGraveyard;
 
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Letters that wait for the brokers together.
 const TOGETHER: usize = 1000;
 
@@ -41,11 +40,20 @@ pub(crate) enum Graveyard {
 /// The writer of dead letters.
 pub(crate) struct DeadLetterActor {
     graveyard: Graveyard,
-    waiting: VecDeque<Bury>,
-    /// Nothing is written before this is over: a pause after a failure, or letters under way.
-    busy: bool,
+    burial: Burial<Bury>,
+    timer: Option<SpawnHandle>,
     metrics: Metrics,
     stopped: Recipient<ChildStopped>,
+}
+
+impl Letters for Bury {
+    fn count(&self) -> usize {
+        self.letters.len()
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.consignment.is_cancelled()
+    }
 }
 
 impl DeadLetterActor {
@@ -56,72 +64,80 @@ impl DeadLetterActor {
     ) -> Self {
         Self {
             graveyard,
-            waiting: VecDeque::new(),
-            busy: false,
+            burial: Burial::new(fastrand::Rng::new()),
+            timer: None,
             metrics,
             stopped,
         }
     }
 
-    fn write(&mut self, ctx: &mut Context<Self>) {
-        while let Some(bury) = self.waiting.front() {
-            if bury.consignment.is_cancelled() {
-                self.waiting.pop_front();
-                continue;
+    /// Writes what may be written now, and sees to it that it is called again when more may.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        loop {
+            let together = match &self.graveyard {
+                Graveyard::Topic(_) => TOGETHER,
+                Graveyard::Files(_) | Graveyard::Nowhere => 1,
+            };
+            let jobs = self.burial.next(Instant::now(), together);
+            if jobs.is_empty() {
+                break;
             }
             let written = match &self.graveyard {
-                Graveyard::Files(store) => store.append(&bury.letters).map(drop),
+                Graveyard::Files(store) => jobs
+                    .iter()
+                    .try_for_each(|bury| store.append(&bury.letters).map(drop)),
                 Graveyard::Topic(topic) => {
                     let topic = Arc::clone(topic);
-                    self.send(topic, ctx);
-                    return;
+                    self.send(topic, jobs, ctx);
+                    break;
                 }
                 Graveyard::Nowhere => Ok(()),
             };
-            if let Err(error) = written {
-                self.pause(&error.to_string(), ctx);
-                return;
-            }
-            let Some(bury) = self.waiting.pop_front() else {
-                return;
-            };
-            for (letter, record) in bury.letters.iter().zip(&bury.records) {
-                self.settle(&bury.consignment, letter, *record);
+            match written {
+                Ok(()) => {
+                    for bury in &jobs {
+                        for (letter, record) in bury.letters.iter().zip(&bury.records) {
+                            self.settle(&bury.consignment, letter, *record);
+                        }
+                    }
+                    self.finished(Vec::new(), None);
+                }
+                Err(error) => self.finished(jobs, Some(error.to_string())),
             }
         }
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let now = Instant::now();
+        self.timer = self.burial.wake_at(now).map(|at| {
+            ctx.run_later(at.saturating_duration_since(now), |actor, ctx| {
+                actor.timer = None;
+                actor.pump(ctx);
+            })
+        });
+        self.show();
     }
 
     /// Sends letters to a topic; those that brokers do not confirm wait on.
-    fn send(&mut self, topic: Arc<TopicGraveyard>, ctx: &mut Context<Self>) {
-        let mut sent = Vec::new();
-        let mut letters = 0;
-        while letters < TOGETHER
-            && let Some(bury) = self.waiting.pop_front()
-        {
-            if bury.consignment.is_cancelled() {
-                continue;
-            }
-            letters += bury.letters.len();
-            sent.push(bury);
-        }
-        self.busy = true;
+    fn send(&self, topic: Arc<TopicGraveyard>, sent: Vec<Bury>, ctx: &mut Context<Self>) {
         let write = async move {
             let letters: Vec<&DeadLetter> = sent.iter().flat_map(|bury| &bury.letters).collect();
             let failed = topic.write(&letters).await;
             (sent, failed)
         };
         let written = write.into_actor(self).map(|(sent, failed), actor, ctx| {
-            actor.busy = false;
-            actor.sent(sent, failed, ctx);
+            actor.sent(sent, failed);
+            actor.pump(ctx);
         });
         ctx.spawn(written);
     }
 
     /// `failed` names letters of `sent` by their place among all of them, in ascending order.
-    fn sent(&mut self, sent: Vec<Bury>, failed: Vec<(usize, String)>, ctx: &mut Context<Self>) {
+    fn sent(&mut self, sent: Vec<Bury>, failed: Vec<(usize, String)>) {
         let reason = failed.first().map(|(_, reason)| reason.clone());
         let mut failed = failed.into_iter().map(|(place, _)| place).peekable();
         let mut place = 0;
+        let mut left = Vec::new();
         for bury in sent {
             let (mut letters, mut records) = (Vec::new(), Vec::new());
             for (letter, record) in bury.letters.into_iter().zip(bury.records) {
@@ -134,28 +150,35 @@ impl DeadLetterActor {
                 place += 1;
             }
             if !letters.is_empty() {
-                // Behind the others, so that one which brokers refuse does not hold those up.
-                self.waiting.push_back(Bury {
+                left.push(Bury {
                     letters,
                     records,
                     consignment: bury.consignment,
                 });
             }
         }
-        match reason {
-            Some(reason) => self.pause(&reason, ctx),
-            None => self.write(ctx),
-        }
+        self.finished(left, reason);
     }
 
-    fn pause(&mut self, reason: &str, ctx: &mut Context<Self>) {
-        self.metrics.dead_letter_failures.inc();
-        tracing::error!(reason, "cannot write dead letters; their partitions wait");
-        self.busy = true;
-        ctx.run_later(RETRY_PAUSE, |actor, ctx| {
-            actor.busy = false;
-            actor.write(ctx);
-        });
+    fn finished(&mut self, left: Vec<Bury>, reason: Option<String>) {
+        if reason.is_some() {
+            self.metrics.dead_letter_failures.inc();
+        }
+        if self.burial.finished(Instant::now(), left, reason) {
+            match self.burial.trouble() {
+                Some(trouble) => tracing::error!(
+                    reason = trouble.reason,
+                    "cannot write dead letters; their records stay open and are tried again"
+                ),
+                None => tracing::info!("dead letters are written again"),
+            }
+        }
+        self.show();
+    }
+
+    fn show(&self) {
+        let open = i64::try_from(self.burial.open()).unwrap_or(i64::MAX);
+        self.metrics.dead_letters_open.set(open);
     }
 
     fn settle(&self, consignment: &Consignment, letter: &DeadLetter, record: u32) {
@@ -169,41 +192,6 @@ impl DeadLetterActor {
             "dead letter"
         );
         consignment.settle(record, Outcome::DeadLettered);
-    }
-}
-
-/// The dead letter of a record that ended in `stage` for `reason`.
-pub(crate) fn letter(
-    input: &InputId,
-    source: &TopicPartition,
-    record: &Record<'_>,
-    stage: &str,
-    reason: &str,
-    status: Option<u16>,
-    attempts: u32,
-) -> DeadLetter {
-    DeadLetter {
-        input: input.to_string(),
-        topic: source.topic.to_string(),
-        partition: source.partition,
-        offset: record.offset(),
-        timestamp: record.timestamp_ms(),
-        key: record.key().map(Bytes::copy_from_slice),
-        value: record.value_bytes(),
-        headers: record
-            .headers()
-            .map(|(name, value)| {
-                (
-                    Bytes::copy_from_slice(name.as_bytes()),
-                    value.map(Bytes::copy_from_slice),
-                )
-            })
-            .collect(),
-        stage: stage.to_owned(),
-        reason: reason.to_owned(),
-        status,
-        attempts,
-        time: SystemClock.now_ns() / 1_000_000,
     }
 }
 
@@ -223,9 +211,20 @@ impl Handler<Bury> for DeadLetterActor {
     type Result = ();
 
     fn handle(&mut self, bury: Bury, ctx: &mut Self::Context) {
-        self.waiting.push_back(bury);
-        if !self.busy {
-            self.write(ctx);
-        }
+        self.burial.push(bury);
+        self.pump(ctx);
+    }
+}
+
+impl Handler<GetDeadLetterStatus> for DeadLetterActor {
+    type Result = MessageResult<GetDeadLetterStatus>;
+
+    fn handle(&mut self, _: GetDeadLetterStatus, _: &mut Self::Context) -> Self::Result {
+        let trouble = self.burial.trouble();
+        MessageResult(DeadLetterStatus {
+            open: self.burial.open(),
+            reason: trouble.map(|trouble| trouble.reason.clone()),
+            failing_seconds: trouble.map(|trouble| trouble.since.elapsed().as_secs_f64()),
+        })
     }
 }

@@ -1,58 +1,60 @@
 //! [`ForwarderActor`]: one destination.
 //!
-//! It owns the destination's queue, its state of health and its carrier, and lives as long as
-//! the destination is configured. Order, batching and retries are decided by [`Lanes`] and
-//! [`Health`]; what an answer means is decided by [`classify`]. The actor connects the three and
-//! says what became of each item. A request that was accepted is settled at once; one that failed
-//! for a passing reason stays where it is, whatever that takes; one that is refused for its content
-//! is cut until the item at fault stands alone and goes to the dead letters.
+//! It owns the machine that decides ([`Delivery`]) and the carrier that sends, and lives as long as the
+//! destination is configured. It passes messages, outcomes and the time in, starts what the machine
+//! wants sent, and tells records, dead letters, metrics and the log what became of it. It decides
+//! nothing about requests itself.
+//!
+//! An output that is not required keeps points in a backlog of its own: their records are settled when
+//! they are taken in, and what is beyond the backlog is dropped and counted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Instant, SystemTime};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient,
     SpawnHandle, WrapFuture,
 };
+use bytes::Bytes;
 
 use super::carrier::{Carrier, Origin, retire};
 use super::consignment::Consignment;
-use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
-    Adopt, Bury, Child, ChildStopped, Flush, Forward, GetDestinationStatus, ParseAnswer, Recall,
+    Adopt, Child, ChildStopped, DecideSuspect, Flush, Forward, GetDestinationStatus, Recall,
     Retire, Sweep,
 };
-use super::status::{DestinationStatus, LastError};
-use crate::metrics::{Metrics, Outcome, SinkMetrics};
-use crate::parse::answer_category;
-use crate::routing::{Destination, HandleRoute, InputId, RouteKind};
-use kafkamq_delivery::answer::{Answer, TransportError};
-use kafkamq_delivery::concurrency::{Concurrency, Ticket};
+use super::status::{DestinationStatus, ErrorStatus, SuspectStatus};
+use crate::metrics::{DestinationMetrics, Metrics, Outcome};
+use crate::routing::{Destination, InputId};
+use kafkamq_delivery::answer::{Reply, TransportError};
+use kafkamq_delivery::delivery::{Delivery, Notice, SuspectView};
 use kafkamq_delivery::endpoint::OffsetRange;
-use kafkamq_delivery::health::{Failure, Gate, Health, Permit, State};
+use kafkamq_delivery::health::State;
 use kafkamq_delivery::http::Post;
-use kafkamq_delivery::lanes::{Cancelled, LaneId, Lanes, Parcel, Request, RequestId};
-use kafkamq_delivery::status::{Reason, Verdict, classify};
+use kafkamq_delivery::lanes::{Cancelled, Item, LaneId, Parcel, Request, RequestId};
 use kafkamq_settings::OriginParts;
 
-/// Pause before a request is tried again whose refusal may be its own fault.
-const BOUNDED_RETRY_PAUSE: Duration = Duration::from_millis(200);
+mod fates;
+
+use fates::Fates;
+
+/// Suspects that the status page shows.
+const SHOWN_SUSPECTS: usize = 10;
 
 /// One destination.
 pub(crate) struct ForwarderActor {
     destination: Destination,
-    lanes: Lanes<Consignment>,
-    health: Health,
-    concurrency: Concurrency,
+    delivery: Delivery<Consignment>,
     carrier: Carrier,
-    in_flight: HashMap<RequestId, (SpawnHandle, Permit)>,
+    in_flight: HashMap<RequestId, SpawnHandle>,
     timer: Option<(Instant, SpawnHandle)>,
-    metrics: SinkMetrics,
+    metrics: DestinationMetrics,
     directory: Arc<Directory>,
     stopped: Recipient<ChildStopped>,
-    last_error: Option<LastError>,
+    /// Whether the backlog was full when something came last.
+    overflowing: bool,
     /// The revisions below which routes of these topics no longer lead here.
     floors: HashMap<(InputId, Arc<str>), u64>,
     /// Whether the end was asked for, so that the router need not be told.
@@ -68,17 +70,15 @@ impl ForwarderActor {
         stopped: Recipient<ChildStopped>,
     ) -> Self {
         Self {
-            lanes: Lanes::new(destination.limits),
-            health: Health::new(destination.health, fastrand::Rng::new()),
-            concurrency: Concurrency::new(destination.limits.max_requests),
-            metrics: SinkMetrics::new(metrics, &destination.id.0),
+            delivery: Delivery::new(destination.delivery, fastrand::Rng::new()),
+            metrics: DestinationMetrics::new(metrics, &destination.id.0),
             destination,
             carrier,
             in_flight: HashMap::new(),
             timer: None,
             directory,
             stopped,
-            last_error: None,
+            overflowing: false,
             floors: HashMap::new(),
             finished: false,
         }
@@ -87,31 +87,18 @@ impl ForwarderActor {
     /// Sends what may be sent now, and sees to it that it is called again when more may.
     fn pump(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        self.lanes.set_max_requests(self.concurrency.limit());
-        let again = loop {
-            if let Gate::Closed(until) = self.health.gate(now) {
-                break until;
-            }
-            match self.lanes.next(now) {
-                Some(request) => {
-                    let permit = self.health.sent();
-                    self.send(request, permit, ctx);
-                }
-                None => break self.lanes.due(),
-            }
-        };
-        if let Some(at) = again {
+        while let Some(request) = self.delivery.next(now) {
+            self.send(request, ctx);
+        }
+        if let Some(at) = self.delivery.wake_at(now) {
             self.wake_at(at, now, ctx);
         }
-        let load = self.lanes.load();
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let load = self.delivery.load();
         let waiting = load.queued_items + load.in_flight_items;
-        self.metrics
-            .queued
-            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
-        let at_once = self.concurrency.limit();
-        self.metrics
-            .concurrency
-            .set(i64::try_from(at_once).unwrap_or(i64::MAX));
+        self.metrics.queued.set(gauge(waiting));
+        let at_once = self.delivery.concurrency();
+        self.metrics.concurrency.set(gauge(at_once));
     }
 
     fn wake_at(&mut self, at: Instant, now: Instant, ctx: &mut Context<Self>) {
@@ -128,7 +115,7 @@ impl ForwarderActor {
         self.timer = Some((at, handle));
     }
 
-    fn send(&mut self, request: Request, permit: Permit, ctx: &mut Context<Self>) {
+    fn send(&mut self, request: Request, ctx: &mut Context<Self>) {
         let endpoint = &request.endpoint;
         let post = Post {
             endpoint: Arc::clone(endpoint),
@@ -142,28 +129,26 @@ impl ForwarderActor {
         let parts = carrier.wants();
         let origins = parts.map_or_else(Vec::new, |parts| self.origins(&request, parts));
         let id = request.id;
-        let ticket = self.concurrency.sent(self.lanes.load().in_flight_requests);
+        let began = Instant::now();
         let handle = ctx.spawn(
             async move {
-                let began = Instant::now();
                 let outcome = carrier.send(post, origins).await;
-                (request, outcome, began.elapsed())
+                (request, outcome)
             }
             .into_actor(self)
-            .map(move |(request, outcome, took), actor, ctx| {
+            .map(move |(request, outcome), actor, ctx| {
                 actor.in_flight.remove(&id);
-                actor.metrics.delivery_seconds.observe(took.as_secs_f64());
-                actor.finished(&request, permit, Timed { ticket, took }, outcome);
+                actor.finished(&request, began, outcome);
                 actor.pump(ctx);
             }),
         );
-        self.in_flight.insert(id, (handle, permit));
+        self.in_flight.insert(id, handle);
     }
 
     /// What the carrier wants to know of the record of each item.
     fn origins(&self, request: &Request, wanted: OriginParts) -> Vec<Origin> {
         let mut origins = Vec::with_capacity(request.items.len());
-        for part in self.lanes.parts(request.id) {
+        for part in self.delivery.parts(request.id) {
             origins.extend(part.items.iter().map(|item| {
                 let record = part.payload.record(item.record);
                 record.map_or_else(Origin::default, |(_, record)| Origin::of(&record, wanted))
@@ -175,7 +160,7 @@ impl ForwarderActor {
     /// The offsets of what a request carries, one after the other.
     fn ranges(&self, request: &Request) -> Vec<OffsetRange> {
         let mut ranges: Vec<OffsetRange> = Vec::new();
-        for part in self.lanes.parts(request.id) {
+        for part in self.delivery.parts(request.id) {
             for item in part.items {
                 let Some((batch, record)) = part.payload.record(item.record) else {
                     continue;
@@ -197,195 +182,96 @@ impl ForwarderActor {
     fn finished(
         &mut self,
         request: &Request,
-        permit: Permit,
-        timed: Timed,
-        outcome: Result<Answer, TransportError>,
+        began: Instant,
+        outcome: Result<Reply, TransportError>,
     ) {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(began);
+        self.metrics.delivery_seconds.observe(took.as_secs_f64());
         match &outcome {
-            Ok(answer) => self
+            Ok(Reply::Http(answer)) => self
                 .metrics
                 .request(itoa::Buffer::new().format(answer.status)),
+            Ok(Reply::Taken) => self.metrics.request("taken"),
+            Ok(Reply::Refused { .. }) => self.metrics.request("refused"),
             Err(error) => self.metrics.request(error.layer.as_str()),
         }
-        let id = request.id;
-        let verdict = classify(
-            request.endpoint.policy(),
-            &outcome,
-            request.counted,
-            request.items.len(),
-        );
-        match &verdict {
-            Verdict::Retry { .. } => self.concurrency.failed(timed.ticket),
-            // They say nothing about load.
-            Verdict::RetryBounded { .. } | Verdict::Hold { .. } => {}
-            _ => self.concurrency.answered(timed.ticket, timed.took),
-        }
-        let now = Instant::now();
-        match verdict {
-            Verdict::Delivered => {
-                self.recovered(permit);
-                self.delivered(id, outcome.ok());
-            }
-            Verdict::PartialSuccess { rejected, message } => {
-                self.recovered(permit);
-                self.metrics.partial_rejections.inc_by(rejected);
-                tracing::warn!(
-                    sink = %self.destination.id, rejected, message, "partial success"
-                );
-                self.delivered(id, None);
-            }
-            Verdict::Retry { after, reason } => {
-                self.failed(permit, Failure::Passing, after, reason, now);
-                self.lanes.retry(id, false, now);
-            }
-            Verdict::RetryBounded { after, reason } => {
-                self.failed(permit, Failure::Ambiguous, after, reason, now);
-                self.lanes.retry(id, true, now + BOUNDED_RETRY_PAUSE);
-            }
-            Verdict::Hold { after, reason } => {
-                self.failed(permit, Failure::Hold, after, reason, now);
-                self.lanes.retry(id, false, now);
-            }
-            Verdict::TooLarge { reason } => {
-                self.note(&reason);
-                self.recovered(permit);
-                if !self.lanes.too_large(id) {
-                    self.reject(id, &reason, request.tries);
-                }
-            }
-            Verdict::Bisect { reason } => {
-                self.note(&reason);
-                self.recovered(permit);
-                if !self.lanes.bisect(id) {
-                    self.reject(id, &reason, request.tries);
-                }
-            }
-            Verdict::Rejected { reason } => {
-                self.note(&reason);
-                self.recovered(permit);
-                self.reject(id, &reason, request.tries);
-            }
-            Verdict::Dropped { reason } => {
-                self.note(&reason);
-                self.recovered(permit);
-                let rejected = &self.metrics.rejected;
-                let settled = self.lanes.rejected(id, |consignment, items| {
-                    rejected.inc_by(items.len() as u64);
-                    for item in items {
-                        consignment.settle(item.record, Outcome::DroppedByStatus);
-                    }
-                });
-                drop(settled);
-            }
+        let mut fates = Fates::new(&self.metrics, &self.destination.id);
+        let notices = self
+            .delivery
+            .finished(now, request, took, outcome, &mut fates);
+        fates.tell(&self.directory);
+        if !notices.is_empty() {
+            self.tell(notices, now);
         }
     }
 
-    fn delivered(&mut self, id: RequestId, answer: Option<Answer>) {
-        let delivered = &self.metrics.delivered;
-        if let Some(answer) = answer
-            && let Some(message) = answered(&self.lanes, id, answer)
-        {
-            let parser = message
-                .asked
-                .first()
-                .and_then(|(consignment, record)| consignment.record(*record))
-                .and_then(|(batch, _)| self.directory.parser(batch.source()));
-            // The records are settled with the points of the answer; until then their shares
-            // travel in the message.
-            drop(
-                self.lanes
-                    .delivered(id, |_, items| delivered.inc_by(items.len() as u64)),
-            );
-            if let Some(parser) = parser {
-                parser.do_send(message);
-            }
-            return;
-        }
-        drop(self.lanes.delivered(id, |consignment, items| {
-            delivered.inc_by(items.len() as u64);
-            let records = items.iter().map(|item| item.record);
-            consignment.settle_all(records, Outcome::Delivered);
-        }));
-    }
-
-    fn reject(&mut self, id: RequestId, reason: &Reason, tries: u32) {
-        let mut buried = Vec::new();
-        let rejected = &self.metrics.rejected;
-        drop(self.lanes.rejected(id, |consignment, items| {
-            rejected.inc_by(items.len() as u64);
-            let (letters, records) = items
-                .iter()
-                .filter_map(|item| {
-                    let (batch, record) = consignment.record(item.record)?;
-                    let input = &consignment.route()?.input;
-                    let text = reason.to_string();
-                    let letter = letter(
-                        input,
-                        batch.source(),
-                        &record,
-                        "deliver",
-                        &text,
-                        reason.status,
-                        tries + 1,
+    /// Says what has changed, in the log and the metrics.
+    fn tell(&mut self, notices: Vec<Notice>, now: Instant) {
+        let destination = &self.destination.id;
+        for notice in notices {
+            match notice {
+                Notice::Up => tracing::info!(%destination, "the destination is up again"),
+                Notice::Down { state, reason } => {
+                    let asked = self.delivery.last_refusal().map(|last| last.asked.clone());
+                    let what = match self.destination.backlog {
+                        None => {
+                            "the destination does not take data; nothing is lost, its topics wait"
+                        }
+                        Some(_) => {
+                            "the destination does not take data; it is not required, so points wait \
+                             in its backlog and are dropped beyond it"
+                        }
+                    };
+                    tracing::warn!(%destination, state, %reason, asked = asked.as_deref(), "{what}");
+                }
+                Notice::Suspect => {
+                    let suspects = self.delivery.suspects();
+                    let Some(first) = suspects.first() else {
+                        continue;
+                    };
+                    let SuspectStatus {
+                        topic,
+                        partition,
+                        offset,
+                        items,
+                        asked,
+                        answer,
+                        ..
+                    } = suspect_status(first, now);
+                    tracing::warn!(
+                        %destination, topic, partition, offset, items, asked, answer,
+                        "a request is refused time and again; others are sent before it, and it is \
+                         given up only if they are accepted or an operator says so"
                     );
-                    Some((letter, item.record))
-                })
-                .unzip();
-            buried.push(Bury {
-                letters,
-                records,
-                consignment: consignment.share(),
-            });
-        }));
-        let addresses = self.directory.load();
-        for message in buried {
-            addresses.dead_letter.do_send(message);
+                }
+                Notice::Again(code) => self.metrics.retry(&code),
+            }
         }
+        self.show_state(now);
     }
 
-    fn recovered(&mut self, permit: Permit) {
-        if self.health.succeeded(permit) {
-            tracing::info!(sink = %self.destination.id, "the destination is up again");
-            self.show_state();
-        }
-    }
-
-    fn failed(
-        &mut self,
-        permit: Permit,
-        failure: Failure,
-        after: Option<Duration>,
-        reason: Reason,
-        now: Instant,
-    ) {
-        self.metrics.retry(&reason.code);
-        self.last_error = Some(LastError::now(reason.to_string()));
-        let text = reason.to_string();
-        if self.health.failed(permit, failure, after, reason, now) {
-            let state = self.health.state().as_str();
-            tracing::warn!(
-                sink = %self.destination.id, state, reason = text,
-                "the destination does not take data; nothing is lost, its topics wait"
-            );
-        }
-        self.show_state();
-    }
-
-    fn note(&mut self, reason: &Reason) {
-        self.last_error = Some(LastError::now(reason.to_string()));
-    }
-
-    fn show_state(&self) {
-        self.metrics.state.set(match self.health.state() {
+    fn show_state(&self, now: Instant) {
+        self.metrics.state.set(match self.delivery.state() {
             State::Up => 0,
             State::BackingOff { .. } => 1,
             State::Alarm { .. } => 2,
         });
+        let condition = self.delivery.condition(now);
+        let suspects = i64::try_from(condition.suspects).unwrap_or(i64::MAX);
+        self.metrics.suspects.set(suspects);
+        let since = condition.since.map_or(0, |since| {
+            let wall = SystemTime::now().checked_sub(now.saturating_duration_since(since));
+            wall.and_then(|wall| wall.duration_since(SystemTime::UNIX_EPOCH).ok())
+                .and_then(|since| i64::try_from(since.as_secs()).ok())
+                .unwrap_or(0)
+        });
+        self.metrics.refusing_since.set(since);
     }
 
     /// Lets go of work that nobody waits for any more, requests under way included.
     fn sweep(&mut self, ctx: &mut Context<Self>) {
-        let cancelled = self.lanes.cancel(Consignment::is_cancelled);
+        let cancelled = self.delivery.cancel(Consignment::is_cancelled);
         self.abandon(cancelled, ctx);
         self.pump(ctx);
     }
@@ -394,7 +280,7 @@ impl ForwarderActor {
     fn recall(&mut self, ctx: &mut Context<Self>) {
         let floors = &self.floors;
         let cancelled = self
-            .lanes
+            .delivery
             .cancel(|consignment| is_outdated(floors, consignment));
         self.abandon(cancelled, ctx);
         self.pump(ctx);
@@ -402,15 +288,55 @@ impl ForwarderActor {
 
     fn abandon(&mut self, cancelled: Cancelled<Consignment>, ctx: &mut Context<Self>) {
         for id in cancelled.void {
-            if let Some((handle, permit)) = self.in_flight.remove(&id) {
+            if let Some(handle) = self.in_flight.remove(&id) {
                 ctx.cancel_future(handle);
-                self.health.abandoned(permit);
             }
-            drop(self.lanes.delivered(id, |_, _| {}));
         }
         for consignment in cancelled.payloads {
             consignment.recall();
         }
+        self.show_state(Instant::now());
+    }
+
+    /// Takes points into the backlog of an output that is not required, or drops them. Either way
+    /// their records need not wait for it.
+    fn detach(&mut self, forward: Forward, backlog: usize) -> Option<Forward> {
+        let records = forward.items.iter().map(|item| item.record);
+        forward
+            .consignment
+            .settle_all(records, Outcome::NotRequired);
+        let load = self.delivery.load();
+        let mut room = backlog.saturating_sub(load.queued_bytes + load.in_flight_bytes);
+        let came = forward.items.len();
+        // Copied, since their bytes are slices of what the partition's window counts.
+        let taken: Vec<Item> = forward
+            .items
+            .iter()
+            .map_while(|item| {
+                room = room.checked_sub(item.body.len())?;
+                let body = Bytes::copy_from_slice(&item.body);
+                Some(Item { body, ..*item })
+            })
+            .collect();
+        let full = taken.len() < came;
+        if full {
+            self.metrics.dropped("backlog_full", came - taken.len());
+        }
+        if full != std::mem::replace(&mut self.overflowing, full) {
+            let destination = &self.destination.id;
+            match full {
+                true => tracing::warn!(
+                    %destination, backlog,
+                    "the backlog of an output that is not required is full; points for it are dropped"
+                ),
+                false => tracing::info!(%destination, "the backlog has room again"),
+            }
+        }
+        (!taken.is_empty()).then(|| Forward {
+            items: taken,
+            consignment: Consignment::Unattached,
+            ..forward
+        })
     }
 }
 
@@ -422,47 +348,30 @@ fn is_outdated(floors: &HashMap<(InputId, Arc<str>), u64>, consignment: &Consign
     })
 }
 
-/// How long a request took that was sent with `ticket`.
-struct Timed {
-    ticket: Ticket,
-    took: Duration,
-}
-
-/// If the answer of a handle is to be read for points: the message that has it read.
-fn answered(lanes: &Lanes<Consignment>, id: RequestId, answer: Answer) -> Option<ParseAnswer> {
-    let route = Arc::clone(lanes.parts(id).next()?.payload.route()?);
-    let RouteKind::Handle(HandleRoute {
-        answers: Some(_), ..
-    }) = &route.kind
-    else {
-        return None;
-    };
-    let mut asked = Vec::new();
-    for part in lanes.parts(id) {
-        for item in part.items {
-            asked.push((part.payload.share(), item.record));
-        }
+fn suspect_status(suspect: &SuspectView<'_, Consignment>, now: Instant) -> SuspectStatus {
+    let record = suspect.first.and_then(|(consignment, item)| {
+        let (batch, record) = consignment.record(item.record)?;
+        Some((batch.source().clone(), record.offset()))
+    });
+    let since = suspect.since.unwrap_or(now);
+    SuspectStatus {
+        topic: record.as_ref().map(|(source, _)| source.topic.to_string()),
+        partition: record.as_ref().map(|(source, _)| source.partition),
+        offset: record.as_ref().map(|(_, offset)| *offset),
+        items: suspect.items,
+        asked: suspect.asked.to_string(),
+        status: suspect.reason.and_then(|reason| reason.status),
+        answer: suspect.reason.map(ToString::to_string).unwrap_or_default(),
+        refusals: suspect.refusals,
+        seconds: now.saturating_duration_since(since).as_secs_f64(),
     }
-    let header = |name: &str| {
-        answer
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    Some(ParseAnswer {
-        category: answer_category(header("x-category")),
-        content_type: header("content-type").map(str::to_owned),
-        body: answer.body,
-        route,
-        asked,
-    })
 }
 
 impl Actor for ForwarderActor {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
-        self.show_state();
+        self.show_state(Instant::now());
     }
 }
 
@@ -484,6 +393,13 @@ impl Handler<Forward> for ForwarderActor {
             forward.consignment.recall();
             return;
         }
+        let forward = match self.destination.backlog {
+            None => forward,
+            Some(backlog) => match self.detach(forward, backlog) {
+                Some(forward) => forward,
+                None => return,
+            },
+        };
         let parcel = Parcel {
             lane: LaneId(forward.lane),
             endpoint: forward.endpoint,
@@ -491,7 +407,7 @@ impl Handler<Forward> for ForwarderActor {
             arrived: Instant::now(),
             payload: forward.consignment,
         };
-        drop(self.lanes.push_within(parcel, forward.pool));
+        drop(self.delivery.push(parcel, forward.pool));
         self.pump(ctx);
     }
 }
@@ -500,7 +416,7 @@ impl Handler<Flush> for ForwarderActor {
     type Result = ();
 
     fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
-        self.lanes.flush(Instant::now());
+        self.delivery.flush(Instant::now());
         self.pump(ctx);
     }
 }
@@ -509,16 +425,12 @@ impl Handler<Adopt> for ForwarderActor {
     type Result = ();
 
     fn handle(&mut self, adopt: Adopt, ctx: &mut Self::Context) {
-        self.lanes.set_limits(adopt.destination.limits);
-        let most = adopt.destination.limits.max_requests;
-        self.concurrency.set_max(most);
-        self.health.set_options(adopt.destination.health);
+        self.delivery
+            .set_options(Instant::now(), adopt.destination.delivery);
         self.destination = adopt.destination;
         if let Some(carrier) = adopt.carrier {
             retire(std::mem::replace(&mut self.carrier, carrier));
         }
-        // Whatever was wrong with it may be mended now.
-        self.health.probe_now(Instant::now());
         self.pump(ctx);
     }
 }
@@ -538,16 +450,16 @@ impl Handler<Retire> for ForwarderActor {
     type Result = bool;
 
     fn handle(&mut self, retire: Retire, ctx: &mut Self::Context) -> bool {
-        if !retire.force && !self.lanes.is_idle() {
-            self.lanes.flush(Instant::now());
+        if !retire.force && !self.delivery.is_idle() {
+            self.delivery.flush(Instant::now());
             self.pump(ctx);
             return false;
         }
-        let cancelled = self.lanes.cancel(|_| true);
+        let cancelled = self.delivery.cancel(|_| true);
         let left = cancelled.payloads.len();
         if left > 0 {
             tracing::warn!(
-                sink = %self.destination.id, batches = left,
+                destination = %self.destination.id, batches = left,
                 "a destination that left the configuration did not take what it still had; it goes \
                  where it is routed now"
             );
@@ -571,19 +483,53 @@ impl Handler<GetDestinationStatus> for ForwarderActor {
     type Result = MessageResult<GetDestinationStatus>;
 
     fn handle(&mut self, _: GetDestinationStatus, _: &mut Self::Context) -> Self::Result {
-        let load = self.lanes.load();
-        let state = self.health.state();
+        let now = Instant::now();
+        let load = self.delivery.load();
+        let condition = self.delivery.condition(now);
+        let ago = |at: Instant| now.saturating_duration_since(at).as_secs_f64();
+        let suspects = self.delivery.suspects();
+        let first = suspects.iter().take(SHOWN_SUSPECTS);
         MessageResult(DestinationStatus {
             name: self.destination.id.to_string(),
             url: self.destination.shown_url(),
-            state: state.as_str().to_owned(),
-            alarm: matches!(state, State::Alarm { .. }),
-            reason: state.reason().map(ToString::to_string),
+            state: condition.state.to_owned(),
+            alarm: condition.alarm,
+            reason: condition.reason.map(|reason| reason.to_string()),
+            refusing_seconds: condition.since.map(ago),
+            asked: condition.asked.map(|asked| asked.to_string()),
+            suspects: condition.suspects,
+            first_suspects: first.map(|one| suspect_status(one, now)).collect(),
+            required: self.destination.backlog.is_none(),
             queued_items: load.queued_items,
             in_flight_items: load.in_flight_items,
             in_flight_requests: load.in_flight_requests,
-            oldest_seconds: load.oldest.map(|oldest| oldest.elapsed().as_secs_f64()),
-            last_error: self.last_error.as_ref().map(LastError::status),
+            items_without_offsets: self.delivery.count(Consignment::is_unattached),
+            oldest_seconds: load.oldest.map(ago),
+            last_error: self.delivery.last_refusal().map(|last| ErrorStatus {
+                seconds_ago: ago(last.at),
+                message: last.reason.to_string(),
+            }),
         })
+    }
+}
+
+impl Handler<DecideSuspect> for ForwarderActor {
+    type Result = Option<SuspectStatus>;
+
+    fn handle(
+        &mut self,
+        DecideSuspect(decision): DecideSuspect,
+        ctx: &mut Self::Context,
+    ) -> Self::Result {
+        let now = Instant::now();
+        let suspects = self.delivery.suspects();
+        let first = suspects.first()?;
+        let (id, status) = (first.id, suspect_status(first, now));
+        let mut fates = Fates::new(&self.metrics, &self.destination.id);
+        self.delivery.decide(now, id, decision, &mut fates);
+        fates.tell(&self.directory);
+        self.show_state(now);
+        self.pump(ctx);
+        Some(status)
     }
 }

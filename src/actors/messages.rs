@@ -12,12 +12,15 @@ use kafkamq_point::{Category, UnknownCategory};
 
 use super::carrier::Carrier;
 use super::consignment::Consignment;
-use super::directory::Terms;
-use super::status::{DestinationStatus, PartitionStatus, ServiceStatus};
+use super::status::{
+    DeadLetterStatus, DestinationStatus, PartitionStatus, ServiceStatus, SuspectStatus,
+};
 use super::topic::TopicBounds;
 use crate::kafka::{Confirmed, Generation, PartitionReader, Placement, Standing, Statistics};
+use crate::process::RecordRules;
 use crate::routing::{Destination, DestinationId, InputId, Route};
 use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_delivery::delivery::Decision;
 use kafkamq_delivery::endpoint::Endpoint;
 use kafkamq_delivery::lanes::{Item, Pool};
 use kafkamq_record::BatchId;
@@ -112,6 +115,11 @@ pub(crate) struct InputFailed {
 #[rtype(result = "()")]
 pub(crate) struct Wake;
 
+/// Account to topic: there is room for further records.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub(crate) struct RoomAgain;
+
 /// Router to topic: take nothing more, finish what is in flight, store, stop.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -160,7 +168,7 @@ pub(crate) struct BatchResolved {
 #[rtype(result = "()")]
 pub(crate) struct ParseBatch {
     pub(crate) route: Arc<Route>,
-    pub(crate) terms: Arc<Terms>,
+    pub(crate) terms: Arc<RecordRules>,
     pub(crate) batch: Arc<RecordBatch>,
     pub(crate) share: AckShare,
 }
@@ -275,6 +283,17 @@ pub(crate) struct GetPartitionStatus;
 #[derive(Message)]
 #[rtype(result = "DestinationStatus")]
 pub(crate) struct GetDestinationStatus;
+
+/// Router to dead letters.
+#[derive(Message)]
+#[rtype(result = "DeadLetterStatus")]
+pub(crate) struct GetDeadLetterStatus;
+
+/// HTTP routes to forwarder: what is to become of the suspect that was refused first. Answers which
+/// one that was; `None` if there is none.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "Option<SuspectStatus>")]
+pub(crate) struct DecideSuspect(pub(crate) Decision);
 
 /// Tests to router: let an actor die as by a defect.
 #[cfg(test)]

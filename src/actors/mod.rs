@@ -20,7 +20,7 @@
 //! with each of them a share of an acknowledgement: the records come back to their topic actor and
 //! are sent again, to the address that the router has put into the `directory` by then.
 
-mod carrier;
+pub(crate) mod carrier;
 mod consignment;
 #[cfg(test)]
 mod crash;

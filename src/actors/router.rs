@@ -22,16 +22,16 @@ use std::time::{Duration, Instant};
 use self::reconfigure::Retiring;
 pub use self::reconfigure::{Prepared, Stopping};
 use self::threads::Threads;
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError};
 
 use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
-use super::directory::{Addresses, Directory, Terms};
+use super::directory::{Addresses, Directory};
 use super::messages::{
-    ChildStopped, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport, PartitionPlaced,
-    PartitionsAssigned, PartitionsRevoked, Placed, SetCredits, Shutdown, Sweep,
+    ChildStopped, DecideSuspect, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport,
+    PartitionPlaced, PartitionsAssigned, PartitionsRevoked, Placed, SetCredits, Shutdown, Sweep,
 };
-use super::status::{LastError, ServiceStatus};
+use super::status::{LastError, ServiceStatus, SuspectStatus};
 use super::topic::{TopicActor, TopicBounds, TopicOptions, View};
 use crate::controls::Controls;
 use crate::dead_letters::PLACEHOLDER;
@@ -40,21 +40,26 @@ use crate::kafka::{
     Standing, Statistics, Stretch,
 };
 use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
+use crate::process::RecordRules;
 use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
 use crate::run_time::RunTime;
 use crate::scripts::{Scripts, ScriptsError, report_problems};
 use kafkamq_delivery::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
+use kafkamq_delivery::delivery::Decision;
 use kafkamq_memory::Account;
-use kafkamq_record::TopicPartition;
+use kafkamq_record::{PartitionAccounts, TopicPartition};
 use kafkamq_settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
 
-/// Share of the memory limit for records in flight, all partitions together.
+/// Share of the memory limit that is charged to accounts; the rest is for prefetched records.
+const CHARGED_SHARE: u64 = 2;
+/// Share of the memory limit for records in flight, all partitions together, and again for what is
+/// made of them.
 const IN_FLIGHT_SHARE: u64 = 4;
 /// The part of the memory that copies of records for taps may take.
 const TAPS_SHARE: u64 = 16;
-/// Least memory in flight that one partition is given: any less would starve it.
-const MIN_PARTITION_BYTES: u64 = 128 * 1024;
+/// Least allowance of one partition: any less would starve it.
+const MIN_PARTITION_BYTES: u64 = 32 * 1024;
 /// Most memory in flight that one partition can use well.
 const MAX_PARTITION_BYTES: u64 = 16 << 20;
 /// Pause before an actor that died is started again; doubles while it keeps dying.
@@ -125,6 +130,8 @@ struct Input {
     topics: HashMap<TopicPartition, Assigned>,
     /// Rate limits by topic; `None` is what topics without rules of their own share.
     limits: HashMap<Option<Arc<str>>, (Rates, Arc<RateLimit>)>,
+    /// What the work in flight of each topic is charged to.
+    accounts: HashMap<Arc<str>, Arc<Account>>,
     joined: bool,
     statistics: Statistics,
     standing: Standing,
@@ -166,6 +173,7 @@ impl Input {
             leaving: None,
             topics: HashMap::new(),
             limits: HashMap::new(),
+            accounts: HashMap::new(),
             joined: false,
             statistics: Statistics::default(),
             standing: Standing::default(),
@@ -209,6 +217,20 @@ impl Input {
         Some((end - stands.basis.0).max(0))
     }
 
+    /// Accounts for a partition of `topic`, each with an allowance of `bytes`.
+    fn accounts(
+        &mut self,
+        service: &Arc<Account>,
+        topic: &Arc<str>,
+        bytes: usize,
+    ) -> PartitionAccounts {
+        let own = self
+            .accounts
+            .entry(Arc::clone(topic))
+            .or_insert_with(|| service.child(Arc::clone(topic), usize::MAX));
+        PartitionAccounts::below(service, own, bytes)
+    }
+
     /// The limit that `topic` is read under, shared by its partitions; a topic without a limit of
     /// its own shares the input's. A limit whose rate stays keeps its level.
     fn limit(&mut self, topic: &Arc<str>) -> Option<Arc<RateLimit>> {
@@ -247,6 +269,8 @@ pub(crate) struct RouterActor {
     scripts: Arc<Scripts>,
     recorder: Option<Recorder>,
     controls: Arc<Controls>,
+    /// Above the accounts of all topics.
+    memory: Arc<Account>,
     series: PartitionSeries,
     births: Arc<BirthStore>,
     /// Failed attempts to write dead letters, and when the last one was noticed.
@@ -400,6 +424,21 @@ impl Router {
             .ok()
     }
 
+    /// Decides about the request of `destination` that is refused time and again. `None` if there is
+    /// no such destination; an error if it does not answer; otherwise the request, if there is one.
+    pub(crate) async fn decide_suspect(
+        &self,
+        destination: &str,
+        decision: Decision,
+    ) -> Option<Result<Option<SuspectStatus>, MailboxError>> {
+        let addresses = Arc::clone(&self.directory.load());
+        let forwarder = addresses
+            .forwarders
+            .get(&DestinationId(destination.into()))?;
+        let asked = forwarder.send(DecideSuspect(decision));
+        Some(asked.timeout(STATUS_TIMEOUT).await)
+    }
+
     /// Stops all inputs: takes nothing more, settles what is in flight up to each input's
     /// deadline, commits, and leaves the groups.
     pub async fn shutdown(&self) {
@@ -407,6 +446,12 @@ impl Router {
             tracing::error!("the router is gone; inputs leave their groups by time-out");
         }
     }
+}
+
+/// Bytes that may be charged to accounts: the memory limit without what the client library keeps.
+fn charged_bytes(settings: &Settings) -> usize {
+    let bytes = settings.limits.memory_bytes / CHARGED_SHARE;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
@@ -482,6 +527,7 @@ impl RouterActor {
         address: &Addr<Self>,
     ) -> Self {
         let threads = Threads::start(settings.pipeline.threads);
+        let memory = Account::root("service", charged_bytes(&settings));
         let dead_letter = children::start_dead_letter(
             &threads.dead_letter,
             graveyard.clone(),
@@ -490,10 +536,16 @@ impl RouterActor {
         );
         let directory = Directory::new(Addresses {
             routes: Arc::clone(&routes),
-            terms: Arc::new(Terms::new(&settings, scripts.in_force(), recorder.clone())),
+            terms: Arc::new(RecordRules::new(
+                &settings,
+                scripts.in_force(),
+                recorder.clone(),
+            )),
             parsers: Vec::new(),
+            quick_parsers: threads.parse.len(),
             forwarders: HashMap::new(),
             dead_letter,
+            memory: Arc::clone(&memory),
         });
         let series = PartitionSeries::new(&metrics, settings.limits.partition_series);
         let actor = Self {
@@ -505,6 +557,7 @@ impl RouterActor {
             scripts,
             recorder,
             controls,
+            memory,
             series,
             births,
             letters_failed: (0, None),
@@ -522,7 +575,7 @@ impl RouterActor {
                 actor.start_forwarder(destination.clone(), carrier.clone(), address);
             }
         }
-        for index in 0..actor.threads.parse.len() {
+        for index in 0..actor.threads.parse.len() + actor.threads.waiting.len() {
             actor.start_parser(index, address);
         }
         actor
@@ -560,6 +613,7 @@ impl RouterActor {
     }
 
     fn share_out_credits(&self) {
+        self.memory.set_limit(charged_bytes(&self.settings));
         let credits = SetCredits {
             bytes: self.partition_bytes(),
         };
@@ -594,7 +648,7 @@ impl RouterActor {
                 input: input_id.clone(),
                 generation,
                 bounds: input.bounds(&source.topic, &self.settings),
-                credit_bytes: bytes,
+                accounts: input.accounts(&self.memory, &source.topic, bytes),
                 metrics: Arc::new(TopicMetrics::new(&self.metrics, &source.topic)),
                 handled: if folded {
                     HandledCounters::folded(&self.metrics, &source.topic)
@@ -645,6 +699,9 @@ impl RouterActor {
         }
         for source in &revoked.partitions {
             let gone = input.topics.keys().all(|owned| owned.topic != source.topic);
+            if gone {
+                input.accounts.remove(&source.topic);
+            }
             let routes = &self.directory.load().routes;
             if gone && routes.route(&revoked.input, &source.topic).is_none() {
                 self.metrics.forget("topic", &source.topic);

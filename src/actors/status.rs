@@ -25,21 +25,21 @@ pub struct ServiceStatus {
     pub inputs: Vec<InputStatus>,
     /// The destinations.
     pub destinations: Vec<DestinationStatus>,
+    /// The writing of dead letters.
+    pub dead_letters: DeadLetterStatus,
     /// Actors by kind, and how often one had to be started again.
     pub actors: ActorCounts,
 }
 
 impl ServiceStatus {
-    /// Whether every input has joined its group, every partition is read or says why not, and nothing
-    /// is in alarm.
+    /// Whether every input has joined its group, every partition is read or says why not, nothing that
+    /// is required is in alarm, and dead letters can be written.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.stopping
             && self.inputs.iter().all(InputStatus::is_ready)
-            && self
-                .destinations
-                .iter()
-                .all(|destination| !destination.alarm)
+            && self.destinations.iter().all(DestinationStatus::is_ready)
+            && self.dead_letters.reason.is_none()
     }
 }
 
@@ -136,20 +136,110 @@ pub struct DestinationStatus {
     pub url: String,
     /// `up`, `backing_off` or `alarm`.
     pub state: String,
-    /// Whether somebody has to act before data flows again.
+    /// Whether somebody should look at it: it has accepted nothing for seconds, its answer calls for
+    /// somebody, or a record is held since it is refused time and again.
     pub alarm: bool,
-    /// Why it is not up.
+    /// The answer it is held for.
     pub reason: Option<String>,
+    /// How long it, or its first suspect, has been refused.
+    pub refusing_seconds: Option<f64>,
+    /// What was asked for then; secrets are masked.
+    pub asked: Option<String>,
+    /// Requests that are refused time and again, so that others are sent before them.
+    pub suspects: usize,
+    /// Those that were refused first, at most ten.
+    pub first_suspects: Vec<SuspectStatus>,
+    /// Whether records wait until it has their points.
+    pub required: bool,
     /// Items that wait.
     pub queued_items: usize,
     /// Items of requests under way.
     pub in_flight_items: usize,
     /// Requests under way.
     pub in_flight_requests: usize,
+    /// Items among them that no offset brings back: points of aggregation, and all items of an
+    /// output that is not required.
+    pub items_without_offsets: usize,
     /// Age of the oldest item, in seconds.
     pub oldest_seconds: Option<f64>,
     /// The failure seen last.
     pub last_error: Option<ErrorStatus>,
+}
+
+impl DestinationStatus {
+    /// Whether no record waits for somebody to look at it.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        !(self.alarm && self.required)
+    }
+
+    /// Why it is not up, since when, and what was asked for, in one line.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let mut text = self.reason.clone()?;
+        if let Some(seconds) = self.refusing_seconds {
+            text.push_str(&format!("; for {seconds:.0} s"));
+        }
+        if let Some(asked) = &self.asked {
+            text.push_str(&format!(", from {asked}"));
+        }
+        if let Some(suspect) = self.first_suspects.first()
+            && self.state == "up"
+            && let (Some(topic), Some(partition), Some(offset)) =
+                (&suspect.topic, suspect.partition, suspect.offset)
+        {
+            text.push_str(&format!(", for {topic}/{partition}/{offset}"));
+        }
+        Some(text)
+    }
+}
+
+/// A request that is refused time and again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct SuspectStatus {
+    /// Topic of its first record; none for points that belong to no record.
+    pub topic: Option<String>,
+    /// Partition of that record.
+    pub partition: Option<i32>,
+    /// Offset of that record.
+    pub offset: Option<i64>,
+    /// Items in the request.
+    pub items: usize,
+    /// Where it goes; secrets are masked.
+    pub asked: String,
+    /// Status of the last answer, if there was one.
+    pub status: Option<u16>,
+    /// The beginning of the last answer, or what failed.
+    pub answer: String,
+    /// Refusals so far.
+    pub refusals: u32,
+    /// How long it has been refused.
+    pub seconds: f64,
+}
+
+/// The writing of dead letters.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct DeadLetterStatus {
+    /// Letters that are not written yet; their records stay open.
+    pub open: usize,
+    /// Why they cannot be written.
+    pub reason: Option<String>,
+    /// For how long.
+    pub failing_seconds: Option<f64>,
+}
+
+impl DeadLetterStatus {
+    /// Why letters cannot be written, in one line.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let reason = self.reason.as_ref()?;
+        let mut text = format!("{reason}; {} letters cannot be written", self.open);
+        if let Some(seconds) = self.failing_seconds {
+            text.push_str(&format!(" for {seconds:.0} s"));
+        }
+        text.push_str(", their records wait");
+        Some(text)
+    }
 }
 
 /// An error with its time.

@@ -18,20 +18,24 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, 
 use self::paced::Paced;
 pub(crate) use self::view::{Seen, View};
 use super::consignment::{Consignment, Records};
-use super::dead_letter::letter;
 use super::directory::Directory;
 use super::messages::{
     BatchResolved, Bury, Child, ChildStopped, Drain, Flush, GetPartitionStatus, InputFailed,
-    ParseBatch, SetBounds, SetCredits, Sweep, Wake,
+    ParseBatch, RoomAgain, SetBounds, SetCredits, Sweep, Wake,
 };
 use super::status::PartitionStatus;
 use crate::controls::TopicControl;
 use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
+use crate::process::{Cause, Origin, record_letter};
 use crate::routing::{InputId, KeyLimit, RateLimit};
 use crate::source::blocked::Blocked;
 use crate::source::window::{Bounds, Phase, Piece, Resend, Resolved, Settled, Window};
-use kafkamq_record::{Assignment, BatchAck, BatchId, RecordBatch, TopicPartition};
+use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_pipeline::{Clock as _, SystemClock};
+use kafkamq_record::{
+    Assignment, BatchAck, BatchId, PartitionAccounts, RecordBatch, TopicPartition,
+};
 
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);
@@ -58,8 +62,8 @@ pub(crate) struct TopicOptions {
     pub(crate) input: InputId,
     pub(crate) generation: Generation,
     pub(crate) bounds: TopicBounds,
-    /// This partition's part of the memory limit.
-    pub(crate) credit_bytes: usize,
+    /// What its work in flight is charged to.
+    pub(crate) accounts: PartitionAccounts,
     pub(crate) metrics: Arc<TopicMetrics>,
     pub(crate) handled: HandledCounters,
     /// What operators do to the topic: it may be paused, or watched.
@@ -77,6 +81,10 @@ pub(crate) struct TopicActor {
     reader: Option<PartitionReader>,
     window: Window,
     assignment: Arc<Assignment>,
+    /// Whether its parsers are those for scripts that wait for answers from outside.
+    waits: bool,
+    /// Whether the account says when it has room again.
+    awaits_room: bool,
     /// Batches and bytes in flight as the metrics show them.
     shown: (usize, usize),
     /// Until when the wait for credits is counted.
@@ -101,7 +109,6 @@ impl TopicActor {
         let bounds = &options.bounds;
         let mut window = Window::new(Bounds {
             records: bounds.max_in_flight,
-            bytes: options.credit_bytes,
             batch_records: bounds.batch_records,
             batch_bytes: bounds.batch_bytes,
         });
@@ -114,8 +121,10 @@ impl TopicActor {
             window,
             paced: Paced::default(),
             reader: Some(reader),
+            assignment: Arc::new(Assignment::new(options.accounts.clone())),
             options,
-            assignment: Arc::default(),
+            waits: false,
+            awaits_room: false,
             shown: (0, 0),
             waited: None,
         }
@@ -154,7 +163,10 @@ impl TopicActor {
             if self.options.control.is_paused() {
                 return Some(Blocked::Paused);
             }
-            let Some(room) = self.window.room(self.assignment.made_bytes()) else {
+            let accounts = &self.options.accounts;
+            let by_memory = accounts.records_to_read(self.window.record_bytes());
+            let Some(room) = self.window.room(by_memory) else {
+                self.await_room(ctx);
                 let commits = "most of it waits for its commit to be confirmed";
                 let waits = self.window.waits_for_commits();
                 return Some(Blocked::InFlight(waits.then(|| commits.to_owned())));
@@ -182,7 +194,8 @@ impl TopicActor {
             }
             let is_empty = read.batch.is_empty();
             if !is_empty {
-                self.begin(read.batch, ctx);
+                let batch = read.batch.charged(&self.options.accounts.records);
+                self.begin(batch, ctx);
             }
             if let Some(end) = read.end {
                 self.passed(end);
@@ -191,6 +204,19 @@ impl TopicActor {
                 return None;
             }
         }
+    }
+
+    /// Goes on reading as soon as the account has room. Where the room of the service is used up
+    /// instead, each tick looks again.
+    fn await_room(&mut self, ctx: &Context<Self>) {
+        let records = &self.options.accounts.records;
+        if self.awaits_room || records.room() > 0 {
+            return;
+        }
+        self.awaits_room = true;
+        let owner = ctx.address();
+        let below = records.limit().saturating_sub(1);
+        records.on_room(below, Box::new(move || owner.do_send(RoomAgain)));
     }
 
     /// Whether reading may go on with the record at `first`. Counts offsets that were skipped because
@@ -307,11 +333,26 @@ impl TopicActor {
             share.recall();
             return;
         };
+        if self.window.batches() <= 1 {
+            // Not while older batches are with another parser, which newer ones would overtake.
+            self.waits = addresses.terms.waits(&route);
+        }
         if attempt > self.options.bounds.max_attempts && batch.len() == 1 {
             let Some(record) = batch.get(0) else { return };
-            let reason = "processing failed repeatedly";
-            let input = &self.options.input;
-            let letter = letter(input, &self.source, &record, "parse", reason, None, attempt);
+            let cause = Cause {
+                stage: "parse",
+                reason: "processing failed repeatedly",
+                time_ms: SystemClock.now_ns() / 1_000_000,
+            };
+            let origin = Origin {
+                input: &self.options.input,
+                source: &self.source,
+                record,
+            };
+            let letter = DeadLetter {
+                attempts: attempt,
+                ..record_letter(origin, cause)
+            };
             addresses.dead_letter.do_send(Bury {
                 letters: vec![letter],
                 records: vec![0],
@@ -322,7 +363,7 @@ impl TopicActor {
                     metrics: Arc::clone(&self.options.metrics),
                 }),
             });
-        } else if let Some(parser) = directory.parser(&self.source) {
+        } else if let Some(parser) = directory.parser(&self.source, self.waits) {
             parser.do_send(ParseBatch {
                 route: Arc::clone(&route),
                 terms: Arc::clone(&addresses.terms),
@@ -452,6 +493,15 @@ impl Handler<Wake> for TopicActor {
     }
 }
 
+impl Handler<RoomAgain> for TopicActor {
+    type Result = ();
+
+    fn handle(&mut self, _: RoomAgain, ctx: &mut Self::Context) {
+        self.awaits_room = false;
+        self.fill(ctx);
+    }
+}
+
 impl Handler<BatchResolved> for TopicActor {
     type Result = ();
 
@@ -464,7 +514,7 @@ impl Handler<SetCredits> for TopicActor {
     type Result = ();
 
     fn handle(&mut self, credits: SetCredits, ctx: &mut Self::Context) {
-        self.window.bounds().bytes = credits.bytes;
+        self.options.accounts.set_allowance(credits.bytes);
         self.fill(ctx);
     }
 }
@@ -529,7 +579,7 @@ impl Handler<GetPartitionStatus> for TopicActor {
             stored: self.window.watermark().map(|next| next.0),
             batches_in_flight: self.window.batches(),
             records_in_flight: self.window.records(),
-            bytes_in_flight: self.window.bytes(),
+            bytes_in_flight: self.options.accounts.used(),
             paused: self.options.control.is_paused(),
             ..PartitionStatus::default()
         })

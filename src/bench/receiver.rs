@@ -7,6 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use hdrhistogram::Histogram;
 use memchr::memmem;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::histogram::Histogram;
 use super::token::{Token, now_micros};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -49,12 +49,28 @@ pub struct Latency {
     pub elements: u64,
 }
 
-#[derive(Debug, Default)]
+/// The longest latency that is told from longer ones, in microseconds: an hour.
+const LONGEST: u64 = 3_600_000_000;
+
+#[derive(Debug)]
 struct State {
     seen: Vec<u64>,
     expected: u64,
     account: Account,
-    latencies: Histogram,
+    /// In microseconds. Absent only if the library refused its bounds.
+    latencies: Option<Histogram<u32>>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            seen: Vec::new(),
+            expected: 0,
+            account: Account::default(),
+            // Two digits: a figure is off by 1 % at most.
+            latencies: Histogram::new_with_max(LONGEST, 2).ok(),
+        }
+    }
 }
 
 impl State {
@@ -73,7 +89,9 @@ impl State {
         if *seen & bit == 0 {
             *seen |= bit;
             self.account.arrived += 1;
-            self.latencies.note(now.saturating_sub(token.micros));
+            if let Some(latencies) = &mut self.latencies {
+                latencies.saturating_record(now.saturating_sub(token.micros));
+            }
         } else {
             self.account.repeated += 1;
         }
@@ -141,12 +159,15 @@ impl Receiver {
 
     pub(super) fn latency(&self) -> Latency {
         let state = self.state.lock();
-        let quantile = |share| state.latencies.quantile(share);
+        let Some(latencies) = &state.latencies else {
+            return Latency::default();
+        };
+        let quantile = |share| latencies.value_at_quantile(share);
         Latency {
             p50: quantile(0.5),
             p99: quantile(0.99),
             p999: quantile(0.999),
-            elements: state.latencies.total(),
+            elements: latencies.len(),
         }
     }
 

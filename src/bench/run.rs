@@ -143,7 +143,7 @@ impl Stage {
             .collect();
         let (mut sequence, mut count) = (0, 0_u64);
         let partitions = u64::from(self.partitions.unsigned_abs().max(1));
-        // The first record of each partition waits for the producer's connections, which is no delay
+        // The first record of each partition waits for the producer's connections, which is not a delay
         // of the router's: the clock of a rate starts behind them.
         let first = partitions * left.len() as u64;
         let mut value = Vec::new();

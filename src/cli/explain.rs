@@ -234,7 +234,7 @@ fn fetch(
     Ok(next.context(gone)??)
 }
 
-/// Asks a running service; that none answers is no failure.
+/// Asks a running service; that none answers is not a failure.
 fn service(
     remote: &RemoteArgs,
     input: &InputSettings,

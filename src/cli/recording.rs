@@ -1,9 +1,10 @@
 //! `kafkamq recording`: what the recorder wrote, sent to an output.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -14,16 +15,14 @@ use kafkamq_point::{Category, Point};
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
 use crate::actors::Carrier;
 use crate::routing::{OutputRoute, RouteTable};
-use kafkamq_delivery::endpoint::Endpoint;
+use kafkamq_delivery::answer::Answer;
+use kafkamq_delivery::delivery::{Delivery, Notice, Rejection, Settle};
 use kafkamq_delivery::http::Post;
-use kafkamq_delivery::lanes::Item;
-use kafkamq_delivery::status::{Verdict, classify};
+use kafkamq_delivery::lanes::{Item, LaneId, Parcel, RequestPart};
 use kafkamq_settings::{OutputSettings, Settings, load};
 
-/// Tries with one request before the command gives up.
-const TRIES: u32 = 5;
-/// Pause between them.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Refusals in a row that do not blame the content before the command gives up.
+const TRIES: u32 = 8;
 
 /// What to do with a recording.
 #[derive(Debug, Args)]
@@ -124,13 +123,22 @@ fn replay(settings: &Settings, arguments: &ReplayArgs) -> anyhow::Result<Sent> {
         .build()?
         .block_on(async {
             let carrier = Carrier::try_new(destination)?;
+            let mut delivery = Delivery::new(destination.delivery, fastrand::Rng::new());
             let mut sent = Sent::default();
             for file in &files {
                 let mut points = file.points()?;
                 for point in &mut points {
                     point.set_time_ns(point.time_ns().saturating_add(shift));
                 }
-                send(&carrier, route, output, file.category, &points, &mut sent).await?;
+                send(
+                    &carrier,
+                    &mut delivery,
+                    route,
+                    file.category,
+                    &points,
+                    &mut sent,
+                )
+                .await?;
             }
             Ok(sent)
         })
@@ -206,10 +214,11 @@ fn newest(files: &[Recorded]) -> anyhow::Result<i64> {
     Ok(newest)
 }
 
+/// Hands `points` to the machine and lets it deliver them.
 async fn send(
     carrier: &Carrier,
+    delivery: &mut Delivery<()>,
     route: &OutputRoute,
-    output: &OutputSettings,
     category: Category,
     points: &[Point],
     sent: &mut Sent,
@@ -217,9 +226,7 @@ async fn send(
     let Some(endpoint) = route.endpoint(category) else {
         return Ok(());
     };
-    let limit = usize::try_from(output.batch.max_bytes).unwrap_or(usize::MAX);
-    let mut items: Vec<Item> = Vec::new();
-    let mut bytes = 0;
+    let mut items = VecDeque::new();
     for point in points {
         let mut body = Vec::new();
         if let Err(error) = route.encoding.encode(point, &mut body) {
@@ -227,62 +234,76 @@ async fn send(
             sent.reason.get_or_insert_with(|| error.to_string());
             continue;
         }
-        let full = items.len() >= output.batch.max_points || bytes + body.len() > limit;
-        if full && !items.is_empty() {
-            post(carrier, endpoint, std::mem::take(&mut items), sent).await?;
-            bytes = 0;
-        }
-        bytes += body.len() + 1;
-        items.push(Item {
+        items.push_back(Item {
             record: 0,
             body: body.into(),
         });
     }
-    if !items.is_empty() {
-        post(carrier, endpoint, items, sent).await?;
+    let now = Instant::now();
+    let parcel = Parcel {
+        lane: LaneId(0),
+        endpoint: Arc::clone(endpoint),
+        items,
+        arrived: now,
+        payload: (),
+    };
+    if delivery.push(parcel, None).is_some() {
+        return Ok(());
+    }
+    delivery.flush(now);
+    let mut refused = 0;
+    while !delivery.is_idle() {
+        let now = Instant::now();
+        let Some(request) = delivery.next(now) else {
+            let wake = delivery
+                .wake_at(now)
+                .context("nothing is left to wait for")?;
+            tokio::time::sleep_until(wake.into()).await;
+            continue;
+        };
+        let post = Post {
+            endpoint: Arc::clone(&request.endpoint),
+            items: Arc::clone(&request.items),
+            ranges: Vec::new(),
+        };
+        let outcome = carrier.send(post, Vec::new()).await;
+        let again = delivery
+            .finished(Instant::now(), &request, now.elapsed(), outcome, sent)
+            .iter()
+            .any(|notice| matches!(notice, Notice::Again(_)));
+        refused = if again { refused + 1 } else { 0 };
+        if refused == TRIES {
+            let last = delivery.last_refusal();
+            let last = last.map_or_else(String::new, |last| last.reason.to_string());
+            anyhow::bail!(
+                "given up after {TRIES} tries and {} points: {last}",
+                sent.delivered
+            );
+        }
     }
     Ok(())
 }
 
-/// Sends one request, again if it may pass. What is refused for good is counted.
-async fn post(
-    carrier: &Carrier,
-    endpoint: &Arc<Endpoint>,
-    items: Vec<Item>,
-    sent: &mut Sent,
-) -> anyhow::Result<()> {
-    let items: Arc<[Item]> = items.into();
-    let mut last = String::new();
-    for _ in 0..TRIES {
-        let request = Post {
-            endpoint: Arc::clone(endpoint),
-            items: Arc::clone(&items),
-            ranges: Vec::new(),
-        };
-        let outcome = carrier.send(request, Vec::new()).await;
-        match classify(endpoint.policy(), &outcome, u32::MAX - 1, items.len()) {
-            Verdict::Delivered | Verdict::PartialSuccess { .. } => {
-                sent.delivered += items.len();
-                return Ok(());
-            }
-            Verdict::Retry { reason, .. }
-            | Verdict::RetryBounded { reason, .. }
-            | Verdict::Hold { reason, .. } => {
-                last = reason.to_string();
-                tokio::time::sleep(PAUSE).await;
-            }
-            Verdict::TooLarge { reason }
-            | Verdict::Bisect { reason }
-            | Verdict::Rejected { reason }
-            | Verdict::Dropped { reason } => {
-                sent.refused += items.len();
-                sent.reason.get_or_insert_with(|| reason.to_string());
-                return Ok(());
-            }
-        }
+impl Settle<()> for Sent {
+    fn read_answer(&mut self, _: Answer, _: &mut dyn Iterator<Item = RequestPart<'_, ()>>) -> bool {
+        false
     }
-    anyhow::bail!(
-        "given up after {TRIES} tries and {} points: {last}",
-        sent.delivered
-    )
+
+    fn partially_accepted(&mut self, _: u64, _: &str) {}
+
+    fn delivered(&mut self, (): &mut (), items: &[Item], _: bool) {
+        self.delivered += items.len();
+    }
+
+    fn rejected(&mut self, (): &mut (), items: &[Item], rejection: &Rejection) {
+        self.refused += items.len();
+        self.reason
+            .get_or_insert_with(|| rejection.reason.to_string());
+    }
+
+    fn dropped(&mut self, (): &mut (), items: &[Item]) {
+        self.refused += items.len();
+        self.reason
+            .get_or_insert_with(|| "a rule of the output drops them".to_owned());
+    }
 }

@@ -8,7 +8,7 @@ use kafkamq_settings::parse_time;
 /// `1day 6h`. In milliseconds since 1970.
 pub(super) fn moment(text: &str) -> Result<i64, String> {
     if let Ok(millis) = text.parse::<u64>() {
-        return i64::try_from(millis).map_err(|_| format!("`{text}` is no time"));
+        return i64::try_from(millis).map_err(|_| format!("`{text}` is not a time"));
     }
     let time = match parse_time(text) {
         Some(time) => Some(time),
@@ -17,7 +17,9 @@ pub(super) fn moment(text: &str) -> Result<i64, String> {
             .and_then(|ago| SystemTime::now().checked_sub(ago)),
     };
     let wrong = || {
-        format!("`{text}` is no time; write it like 2026-11-22T18:00:00Z, or 2h for two hours ago")
+        format!(
+            "`{text}` is not a time; write it like 2026-11-22T18:00:00Z, or 2h for two hours ago"
+        )
     };
     let since = time
         .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())

@@ -111,7 +111,7 @@ fn record(event: &str) -> Option<&str> {
 pub(super) fn ended(result: Result<()>, terminal: &mut Terminal<'_>) -> io::Result<u8> {
     match result {
         Ok(()) => Ok(FINE),
-        // A reader that went away is no failure of ours.
+        // A reader that went away is not a failure of ours.
         Err(error) => match error.downcast::<io::Error>() {
             Ok(error) => Err(error),
             Err(error) => {

@@ -4,7 +4,9 @@
 use bytes::Bytes;
 
 use crate::kafka::StoredRecord;
-use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_delivery::dead_letter::{DeadLetter, LetterPart};
+use kafkamq_delivery::endpoint::OffsetRange;
+use kafkamq_record::TopicPartition;
 
 /// Every header that is added begins so.
 const PREFIX: &str = "kafkamq-dlq-";
@@ -31,7 +33,8 @@ pub(crate) fn encode(letter: &DeadLetter) -> Headers {
         ("input", Some(letter.input.clone())),
         ("timestamp", letter.timestamp.map(|time| time.to_string())),
     ];
-    let context = context.into_iter().filter_map(|(name, value)| {
+    let context = context.into_iter().chain(about_part(&letter.part));
+    let context = context.filter_map(|(name, value)| {
         let value = Bytes::from(value?);
         Some((format!("{PREFIX}{name}"), Some(value)))
     });
@@ -70,7 +73,66 @@ pub(crate) fn decode(record: StoredRecord) -> Option<DeadLetter> {
             .unwrap_or_default(),
         input: text("input").unwrap_or_default(),
         time: record.timestamp.unwrap_or_default(),
+        part: part(&text),
     })
+}
+
+/// What says which part of the record the letter is.
+fn about_part(part: &LetterPart) -> Vec<(&'static str, Option<String>)> {
+    match part {
+        LetterPart::Record => Vec::new(),
+        LetterPart::Element { number, pointer } => vec![
+            ("element", Some(number.to_string())),
+            ("pointer", pointer.clone()),
+        ],
+        LetterPart::Point {
+            destination,
+            category,
+            from,
+        } => {
+            let range = |range: &OffsetRange| {
+                let OffsetRange {
+                    source,
+                    first,
+                    last,
+                } = range;
+                format!("{source}/{first}-{last}")
+            };
+            let from: Vec<String> = from.iter().map(range).collect();
+            vec![
+                ("category", Some(category.clone())),
+                ("destination", Some(destination.clone())),
+                ("from", Some(from.join(","))),
+            ]
+        }
+    }
+}
+
+/// The part that headers tell of; `text` gives the value of one.
+fn part(text: &dyn Fn(&str) -> Option<String>) -> LetterPart {
+    if let Some(number) = text("element").and_then(|number| number.parse().ok()) {
+        let pointer = text("pointer");
+        return LetterPart::Element { number, pointer };
+    }
+    let (Some(category), Some(destination)) = (text("category"), text("destination")) else {
+        return LetterPart::Record;
+    };
+    let range = |text: &str| {
+        let (source, offsets) = text.rsplit_once('/')?;
+        let (topic, partition) = source.rsplit_once('/')?;
+        let (first, last) = offsets.split_once('-')?;
+        Some(OffsetRange {
+            source: TopicPartition::new(topic, partition.parse().ok()?),
+            first: first.parse().ok()?,
+            last: last.parse().ok()?,
+        })
+    };
+    let from = text("from").unwrap_or_default();
+    LetterPart::Point {
+        destination,
+        category,
+        from: from.split(',').filter_map(range).collect(),
+    }
 }
 
 /// The headers with which `letter` returns: its own, and the count of its returns.

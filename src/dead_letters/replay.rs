@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::headers::{Headers, returning};
+use super::points::PointSender;
 use super::topic::{MARK_HEADER, ranges};
 use super::{DeadLetters, DeadLettersError, Entry, LetterId, Origin, Store};
 use crate::kafka::client::producer_config;
 use crate::kafka::{KafkaError, Outbound, Producer};
-use kafkamq_delivery::dead_letter::{Filter, mark_replayed};
-use kafkamq_settings::ClusterSettings;
+use crate::parse::wrapped;
+use kafkamq_delivery::dead_letter::{DeadLetter, Filter, LetterPart, mark_replayed};
+use kafkamq_settings::{ClusterSettings, SplitFormat};
 
 /// Letters that wait for the brokers together, and bytes of their values.
 const TOGETHER: usize = 500;
@@ -78,10 +81,11 @@ impl DeadLetters {
             dry_run: replay.dry_run,
             producers: Vec::new(),
             runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_time()
+                .enable_all()
                 .build()?,
             batch: Vec::new(),
             batch_bytes: 0,
+            points: None,
             report: ReplayReport::default(),
             progress: &mut progress,
         };
@@ -138,6 +142,21 @@ impl DeadLetters {
     }
 }
 
+/// What returns to the topic: the record, or a value that holds nothing but the element.
+fn value_to_return(letter: &DeadLetter) -> Option<Bytes> {
+    let value = letter.value.clone()?;
+    let LetterPart::Element { pointer, .. } = &letter.part else {
+        return Some(value);
+    };
+    let format = match pointer {
+        Some(pointer) => SplitFormat::JsonArray {
+            pointer: pointer.clone(),
+        },
+        None => SplitFormat::NdJson,
+    };
+    Some(wrapped(&value, &format).into())
+}
+
 struct Run<'a> {
     letters: &'a DeadLetters,
     dry_run: bool,
@@ -145,6 +164,8 @@ struct Run<'a> {
     runtime: tokio::runtime::Runtime,
     batch: Vec<Entry>,
     batch_bytes: usize,
+    /// For letters of single points, once there is one.
+    points: Option<PointSender>,
     report: ReplayReport,
     progress: &'a mut dyn FnMut(&ReplayReport),
 }
@@ -174,13 +195,22 @@ impl<'a> Run<'a> {
                 self.report.replayed += 1;
                 continue;
             }
-            match self.letters.origin_of(&entry) {
-                Ok(origin) => {
-                    let producer = self.producer(&origin.cluster)?;
-                    by_cluster.entry(producer).or_default().push(entry);
+            let origin = match self.letters.origin_of(&entry) {
+                Ok(origin) => origin,
+                Err(reason) => {
+                    self.fail(&entry.id, reason);
+                    continue;
                 }
-                Err(reason) => self.fail(&entry.id, reason),
+            };
+            if matches!(entry.letter.part, LetterPart::Point { .. }) {
+                match self.send_point(&entry) {
+                    Ok(()) => sent.push(entry.id),
+                    Err(reason) => self.fail(&entry.id, reason),
+                }
+                continue;
             }
+            let producer = self.producer(&origin.cluster)?;
+            by_cluster.entry(producer).or_default().push(entry);
         }
         let mut away = None;
         for (producer, entries) in by_cluster {
@@ -214,20 +244,30 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Sends a single point to its output.
+    fn send_point(&mut self, entry: &Entry) -> Result<(), String> {
+        let sender = match &mut self.points {
+            Some(sender) => sender,
+            none => none.insert(PointSender::try_new(&self.letters.settings)?),
+        };
+        self.runtime.block_on(sender.send(entry))
+    }
+
     /// Writes letters to where they came from; returns those that failed, in ascending order.
     fn deliver(&self, producer: usize, entries: &[Entry]) -> Vec<(usize, KafkaError)> {
         let Some((_, producer)) = self.producers.get(producer) else {
             return Vec::new();
         };
         let headers: Vec<Headers> = entries.iter().map(|e| returning(&e.letter)).collect();
+        let values: Vec<_> = entries.iter().map(|e| value_to_return(&e.letter)).collect();
         let records: Vec<_> = entries
             .iter()
-            .zip(&headers)
-            .map(|(Entry { letter, .. }, headers)| Outbound {
+            .zip(headers.iter().zip(&values))
+            .map(|(Entry { letter, .. }, (headers, value))| Outbound {
                 topic: &letter.topic,
                 partition: Some(letter.partition),
                 key: letter.key.as_deref(),
-                value: letter.value.as_deref(),
+                value: value.as_deref(),
                 headers,
                 timestamp: letter.timestamp,
             })

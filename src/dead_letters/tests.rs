@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafkamq_broker::{Broker, BrokerOptions, Record};
 
 use super::*;
-use kafkamq_delivery::dead_letter::{DeadLetterOptions, DeadLetterStore};
+use kafkamq_delivery::dead_letter::{DeadLetterOptions, DeadLetterStore, LetterPart};
 use kafkamq_settings::{Sources, load};
 
 struct Rig {
@@ -82,6 +82,7 @@ fn letter(offset: i64) -> DeadLetter {
         attempts: 2,
         input: "shop".to_owned(),
         time: 1_800_000_000_000 + offset,
+        part: LetterPart::Record,
     }
 }
 
@@ -392,6 +393,7 @@ fn letters_are_shown_as_json() {
       "input": "shop",
       "value_bytes": 4,
       "replayed": false,
+      "part": "record",
       "key": {
         "base64": "/yBrZXk="
       },

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Entry;
+use kafkamq_delivery::dead_letter::LetterPart;
 
 /// A letter without its content.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
@@ -34,6 +35,14 @@ pub struct LetterSummary {
     pub value_bytes: Option<usize>,
     /// Whether it was sent back already.
     pub replayed: bool,
+    /// What of the record it is: `record`, `element` or `point`.
+    pub part: &'static str,
+    /// The number of the element, from 0, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub element: Option<u32>,
+    /// The output that would have the point, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
 }
 
 /// A letter with its content.
@@ -88,6 +97,11 @@ impl Payload {
 impl From<&Entry> for LetterSummary {
     fn from(entry: &Entry) -> Self {
         let letter = &entry.letter;
+        let (part, element, output) = match &letter.part {
+            LetterPart::Record => ("record", None, None),
+            LetterPart::Element { number, .. } => ("element", Some(*number), None),
+            LetterPart::Point { destination, .. } => ("point", None, Some(destination.clone())),
+        };
         Self {
             id: entry.id.to_string(),
             time: rfc3339(letter.time),
@@ -102,6 +116,9 @@ impl From<&Entry> for LetterSummary {
             input: letter.input.clone(),
             value_bytes: letter.value.as_ref().map(bytes::Bytes::len),
             replayed: entry.replayed,
+            part,
+            element,
+            output,
         }
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! What leaves this module are [`PartitionReader`]s and calls of the [`AssignmentListener`].
 
+#[cfg(feature = "demo")]
 mod bare;
 mod birth_store;
 pub mod client;
@@ -35,6 +36,7 @@ mod topics;
 use std::collections::HashMap;
 use std::time::Instant;
 
+#[cfg(feature = "demo")]
 pub use bare::{BareReading, read_bare};
 pub use birth_store::{BirthStore, GroupBirths};
 pub use partition::{PartitionReader, Placement, ReadResult, Wake};

@@ -1,13 +1,12 @@
-//! Points in the answer of a user's own HTTP handle.
+//! What the answer of a user's own HTTP handle says about the points in it.
 
-use kafkamq_point::codec::{DecodeErrors, DecodeOptions, Encoding, Precision};
-use kafkamq_point::{Category, Point, Rules, UnknownCategory};
+use kafkamq_point::{Category, Rules, UnknownCategory};
 
 /// The names of categories that no points can be written to.
 const UNWRITABLE: [&str; 2] = ["unknown", "dynamic_dw"];
 
-/// The category that an answer names in `X-category`: a lower-case name. Without the header, or
-/// with a name that means nothing, the points are spans.
+/// The category that an answer names in `X-category`: a lower-case name. Without the header, with a
+/// name that means nothing, or with that of a category that no agent takes, the points are spans.
 ///
 /// # Errors
 /// For the name of a category that nothing can be written to.
@@ -18,37 +17,20 @@ pub fn answer_category(header: Option<&str>) -> Result<Category, UnknownCategory
     if UNWRITABLE.contains(&name) {
         return Err(UnknownCategory(name.to_owned()));
     }
-    Ok(name.parse().unwrap_or(Category::Tracing))
+    Ok(match name.parse() {
+        Ok(Category::ObjectChange | Category::DialTesting) | Err(_) => Category::Tracing,
+        Ok(category) => category,
+    })
 }
 
-/// Reads the points of an answer and corrects them by the rules of their category. Times are in
-/// nanoseconds; points without one get `now_ns`. An empty body holds no points.
-///
-/// # Errors
-/// When the body is not what its content type says; the whole body is refused then.
-pub fn answer_points(
-    body: &[u8],
-    content_type: Option<&str>,
-    category: Category,
-    now_ns: i64,
-) -> Result<Vec<Point>, DecodeErrors> {
-    if body.is_empty() {
-        return Ok(Vec::new());
+/// The rules by which points of an answer are corrected. Only logs and objects have rules about the
+/// names of keys there; in all other categories dots stay, and nothing is added or dropped by name.
+#[must_use]
+pub const fn answer_rules(category: Category) -> &'static Rules {
+    match category {
+        Category::Metric | Category::Logging | Category::Object => Rules::of(category),
+        _ => Rules::limits(),
     }
-    let encoding = Encoding::from_content_type(content_type.unwrap_or_default());
-    let options = DecodeOptions {
-        category,
-        precision: Some(Precision::Nanoseconds),
-        now_ns,
-    };
-    let mut points = encoding.decode(body, &options)?;
-    for point in &mut points {
-        let corrections = Rules::of(category).apply(point);
-        if !corrections.is_empty() {
-            tracing::debug!(?corrections, "corrected a point of an answer");
-        }
-    }
-    Ok(points)
 }
 
 #[cfg(test)]
@@ -66,19 +48,22 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_is_no_points_and_garbage_an_error() {
-        let read = |body: &[u8], kind| answer_points(body, kind, Category::Logging, 5);
-        assert_eq!(read(b"", None).unwrap(), []);
-        assert_eq!(read(b"m f=1i", None).unwrap()[0].time_ns(), 5);
-        assert_eq!(
-            read(
-                br#"[{"measurement":"m","fields":{"f":1}}]"#,
-                Some("application/json")
-            )
-            .unwrap()
-            .len(),
-            1
-        );
-        assert!(read(b"no fields", None).is_err());
+    fn a_category_that_no_agent_takes_means_spans() {
+        for name in ["object_change", "dialtesting"] {
+            assert_eq!(answer_category(Some(name)), Ok(Category::Tracing));
+        }
+    }
+
+    #[test]
+    fn dots_in_keys_stay_outside_logs_and_objects() {
+        for category in Category::ALL {
+            let rewritten = matches!(category, Category::Logging | Category::Object);
+            assert_eq!(
+                answer_rules(category).dots_in_keys,
+                !rewritten,
+                "{category}"
+            );
+        }
+        assert_eq!(answer_rules(Category::CustomObject).required, None);
     }
 }

@@ -1,11 +1,14 @@
 //! Points to items: each output's points are encoded once, into one buffer whose slices travel.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use kafkamq_memory::Account;
 use kafkamq_point::codec::EncodeError;
 use kafkamq_point::{Category, Point};
 
 use crate::routing::OutputRoute;
 use kafkamq_delivery::lanes::Item;
+use kafkamq_record::PartId;
 
 /// Encoded points of one output, category and lane.
 #[derive(Debug)]
@@ -14,8 +17,9 @@ struct Body<'a> {
     category: Category,
     lane: u64,
     buffer: Vec<u8>,
-    /// For each point, the index of its record and the end of its bytes.
-    ends: Vec<(u32, usize)>,
+    /// The points in order, and the end of the bytes of each.
+    parts: Vec<PartId>,
+    ends: Vec<usize>,
 }
 
 /// Everything that a batch gave to its outputs so far.
@@ -24,6 +28,8 @@ pub struct Bodies<'a> {
     bodies: Vec<Body<'a>>,
     /// Bytes to reserve for a new buffer.
     expected_bytes: usize,
+    /// Bytes of all items, and of what they are kept in.
+    bytes: usize,
 }
 
 /// The items for one output, category and lane.
@@ -35,7 +41,9 @@ pub struct OutputItems<'a> {
     pub category: Category,
     /// The lane they keep the order of.
     pub lane: u64,
-    /// The items in order.
+    /// What each item is a part of.
+    pub parts: Vec<PartId>,
+    /// The items in order; each is named by its place in `parts`.
     pub items: Vec<Item>,
 }
 
@@ -46,10 +54,11 @@ impl<'a> Bodies<'a> {
         Self {
             bodies: Vec::new(),
             expected_bytes,
+            bytes: 0,
         }
     }
 
-    /// Encodes `point`, made from the record at index `record`, for `output`. Returns whether that
+    /// Encodes `point`, which is the part `id`, for `output`. Returns whether that
     /// made an item: an output that does not take the point's category makes none.
     ///
     /// # Errors
@@ -58,7 +67,7 @@ impl<'a> Bodies<'a> {
         &mut self,
         output: &'a OutputRoute,
         point: &Point,
-        record: u32,
+        id: PartId,
         lane: u64,
     ) -> Result<bool, EncodeError> {
         let category = point.category();
@@ -74,6 +83,7 @@ impl<'a> Bodies<'a> {
                 category,
                 lane,
                 buffer: Vec::with_capacity(self.expected_bytes),
+                parts: Vec::new(),
                 ends: Vec::new(),
             });
             self.bodies.len() - 1
@@ -81,8 +91,11 @@ impl<'a> Bodies<'a> {
         let Some(body) = self.bodies.get_mut(at) else {
             return Ok(false);
         };
+        let before = body.buffer.len();
         output.encoding.encode(point, &mut body.buffer)?;
-        body.ends.push((record, body.buffer.len()));
+        body.parts.push(id);
+        body.ends.push(body.buffer.len());
+        self.bytes += body.buffer.len() - before + ITEM_BYTES;
         Ok(true)
     }
 
@@ -92,18 +105,17 @@ impl<'a> Bodies<'a> {
         self.bodies.iter().map(|body| body.ends.len()).sum()
     }
 
+    /// Bytes of memory that the items take.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Bytes of encoded points in the largest buffer.
     #[must_use]
     pub fn largest(&self) -> usize {
         let lengths = self.bodies.iter().map(|body| body.buffer.len());
         lengths.max().unwrap_or(0)
-    }
-
-    /// Bytes of memory that the encoded points take.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let buffers = self.bodies.iter().map(|body| body.buffer.capacity());
-        buffers.sum()
     }
 
     /// Whether there is no item.
@@ -112,36 +124,56 @@ impl<'a> Bodies<'a> {
         self.len() == 0
     }
 
-    /// The items, output by output. Framing comes between them when a request is formed.
-    pub fn into_items(self) -> impl Iterator<Item = OutputItems<'a>> {
+    /// The items, output by output, charged to `account` as long as one of them lives. Framing comes
+    /// between them when a request is formed.
+    pub fn into_items(self, account: &Arc<Account>) -> impl Iterator<Item = OutputItems<'a>> {
         self.bodies.into_iter().map(|body| {
             let Body {
                 output,
                 category,
                 lane,
                 buffer,
+                parts,
                 ends,
             } = body;
             OutputItems {
                 output,
                 category,
                 lane,
-                items: slices(buffer, &ends),
+                parts,
+                items: slices(buffer, numbered(&ends), account),
             }
         })
     }
 }
 
-/// Cuts a buffer into items at `ends`: the index of each item's record and the end of its bytes.
+/// Memory that an item takes beside its bytes: itself on its way, in a queue and in a request.
+pub const ITEM_BYTES: usize = 2 * size_of::<Item>() + size_of::<PartId>();
+
+/// Ends with the numbers of their items.
+fn numbered(ends: &[usize]) -> impl ExactSizeIterator<Item = (u32, usize)> {
+    let name = |(number, &end)| (u32::try_from(number).unwrap_or(u32::MAX), end);
+    ends.iter().enumerate().map(name)
+}
+
+/// Cuts a buffer into items at `ends`: the name of each item and the end of its bytes.
+/// The buffer and the items are charged to `account` as long as one of them lives.
 #[must_use]
-pub fn slices(buffer: Vec<u8>, ends: &[(u32, usize)]) -> Vec<Item> {
-    let buffer = Bytes::from(buffer);
+pub fn slices(
+    buffer: Vec<u8>,
+    ends: impl ExactSizeIterator<Item = (u32, usize)>,
+    account: &Arc<Account>,
+) -> Vec<Item> {
+    if ends.len() == 0 {
+        return Vec::new();
+    }
+    let charge = account.charge_beyond(buffer.capacity());
+    let buffer = charge.seal_with(buffer, ends.len() * ITEM_BYTES);
     let mut start = 0;
-    ends.iter()
-        .map(|&(record, end)| {
-            let body = buffer.slice(start..end);
-            start = end;
-            Item { record, body }
-        })
-        .collect()
+    ends.map(|(record, end)| {
+        let body = buffer.slice(start..end);
+        start = end;
+        Item { record, body }
+    })
+    .collect()
 }

@@ -13,11 +13,13 @@ mod scripting;
 mod split;
 mod transcode;
 
-pub use answer::{answer_category, answer_points};
-pub use bodies::{Bodies, OutputItems, slices};
+pub use answer::{answer_category, answer_rules};
+pub use bodies::{Bodies, ITEM_BYTES, OutputItems, slices};
 pub use handle::{encode_for_handle, passes_header_check};
 pub use points::{Origin, add_record_fields, build_point, without_newlines};
 pub use sampling::Sampler;
 pub use scripting::{ScriptStep, Scripted};
-pub use split::{SplitError, split};
-pub use transcode::{Conversion, Form, OtlpJson, PointConversion, Signal, TranscodeError};
+pub use split::{Elements, Position, SplitError, without_mark, wrapped};
+pub use transcode::{
+    Conversion, ConvertedPoints, Form, OtlpJson, PointConversion, Signal, TranscodeError,
+};

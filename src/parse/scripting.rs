@@ -45,6 +45,13 @@ impl<'a> ScriptStep<'a> {
         !self.snapshot.is_empty(category)
     }
 
+    /// The name of the script that applies to `point`, if there is one.
+    #[must_use]
+    pub fn name_for(&self, point: &Point, routes: &ScriptRoutes) -> Option<String> {
+        let script = self.snapshot.select(point.category(), point, routes)?;
+        Some(script.name().to_owned())
+    }
+
     /// Runs the script that applies to `point`, if there is one.
     pub fn run(&mut self, mut point: Point, routes: &ScriptRoutes) -> Scripted {
         let category = point.category();

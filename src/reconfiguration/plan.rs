@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::kafka::client::prefetch_kib;
 use crate::routing::RouteTable;
-use kafkamq_settings::{Assignor, GroupProtocol, InputSettings, Settings};
+use kafkamq_settings::keys::TakesEffect;
+use kafkamq_settings::{Assignor, ChangedKey, GroupProtocol, InputSettings, Settings};
 
 /// Everything that differs between two configurations, by what has to be done about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -416,42 +417,35 @@ fn destinations(running: &RouteTable, wanted: &RouteTable) -> Vec<DestinationPla
     plans
 }
 
+/// The keys of the service's own tables whose values differ.
+fn changed(running: &Settings, wanted: &Settings) -> Vec<ChangedKey> {
+    [
+        running.server.changed(&wanted.server),
+        running.pipeline.changed(&wanted.pipeline),
+        running.dead_letter.changed(&wanted.dead_letter),
+        running.recorder.changed(&wanted.recorder),
+        running.limits.changed(&wanted.limits),
+        running.log.changed(&wanted.log),
+    ]
+    .concat()
+}
+
+/// The names of those that take effect at this time.
+fn taking_effect(when: TakesEffect, running: &Settings, wanted: &Settings) -> Vec<String> {
+    let named = |changed: ChangedKey| match changed.key {
+        // Prefetch waits for the next client.
+        "limits.memory" => "limits.memory: credits of records in flight".to_owned(),
+        key => key.to_owned(),
+    };
+    let changed = changed(running, wanted).into_iter();
+    changed
+        .filter(|changed| changed.takes_effect == when)
+        .map(named)
+        .collect()
+}
+
 fn in_place(running: &Settings, wanted: &Settings) -> Vec<String> {
-    let (a, b) = (&running.limits, &wanted.limits);
-    let (p, q) = (&running.pipeline, &wanted.pipeline);
-    let (s, t) = (&running.server, &wanted.server);
-    let mut keys = different(&[
-        (
-            "limits.memory: credits of records in flight",
-            a.memory_bytes == b.memory_bytes,
-        ),
-        ("limits.batch_records", a.batch_records == b.batch_records),
-        ("limits.batch_bytes", a.batch_bytes == b.batch_bytes),
-        ("limits.record_bytes", a.record_bytes == b.record_bytes),
-        (
-            "limits.response_bytes",
-            a.response_bytes == b.response_bytes,
-        ),
-        ("pipeline.path", p.path == q.path),
-        ("pipeline.on_error", p.on_error == q.on_error),
-        ("pipeline.max_age", p.age == q.age),
-        ("pipeline.watch", p.watch == q.watch),
-        ("server.tokens", s.tokens == t.tokens),
-        ("server.client_role", s.client_role == t.client_role),
-        ("server.hosts", s.hosts == t.hosts),
-        (
-            "server.request_timeout",
-            s.request_timeout == t.request_timeout,
-        ),
-        ("server.allow_changes", s.allow_changes == t.allow_changes),
-        ("server.revisions", s.revisions == t.revisions),
-        ("server.watch", s.watch == t.watch),
-        ("log.level", running.log.level == wanted.log.level),
-        (
-            "dead_letter.max_attempts",
-            running.dead_letter.max_attempts == wanted.dead_letter.max_attempts,
-        ),
-    ]);
+    let mut keys = taking_effect(TakesEffect::InPlace, running, wanted);
     for new in &wanted.inputs {
         let Some(old) = running.inputs.iter().find(|old| old.name == new.name) else {
             continue;
@@ -467,31 +461,7 @@ fn in_place(running: &Settings, wanted: &Settings) -> Vec<String> {
 }
 
 fn at_next_start(running: &Settings, wanted: &Settings) -> Vec<String> {
-    let (s, t) = (&running.server, &wanted.server);
-    let mut keys = different(&[
-        ("server.listen", s.listen == t.listen),
-        (
-            "server.tls_cert, server.tls_key, server.client_ca",
-            s.tls == t.tls,
-        ),
-        ("server.max_body", s.max_body_bytes == t.max_body_bytes),
-        ("server.workers", s.workers == t.workers),
-        ("server.state_dir", s.state_dir == t.state_dir),
-        (
-            "pipeline.threads",
-            running.pipeline.threads == wanted.pipeline.threads,
-        ),
-        (
-            "dead_letter",
-            running.dead_letter.kind == wanted.dead_letter.kind,
-        ),
-        ("recorder", running.recorder == wanted.recorder),
-        ("log.format", running.log.format == wanted.log.format),
-        (
-            "limits.partitions",
-            running.limits.partitions == wanted.limits.partitions,
-        ),
-    ]);
+    let mut keys = taking_effect(TakesEffect::NextStart, running, wanted);
     for new in &wanted.inputs {
         let Some(old) = running.inputs.iter().find(|old| old.name == new.name) else {
             continue;
@@ -518,23 +488,16 @@ fn at_next_start(running: &Settings, wanted: &Settings) -> Vec<String> {
 #[must_use]
 pub fn deferred(running: &Settings, wanted: &Settings) -> Settings {
     let mut effective = wanted.clone();
-    let (s, t) = (&running.server, &mut effective.server);
-    t.listen = s.listen;
-    t.tls.clone_from(&s.tls);
+    effective.server.defer(&running.server);
+    effective.pipeline.defer(&running.pipeline);
+    effective.dead_letter.defer(&running.dead_letter);
+    effective.recorder.defer(&running.recorder);
+    effective.limits.defer(&running.limits);
+    effective.log.defer(&running.log);
     // Certificates that nobody asks clients for identify nobody.
-    let verified = s
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.client_ca_file.is_some());
-    t.client_role = t.client_role.filter(|_| verified);
-    t.max_body_bytes = s.max_body_bytes;
-    t.workers = s.workers;
-    t.state_dir.clone_from(&s.state_dir);
-    effective.pipeline.threads = running.pipeline.threads;
-    effective.dead_letter.kind = running.dead_letter.kind.clone();
-    effective.recorder = running.recorder.clone();
-    effective.log.format = running.log.format;
-    effective.limits.partitions = running.limits.partitions;
+    let tls = effective.server.tls.as_ref();
+    let verified = tls.is_some_and(|tls| tls.client_ca_file.is_some());
+    effective.server.client_role = effective.server.client_role.filter(|_| verified);
     for new in &mut effective.inputs {
         if let Some(old) = running.inputs.iter().find(|old| old.name == new.name)
             && client_keys(old, new).is_empty()

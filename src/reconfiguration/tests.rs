@@ -126,7 +126,7 @@ async fn no_revision_shows_a_secret_and_masks_keep_it() {
     let revisions = serde_json::to_string(&service.revisions()).unwrap();
     assert!(!revisions.contains("top secret"), "{revisions}");
 
-    // A mask that stands for nothing is no secret.
+    // A mask that stands for nothing is not a secret.
     let wanted = Wanted::Patch(json!({ "server": { "tokens": ["******", "******"] } }));
     let Err(Refusal::Invalid(found)) = service.change(wanted, by("me")).await else {
         panic!("a mask became a token");
@@ -188,7 +188,7 @@ async fn a_change_is_made_to_the_revision_its_author_saw() {
     assert_eq!(change(5, false).await.unwrap().revision, 2);
     let late = change(6, false).await;
     assert!(matches!(late, Err(Refusal::Changed(etag)) if etag == service.current().etag));
-    // The same again is no new revision.
+    // The same again is not a new revision.
     assert_eq!(set_batch_records(&service, 5).await.revision, 2);
 }
 

@@ -122,7 +122,7 @@ impl Access {
         }
         Err(Problem::new(
             Kind::UnknownHost,
-            format!("`{host}` is no name of this service; add it to `server.hosts` if it is"),
+            format!("`{host}` is not a name of this service; add it to `server.hosts` if it is"),
         ))
     }
 

@@ -199,8 +199,11 @@ fn invalid(message: impl std::fmt::Display) -> Problem {
 fn time(name: &str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let parse = |text: &str| {
         let time = text.parse::<jiff::Timestamp>();
-        time.map(|time| time.as_millisecond())
-            .map_err(|_| invalid(format!("`{name}` is no time such as 2026-07-30T12:00:00Z")))
+        time.map(|time| time.as_millisecond()).map_err(|_| {
+            invalid(format!(
+                "`{name}` is not a time such as 2026-07-30T12:00:00Z"
+            ))
+        })
     };
     text.map(parse).transpose()
 }

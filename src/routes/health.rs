@@ -102,6 +102,8 @@ struct Readiness {
     inputs: Vec<Part>,
     /// Its destinations.
     destinations: Vec<Part>,
+    /// The writing of dead letters.
+    dead_letters: Part,
 }
 
 impl Readiness {
@@ -128,16 +130,24 @@ impl Readiness {
             .iter()
             .map(|destination| Part {
                 name: destination.name.clone(),
-                ready: !destination.alarm,
-                reason: destination.reason.clone(),
+                ready: destination.is_ready(),
+                reason: destination.trouble(),
                 blocked: Vec::new(),
             })
             .collect();
+        let dead_letters = &status.dead_letters;
+        let dead_letters = Part {
+            blocked: Vec::new(),
+            name: "dead_letters".to_owned(),
+            ready: dead_letters.reason.is_none(),
+            reason: dead_letters.trouble(),
+        };
         Self {
             ready: status.is_ready(),
             stopping: status.stopping,
             inputs,
             destinations,
+            dead_letters,
         }
     }
 }
@@ -149,6 +159,12 @@ async fn ready(shared: web::Data<Shared>) -> HttpResponse {
             stopping: false,
             inputs: Vec::new(),
             destinations: Vec::new(),
+            dead_letters: Part {
+                blocked: Vec::new(),
+                name: "dead_letters".to_owned(),
+                ready: false,
+                reason: None,
+            },
         });
     };
     let readiness = Readiness::of(&status);
@@ -174,6 +190,7 @@ mod tests {
             }],
             destinations: vec![DestinationStatus {
                 name: "d".into(),
+                required: true,
                 ..Default::default()
             }],
             ..Default::default()
@@ -187,6 +204,14 @@ mod tests {
             readiness.destinations[0].reason.as_deref(),
             Some("401 Unauthorized")
         );
+        status.destinations[0].refusing_seconds = Some(61.4);
+        status.destinations[0].asked = Some("http://host/v1/write/logging".into());
+        assert_eq!(
+            Readiness::of(&status).destinations[0].reason.as_deref(),
+            Some("401 Unauthorized; for 61 s, from http://host/v1/write/logging")
+        );
+        status.destinations[0].required = false;
+        assert!(Readiness::of(&status).ready, "nothing waits for it");
         status.destinations[0].alarm = false;
         let unknown = BlockedStatus {
             cause: "position_unknown",
@@ -207,6 +232,15 @@ mod tests {
         );
         status.inputs[0].partitions.clear();
         assert!(Readiness::of(&status).ready);
+        status.dead_letters.reason = Some("no room".into());
+        status.dead_letters.open = 3;
+        let readiness = Readiness::of(&status);
+        assert!(!readiness.ready && !readiness.dead_letters.ready);
+        assert_eq!(
+            readiness.dead_letters.reason.as_deref(),
+            Some("no room; 3 letters cannot be written, their records wait")
+        );
+        status.dead_letters.reason = None;
         status.inputs[0].joined = false;
         let readiness = Readiness::of(&status);
         assert!(!readiness.ready && readiness.inputs[0].reason.is_some());

@@ -128,7 +128,7 @@ async fn set(
         None => shared.log_level.set(level, duration),
         Some(module) if is_module(module) => shared.log_level.set_module(module, level, duration),
         Some(module) => {
-            let detail = format!("`{module}` is no module such as kafkamq::kafka");
+            let detail = format!("`{module}` is not a module such as kafkamq::kafka");
             return Err(Problem::new(Kind::InvalidRequest, detail));
         }
     };

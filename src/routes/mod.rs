@@ -13,6 +13,7 @@ mod conditional;
 mod config;
 mod console;
 mod dead_letters;
+mod destinations;
 mod guard;
 mod health;
 mod log_level;
@@ -89,6 +90,7 @@ fn operations() -> Vec<Operation> {
         config::operations(),
         revisions::operations(),
         topics::operations(),
+        destinations::operations(),
         pipelines::operations(),
         dead_letters::operations(),
         log_level::operations(),

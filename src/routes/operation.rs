@@ -67,7 +67,7 @@ pub(crate) struct Operation {
     pub(super) bodies: Vec<Body>,
     pub(super) answers: Vec<Answer>,
     pub(super) problems: Vec<u16>,
-    /// Whether it leaves everything as it was, although it is no GET.
+    /// Whether it leaves everything as it was, although it is not a GET.
     pub(super) harmless: bool,
     /// Whether it may take much memory or time, so that only a few may be under way at once.
     pub(super) heavy: bool,
@@ -206,7 +206,7 @@ impl Operation {
         self
     }
 
-    /// It leaves everything as it was, although it is no GET: it is allowed with
+    /// It leaves everything as it was, although it is not a GET: it is allowed with
     /// `allow_changes = false`.
     pub(crate) const fn harmless(mut self) -> Self {
         self.harmless = true;

@@ -23,7 +23,7 @@ impl<'de> Deserialize<'de> for CategoryName {
         let known = Category::ALL.into_iter().find(|known| known.name() == text);
         known
             .map(Self)
-            .ok_or_else(|| D::Error::custom(format!("`{text}` is no category")))
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not a category")))
     }
 }
 
@@ -137,7 +137,7 @@ where
     whole
         .and_then(|whole| T::try_from(whole).ok())
         .map(Some)
-        .ok_or_else(|| D::Error::custom(format!("`{number}` is no whole number in range")))
+        .ok_or_else(|| D::Error::custom(format!("`{number}` is not a whole number in range")))
 }
 
 /// The value of a parameter, or its default, if it lies in its range.

@@ -265,7 +265,7 @@ impl From<JsonPayloadError> for Problem {
 }
 
 impl Problem {
-    /// A body that is no JSON, or not of the expected shape.
+    /// A body that is not JSON, or not of the expected shape.
     pub(super) fn of_json(wrong: &serde_json::Error) -> Self {
         // Positions have a place of their own.
         let message = wrong.to_string();

@@ -17,7 +17,7 @@ pub(super) struct RecordView {
     offset: i64,
     /// Milliseconds since the Unix epoch.
     timestamp_ms: Option<i64>,
-    /// Its key; null is no key.
+    /// Its key; null is not a key.
     key: Option<Payload>,
     /// The first 64 of its headers, in order.
     headers: Vec<HeaderView>,

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::actors::status::{
-    ActorCounts, DestinationStatus, ErrorStatus, InputStatus, PartitionStatus, ServiceStatus,
+    ActorCounts, DeadLetterStatus, DestinationStatus, ErrorStatus, InputStatus, PartitionStatus,
+    ServiceStatus, SuspectStatus,
 };
 use crate::reconfiguration::{Beginning, ConfigurationStatus, Origin, Refused};
 use crate::run_time::{PausedTopic, RunTimeScriptStatus, RunTimeStatus};
@@ -97,7 +98,9 @@ async fn a_service_with_nothing_wrong_is_alive_and_ready() {
         );
     }
     let ready = get!(service, "/readyz");
-    let nothing = json!({"ready": true, "stopping": false, "inputs": [], "destinations": []});
+    let nothing = json!({
+        "ready": true, "stopping": false, "inputs": [], "destinations": [], "dead_letters": {}
+    });
     assert_eq!(
         (ready.status, ready.json()["ready"].clone()),
         (200, nothing["ready"].clone())
@@ -266,12 +269,33 @@ fn full_status() -> ServiceStatus {
             state: "backing_off".into(),
             alarm: false,
             reason: Some("503 Service Unavailable".into()),
+            refusing_seconds: Some(4.5),
+            asked: Some("http://localhost:9529/v1/write/logging".into()),
+            suspects: 1,
+            first_suspects: vec![SuspectStatus {
+                topic: Some("app-logs".into()),
+                partition: Some(0),
+                offset: Some(970),
+                items: 1,
+                asked: "http://localhost:9529/v1/write/logging".into(),
+                status: Some(500),
+                answer: "500 Internal Server Error".into(),
+                refusals: 4,
+                seconds: 4.5,
+            }],
+            required: true,
             queued_items: 20,
             in_flight_items: 10,
             in_flight_requests: 1,
+            items_without_offsets: 0,
             oldest_seconds: Some(0.5),
             last_error: Some(error("503 Service Unavailable")),
         }],
+        dead_letters: DeadLetterStatus {
+            open: 2,
+            reason: Some("no space left on device".into()),
+            failing_seconds: Some(3.5),
+        },
         actors: ActorCounts {
             topic: 1,
             parser: 2,

@@ -14,6 +14,7 @@ use super::{
     RouteKind, RouteTable, Target, TranscodeRoute,
 };
 use crate::parse::{Conversion, Form, OtlpJson, PointConversion, Signal};
+use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
 use kafkamq_delivery::health::HealthOptions;
 use kafkamq_delivery::lanes::Limits;
@@ -378,31 +379,29 @@ impl Compiler {
 
     fn destination(&mut self, id: &DestinationId, http: &HttpSettings, limits: Limits) {
         let delivery = &http.delivery;
-        let health = HealthOptions {
-            base: delivery.backoff_min,
-            cap: delivery.backoff_max,
-            alarm_base: delivery.backoff_min.max(Duration::from_secs(1)),
-            alarm_cap: delivery.hold_backoff,
-            retry_after_cap: delivery.retry_after_max,
-            ..HealthOptions::default()
+        let options = DeliveryOptions {
+            limits,
+            health: HealthOptions {
+                base: delivery.backoff_min,
+                cap: delivery.backoff_max,
+                alarm_base: delivery.backoff_min.max(Duration::from_secs(1)),
+                alarm_cap: delivery.hold_backoff,
+                retry_after_cap: delivery.retry_after_max,
+            },
+            max_retries: delivery.max_retries,
+            probe_past: delivery.probe_past,
         };
-        self.reached_by(id, Means::Http(Box::new(http.clone())), limits, health);
+        self.reached_by(id, Means::Http(Box::new(http.clone())), options);
     }
 
-    fn reached_by(
-        &mut self,
-        id: &DestinationId,
-        means: Means,
-        limits: Limits,
-        health: HealthOptions,
-    ) {
+    fn reached_by(&mut self, id: &DestinationId, means: Means, delivery: DeliveryOptions) {
         self.destinations
             .entry(id.clone())
             .or_insert_with(|| Destination {
                 id: id.clone(),
                 means,
-                limits,
-                health,
+                delivery,
+                backlog: None,
                 response_bytes: self.response_bytes,
             });
     }
@@ -483,8 +482,7 @@ impl Place<'_> {
 
     fn policy(&self) -> Policy {
         let delivery = &self.http.delivery;
-        let mut policy =
-            Policy::new(self.profile).with_bounded_tries(delivery.max_retries.saturating_add(1));
+        let mut policy = Policy::new(self.profile);
         for (range, action) in &delivery.status.rules {
             let class = match action {
                 StatusAction::Retry => Class::Retry,

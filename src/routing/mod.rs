@@ -22,10 +22,9 @@ pub use limit::RateLimit;
 use pattern::Patterns;
 
 use crate::parse::{Conversion, Form, PointConversion};
+use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::endpoint::Endpoint;
-use kafkamq_delivery::health::HealthOptions;
 use kafkamq_delivery::http::{TlsOptions, TransportOptions};
-use kafkamq_delivery::lanes::Limits;
 use kafkamq_delivery::local::FileOptions;
 use kafkamq_settings::{
     FlowSettings, HandleContent, HeaderCheck, HttpSettings, KafkaDestination, Newlines, PointTime,
@@ -290,10 +289,10 @@ pub struct Destination {
     pub id: DestinationId,
     /// How it is reached.
     pub means: Means,
-    /// Limits of requests and of their number.
-    pub limits: Limits,
-    /// Back-off.
-    pub health: HealthOptions,
+    /// Limits of requests, back-off, and the rule of refusals.
+    pub delivery: DeliveryOptions,
+    /// If its output is not required: the bytes that may wait for it. What is more is dropped.
+    pub backlog: Option<usize>,
     /// Largest answer that is read, in bytes.
     pub response_bytes: usize,
 }

@@ -52,8 +52,6 @@ pub(crate) enum Phase {
 pub(crate) struct Bounds {
     /// Records in flight.
     pub records: usize,
-    /// Their memory.
-    pub bytes: usize,
     /// Records of one batch.
     pub batch_records: usize,
     /// Memory of one batch.
@@ -131,6 +129,7 @@ pub(crate) struct Window {
     in_flight: BTreeMap<BatchId, InFlight>,
     records: usize,
     bytes: usize,
+    record_bytes: Option<usize>,
     uncommitted: Uncommitted,
     /// Pieces that came back while held, in their order.
     parked: BTreeMap<(BatchId, u32), Piece>,
@@ -149,6 +148,7 @@ impl Window {
             in_flight: BTreeMap::new(),
             records: 0,
             bytes: 0,
+            record_bytes: None,
             uncommitted: Uncommitted::default(),
             parked: BTreeMap::new(),
             expected: None,
@@ -195,22 +195,26 @@ impl Window {
         self.tracker.watermark()
     }
 
-    /// How many records may be read now, if `made` bytes of memory were made of those in flight;
-    /// `None` without credit.
+    /// Bytes of a record, as the last batch had them on average.
     #[must_use]
-    pub(crate) fn room(&self, made: usize) -> Option<usize> {
+    pub(crate) const fn record_bytes(&self) -> Option<usize> {
+        self.record_bytes
+    }
+
+    /// How many records may be read now, if memory allows `by_memory` of them; `None` without credit.
+    #[must_use]
+    pub(crate) fn room(&self, by_memory: usize) -> Option<usize> {
         let bounds = self.bounds;
         let taken = self.records + self.uncommitted.records();
         let records = bounds.records.checked_sub(taken).filter(|&n| n > 0)?;
-        let bytes = bounds
-            .bytes
-            .checked_sub(self.bytes + made)
-            .filter(|&n| n > 0)?;
-        // The size of records to come is guessed from those in flight, so that one read does not
-        // overdraw the credit by much.
-        let size = self.bytes.checked_div(self.records).unwrap_or(1024).max(1);
-        let by_bytes = bytes.min(bounds.batch_bytes) / size;
-        Some(records.min(bounds.batch_records).min(by_bytes.max(1)))
+        if by_memory == 0 {
+            return None;
+        }
+        // The size of records to come is guessed from those before, so that one read does not
+        // overdraw the allowance by much.
+        let by_bytes = bounds.batch_bytes / self.record_bytes.unwrap_or(1024).max(1);
+        let records = records.min(bounds.batch_records).min(by_memory);
+        Some(records.min(by_bytes.max(1)))
     }
 
     /// Whether it is mostly commits that use up the credits.
@@ -225,6 +229,7 @@ impl Window {
         let next = NextOffset(batch.next_offset()?);
         self.records += records;
         self.bytes += bytes;
+        self.record_bytes = Some((bytes / records.max(1)).max(1));
         let id = self.tracker.begin(next);
         self.in_flight.insert(
             id,

@@ -1,6 +1,6 @@
 //! One client connection: requests are read, carried out and answered strictly in turn, as the protocol demands.
 //!
-//! Bytes that are no request close the connection and nothing else.
+//! Bytes that are not a request close the connection and nothing else.
 
 use std::io;
 use std::net::SocketAddr;

@@ -22,6 +22,31 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
+/// What a destination of any kind says to a request.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// An HTTP answer, whatever its status.
+    Http(Answer),
+    /// The disk, the stream or the brokers have all of it.
+    Taken,
+    /// An item will never be taken; none of the request was.
+    Refused {
+        /// Why, in words.
+        detail: String,
+    },
+}
+
+impl Reply {
+    /// The answer, if it came over HTTP.
+    #[must_use]
+    pub fn into_answer(self) -> Option<Answer> {
+        match self {
+            Self::Http(answer) => Some(answer),
+            Self::Taken | Self::Refused { .. } => None,
+        }
+    }
+}
+
 /// The layer in which an exchange failed, from the bottom up.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Layer {

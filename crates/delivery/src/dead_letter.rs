@@ -27,7 +27,7 @@ mod segment;
 mod tests;
 mod view;
 
-pub use letter::{DeadLetter, StoredLetter};
+pub use letter::{DeadLetter, LetterPart, StoredLetter};
 use marks::Marks;
 use segment::{HEADER, Segment};
 pub use view::{Filter, Letters, View};

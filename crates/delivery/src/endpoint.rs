@@ -228,6 +228,16 @@ impl Endpoint {
         &self.shown
     }
 
+    /// What is asked of its host, for display: the path without arguments, or the name it was given.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let Some((_, rest)) = self.shown.split_once("://") else {
+            return &self.shown;
+        };
+        let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
+        path.split('?').next().unwrap_or(path)
+    }
+
     /// Request URI, secrets included. Not for display.
     #[must_use]
     pub fn uri(&self) -> &Uri {

@@ -30,9 +30,6 @@ pub struct HealthOptions {
     pub alarm_cap: Duration,
     /// Longest wish of a destination (`Retry-After`) that is honoured in full.
     pub retry_after_cap: Duration,
-    /// So many refusals in a row that could be the fault of a record, and no success between, are
-    /// taken for a fault of the destination.
-    pub refusals_until_ill: u32,
 }
 
 impl Default for HealthOptions {
@@ -43,7 +40,6 @@ impl Default for HealthOptions {
             alarm_base: Duration::from_secs(1),
             alarm_cap: Duration::from_secs(60),
             retry_after_cap: Duration::from_secs(300),
-            refusals_until_ill: 10,
         }
     }
 }
@@ -119,9 +115,6 @@ pub enum Failure {
     Passing,
     /// The configuration is wrong.
     Hold,
-    /// Refused, and unclear whether by fault of the record or of the destination. Only a row of
-    /// them without a success makes the destination back off.
-    Ambiguous,
 }
 
 /// The state machine of one destination.
@@ -133,7 +126,8 @@ pub struct Health {
     /// Counts changes of state; a permit of an earlier epoch cannot move the present state.
     epoch: u64,
     probing: bool,
-    refusals: u32,
+    /// The first failure since something was accepted.
+    since: Option<Instant>,
 }
 
 impl Health {
@@ -149,7 +143,7 @@ impl Health {
             state: State::Up,
             epoch: 0,
             probing: false,
-            refusals: 0,
+            since: None,
         }
     }
 
@@ -162,6 +156,12 @@ impl Health {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// When it stopped being up, if it is not.
+    #[must_use]
+    pub fn since(&self) -> Option<Instant> {
+        self.since
     }
 
     /// Whether a request may be sent at `now`.
@@ -194,13 +194,12 @@ impl Health {
         }
     }
 
-    /// The destination is alive: it accepted the request, or refused its content for good. Returns
-    /// true if that brought it up.
+    /// The destination accepted the request, which is the only sign of life. Returns true if that
+    /// brought it up.
     pub fn succeeded(&mut self, permit: Permit) -> bool {
         if permit.epoch != self.epoch {
             return false;
         }
-        self.refusals = 0;
         if self.state == State::Up {
             return false;
         }
@@ -226,12 +225,6 @@ impl Health {
             }
             return false;
         }
-        if failure == Failure::Ambiguous && self.state == State::Up {
-            self.refusals = self.refusals.saturating_add(1);
-            if self.refusals < self.options.refusals_until_ill {
-                return false;
-            }
-        }
         let alarm = failure == Failure::Hold;
         let attempt = match &self.state {
             State::BackingOff { attempt, .. } if !alarm => attempt.saturating_add(1),
@@ -239,6 +232,7 @@ impl Health {
             _ => 1,
         };
         let until = now + self.delay(alarm, attempt, wish);
+        self.since.get_or_insert(now);
         let before = self.state.as_str();
         self.enter(if alarm {
             State::Alarm {
@@ -256,19 +250,25 @@ impl Health {
         before != self.state.as_str()
     }
 
-    /// The request ended without telling anything about the destination (it was called off).
+    /// The request ended without telling whether the destination is well: it was called off, or its
+    /// content was refused. A probe makes way for the next at once.
     pub fn abandoned(&mut self, permit: Permit) {
         if permit.probe && permit.epoch == self.epoch {
             self.probing = false;
         }
     }
 
-    /// How long one request that met [`Failure::Ambiguous`] waits before it is sent again, while
-    /// others go on: a random time below a bound that doubles with each counted try before it.
+    /// How long one request that was refused waits before it is sent again, while others go on: a
+    /// random time below a bound that doubles with each of the `tries` before.
     #[must_use]
-    pub fn pause(&mut self, counted: u32, retry_after: Option<Duration>) -> Duration {
+    pub fn pause(
+        &mut self,
+        failure: Failure,
+        tries: u32,
+        retry_after: Option<Duration>,
+    ) -> Duration {
         let wish = retry_after.map(|wish| wish.min(self.options.retry_after_cap));
-        self.delay(false, counted.saturating_add(1), wish)
+        self.delay(failure == Failure::Hold, tries.max(1), wish)
     }
 
     /// Cuts a delay short: the next request is a probe at once. For an operator, or after the
@@ -280,10 +280,12 @@ impl Health {
     }
 
     fn enter(&mut self, state: State) {
+        if state == State::Up {
+            self.since = None;
+        }
         self.state = state;
         self.epoch += 1;
         self.probing = false;
-        self.refusals = 0;
     }
 
     fn prolong(&mut self, moment: Instant) {
@@ -448,28 +450,6 @@ mod tests {
     }
 
     #[test]
-    fn refusals_in_a_row_are_an_ill_destination_and_single_ones_are_not() {
-        let now = Instant::now();
-        let mut health = health(7);
-        for round in 0..100 {
-            assert!(
-                !fail(&mut health, Failure::Ambiguous, None, now),
-                "round {round}"
-            );
-            if round % 9 == 8 {
-                let permit = health.sent();
-                health.succeeded(permit);
-            }
-        }
-        let mut changed = false;
-        for _ in 0..10 {
-            changed |= fail(&mut health, Failure::Ambiguous, None, now);
-        }
-        assert!(changed);
-        assert_eq!(health.state().as_str(), "backing_off");
-    }
-
-    #[test]
     fn an_operator_can_cut_a_delay_short() {
         let now = Instant::now();
         let mut health = health(8);
@@ -527,7 +507,7 @@ mod tests {
         #[test]
         fn at_most_one_probe_and_delays_within_their_cap(
             seed: u64,
-            steps in prop::collection::vec((0_u8..6, 0_u64..1000), 1..200),
+            steps in prop::collection::vec((0_u8..5, 0_u64..1000), 1..200),
         ) {
             let mut health = health(seed);
             let mut now = Instant::now();
@@ -550,8 +530,7 @@ mod tests {
                 match step {
                     1 => { health.failed(permit, Failure::Passing, None, reason("a"), now); }
                     2 => { health.failed(permit, Failure::Hold, None, reason("b"), now); }
-                    3 => { health.failed(permit, Failure::Ambiguous, None, reason("c"), now); }
-                    4 => { health.succeeded(permit); }
+                    3 => { health.succeeded(permit); }
                     _ => health.abandoned(permit),
                 }
                 let current = out.iter().filter(|p| p.probe && p.epoch == health.epoch).count();

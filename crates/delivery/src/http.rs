@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Request, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -132,6 +132,10 @@ impl Post {
             }
         }
         all.entry(USER_AGENT).or_insert_with(|| user_agent.clone());
+        if body.is_end_stream() {
+            // The client leaves it out, and receivers answer 411 or wait for a body.
+            all.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut request = Request::new(body);
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = Uri::clone(endpoint.uri());

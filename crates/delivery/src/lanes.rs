@@ -11,7 +11,8 @@
 //! * every item is settled exactly once, unless its parcel is cancelled; a parcel's attachment comes
 //!   back exactly once;
 //! * no request exceeds the limits, save one item that alone is larger than the byte limit;
-//! * a request that failed is sent again with the same items before anything else of its lanes.
+//! * a request that failed is sent again with the same items before anything else of its lanes, unless
+//!   [`next_past`](Lanes::next_past) is asked for.
 //!
 //! A request of several items that is refused is searched for the item at fault by bisection. Only
 //! left halves are sent: where one passes, the fault is in the right half, where one fails, the
@@ -34,12 +35,14 @@ mod cancel;
 mod model;
 mod parcel;
 mod pool;
+mod probe;
 mod ready;
 
 use batch::Batch;
 pub use parcel::{Cancelled, Item, LaneId, Limits, Load, Parcel, Request, RequestId, RequestPart};
 pub use pool::Pool;
 use pool::PoolState;
+pub(crate) use probe::{History, Suspect};
 use ready::{Group, GroupId, Lane, ParcelId, Run};
 
 struct ParcelState<P> {
@@ -60,9 +63,14 @@ struct Flight {
     /// a culprit if `batch` passes, then those nothing is known about.
     suspect: Batch,
     unknown: Batch,
+    /// Whether `suspect` is known to hold the culprit once `batch` has passed. If not, it is sent
+    /// whole, with this history.
+    rest: Option<History>,
+    history: History,
     tries: u32,
-    counted: u32,
     formed: Instant,
+    /// Whether it was formed out of the order of its lane.
+    past: bool,
     /// `None` while in flight; otherwise not sent again before this moment.
     waiting: Option<Instant>,
 }
@@ -203,6 +211,11 @@ impl<P> Lanes<P> {
             self.waiting.pop_first();
             return self.depart(id);
         }
+        self.fresh(now)
+    }
+
+    /// A request of what is queued, if one may be formed now.
+    fn fresh(&mut self, now: Instant) -> Option<Request> {
         let limits = self.limits;
         let group = self
             .groups
@@ -264,22 +277,15 @@ impl<P> Lanes<P> {
                 let unknown = std::mem::take(&mut flight.unknown);
                 self.requeue(unknown);
             }
-            1 => {
-                // Sent by itself before it is judged; a fresh request, so with its full tries.
+            count => {
                 flight.batch = suspect;
-                self.hold(
-                    id,
-                    Flight {
-                        tries: 0,
-                        counted: 0,
-                        ..flight
-                    },
-                    None,
-                );
-            }
-            _ => {
-                flight.batch = suspect;
-                flight.narrow();
+                flight.tries = 0;
+                // One alone is sent by itself before it is judged.
+                match flight.rest.take() {
+                    Some(rest) => flight.history = rest,
+                    None if count > 1 => flight.narrow(),
+                    None => {}
+                }
                 self.hold(id, flight, None);
             }
         }
@@ -301,12 +307,11 @@ impl<P> Lanes<P> {
     }
 
     /// The request failed and is sent again, not before `not_before` and ahead of anything else of
-    /// its lanes. `counted` adds to [`Request::counted`].
-    pub fn retry(&mut self, id: RequestId, counted: bool, not_before: Instant) {
+    /// its lanes.
+    pub fn retry(&mut self, id: RequestId, not_before: Instant) {
         let Some(mut flight) = self.land(id) else {
             return;
         };
-        flight.counted = flight.counted.saturating_add(u32::from(counted));
         flight.batch = self.without_cancelled(flight.batch);
         if flight.batch.is_empty() {
             self.requeue(flight.unknown);
@@ -332,19 +337,14 @@ impl<P> Lanes<P> {
         flight.batch = self.without_cancelled(flight.batch);
         // This part is known to be bad, so what stands right of it is unknown again.
         flight.unknown.prepend(std::mem::take(&mut flight.suspect));
+        flight.rest = None;
+        flight.tries = 0;
         match flight.batch.len() {
             0 => self.requeue(flight.unknown),
-            1 => self.hold(
-                id,
-                Flight {
-                    tries: 0,
-                    counted: 0,
-                    ..flight
-                },
-                None,
-            ),
-            _ => {
-                flight.narrow();
+            count => {
+                if count > 1 {
+                    flight.narrow();
+                }
                 self.hold(id, flight, None);
             }
         }
@@ -404,7 +404,6 @@ impl<P> Lanes<P> {
             endpoint,
             items,
             tries,
-            counted: flight.counted,
         })
     }
 
@@ -503,9 +502,11 @@ impl Flight {
             batch,
             suspect,
             unknown,
+            rest: None,
+            history: History::default(),
             tries: 0,
-            counted: 0,
             formed,
+            past: false,
             waiting: None,
         }
     }
@@ -514,11 +515,7 @@ impl Flight {
     fn narrow(&mut self) {
         let middle = self.batch.len() / 2;
         self.suspect = self.batch.split_off(middle);
-        // What is sent next differs from what was sent before; but its counted tries stay, or each
-        // step of the search would take them all. A single item gets its own.
+        // What is sent next differs from what was sent before.
         self.tries = 0;
-        if self.batch.len() == 1 {
-            self.counted = 0;
-        }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
-use super::answer::{Answer, Layer, TransportError};
+use super::answer::{Layer, Reply, TransportError};
 use super::lanes::Item;
 
 mod files;
@@ -69,16 +69,13 @@ impl LocalWriter {
     /// # Errors
     /// [`Layer::Access`] if somebody has to act, [`Layer::Disk`] if it may pass by itself. All of
     /// the items are to be sent again.
-    pub async fn send(&self, name: Arc<str>, items: Arc<[Item]>) -> Result<Answer, TransportError> {
+    pub async fn send(&self, name: Arc<str>, items: Arc<[Item]>) -> Result<Reply, TransportError> {
         let (done, written) = oneshot::channel();
         let job = Job { name, items, done };
         let gone = || TransportError::new(Layer::Disk, "the thread that writes has ended");
         self.jobs.send(job).map_err(|_| gone())?;
         match written.await.map_err(|_| gone())? {
-            Ok(()) => Ok(Answer {
-                status: 200,
-                ..Answer::default()
-            }),
+            Ok(()) => Ok(Reply::Taken),
             Err(error) => Err(TransportError::new(layer(&error), error.to_string())),
         }
     }
@@ -151,7 +148,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let stdout = LocalWriter::start("stdout", Stream::new(writer)).unwrap();
         let answer = stdout.send("x".into(), items(&["a b=1", "c d=2"])).await;
-        assert_eq!(answer.unwrap().status, 200);
+        assert!(matches!(answer, Ok(Reply::Taken)));
         let mut read = [0; 12];
         reader.read_exact(&mut read).unwrap();
         assert_eq!(&read, b"a b=1\nc d=2\n");
@@ -179,7 +176,7 @@ mod tests {
             reader.read_exact(&mut read).unwrap();
             read
         });
-        assert_eq!(sent.await.unwrap().status, 200);
+        assert!(matches!(sent.await, Ok(Reply::Taken)));
         assert_eq!(all.join().unwrap().last(), Some(&b'\n'));
     }
 }

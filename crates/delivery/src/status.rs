@@ -2,15 +2,16 @@
 //!
 //! A [`Profile`] is a table from status codes to a [`Class`]; a [`Policy`] is a profile with the
 //! user's exceptions in front. [`classify`] applies it to one answer and yields the [`Verdict`] the
-//! owner of the request acts on. The rules that hold whatever the profile: no answer at all is
-//! retried without limit, a fault of configuration (credentials, path) holds and never drops, and
-//! nothing is rejected on an answer to a request that held other items as well.
+//! owner of the request acts on. The rules that hold whatever the profile: only an answer that blames
+//! the content ([`Class::Reject`], [`Class::TooLarge`]) rejects at once, and nothing is rejected on an
+//! answer to a request that held other items as well. What becomes of any other refusal is decided by
+//! [`Delivery`](super::delivery::Delivery), which knows what else the destination has accepted.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use super::answer::{Answer, Layer, TransportError};
+use super::answer::{Answer, Layer, Reply, TransportError};
 
 mod body;
 #[cfg(test)]
@@ -30,8 +31,6 @@ pub enum Profile {
     Otlp,
     /// The user's own handler.
     Handle,
-    /// Kafka brokers, which the client speaks to: their refusals stand under HTTP's codes.
-    Broker,
     /// Any other: Jaeger collector, InfluxDB, VictoriaMetrics, Telegraf.
     #[default]
     Generic,
@@ -42,15 +41,20 @@ pub enum Profile {
 pub enum Class {
     /// The records are delivered.
     Deliver,
-    /// The destination is not well: send the same bytes again, without limit.
+    /// The destination is busy or away: send the same bytes again, without limit. Never taken for
+    /// the fault of a record.
     Retry,
-    /// Send again a few times, then treat as [`Class::Reject`].
-    RetryBounded,
-    /// The configuration is wrong: send again after a long pause, without limit, and raise an alarm.
+    /// The fault of the destination or of a record, which the status does not tell. Sent again; a
+    /// record is given up only on evidence, see [`Delivery`](super::delivery::Delivery).
+    Unclear,
+    /// Credentials or a path are wrong: an alarm and long pauses. Given up only on the same evidence
+    /// as [`Class::Unclear`].
+    Access,
+    /// As [`Class::Access`], but never given up; where the user asks for it.
     Hold,
     /// Send fewer items at a time.
     TooLarge,
-    /// The destination will never take it: dead letter.
+    /// The content is at fault: dead letter, once the record at fault stands alone.
     Reject,
     /// Settle without delivery and without dead letter; only where the user asks for it.
     Drop,
@@ -65,7 +69,7 @@ pub struct StatusSet {
 
 /// A status set that cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("`{0}` is no status code, range (500-599) or class (5xx)")]
+#[error("`{0}` is not a status code, range (500-599) or class (5xx)")]
 pub struct StatusSetError(pub String);
 
 impl StatusSet {
@@ -135,88 +139,49 @@ const fn on(first: u16, last: u16, class: Class) -> Rule {
 
 // Tables are read top to bottom, the first match counts. What these do not name is in [`COMMON`].
 
-/// 400 also means "worker queue full" there, and a 5xx that no proxy gives can be one record that
-/// crashes the handler every time; neither tells a busy destination from a poison record.
-const DATAKIT_TRACE: &[Rule] = &[
-    on(400, 400, Class::RetryBounded),
-    on(502, 504, Class::Retry),
-    on(500, 599, Class::RetryBounded),
-];
-
-/// The standard names four retryable codes and forbids to retry any other.
-const OTLP: &[Rule] = &[
-    on(408, 408, Class::Reject),
-    on(425, 425, Class::Reject),
-    on(502, 504, Class::Retry),
-    on(500, 599, Class::Reject),
-];
-
-/// A user's handler may be half deployed: a few tries before its records are set aside.
-const HANDLE: &[Rule] = &[
-    on(400, 400, Class::RetryBounded),
-    on(406, 406, Class::RetryBounded),
-    on(409, 409, Class::RetryBounded),
-    on(411, 412, Class::RetryBounded),
-    on(414, 424, Class::RetryBounded),
-    on(426, 428, Class::RetryBounded),
-    on(430, 499, Class::RetryBounded),
-];
-
-/// Brokers take records one by one, so that a smaller request helps nobody.
-const BROKER: &[Rule] = &[on(413, 413, Class::Reject)];
+/// 400 also means "worker queue full" there, so it does not tell a busy receiver from a poison record.
+const DATAKIT_TRACE: &[Rule] = &[on(400, 400, Class::Unclear)];
 
 const fn table(profile: Profile) -> &'static [Rule] {
     match profile {
         Profile::DatakitTrace => DATAKIT_TRACE,
-        Profile::Otlp => OTLP,
-        Profile::Handle => HANDLE,
-        Profile::Broker => BROKER,
-        Profile::DatakitWrite | Profile::Generic => &[],
+        Profile::DatakitWrite | Profile::Otlp | Profile::Handle | Profile::Generic => &[],
     }
 }
 
 /// What holds for every profile unless its own table says otherwise. Covers every code.
 const COMMON: &[Rule] = &[
     on(200, 299, Class::Deliver),
-    on(300, 399, Class::Hold),
+    on(300, 399, Class::Access),
+    on(400, 400, Class::Reject),
     // 402: quota or licence; 407: a proxy wants credentials; 410: the path is gone.
-    on(401, 405, Class::Hold),
-    on(407, 407, Class::Hold),
+    on(401, 405, Class::Access),
+    on(407, 407, Class::Access),
     on(408, 408, Class::Retry),
-    on(410, 410, Class::Hold),
+    on(410, 410, Class::Access),
     on(413, 413, Class::TooLarge),
+    on(415, 415, Class::Reject),
+    on(422, 422, Class::Reject),
     on(425, 425, Class::Retry),
     on(429, 429, Class::Retry),
-    on(400, 499, Class::Reject),
-    on(500, 599, Class::Retry),
-    on(0, u16::MAX, Class::RetryBounded),
+    on(503, 503, Class::Retry),
+    on(0, u16::MAX, Class::Unclear),
 ];
 
-/// A profile with the user's exceptions and its bound of tries.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A profile with the user's exceptions.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Policy {
     profile: Profile,
     exceptions: Vec<Rule>,
-    bounded_tries: u32,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self::new(Profile::default())
-    }
 }
 
 impl Policy {
-    /// How often a request is sent in all before an ambiguous refusal counts as final.
-    pub const DEFAULT_BOUNDED_TRIES: u32 = 3;
-
     /// The rules of `profile` without exceptions.
     #[must_use]
     pub const fn new(profile: Profile) -> Self {
         Self {
             profile,
             exceptions: Vec::new(),
-            bounded_tries: Self::DEFAULT_BOUNDED_TRIES,
         }
     }
 
@@ -225,13 +190,6 @@ impl Policy {
     pub fn with(mut self, codes: impl IntoIterator<Item = StatusSet>, class: Class) -> Self {
         self.exceptions
             .extend(codes.into_iter().map(|codes| Rule { codes, class }));
-        self
-    }
-
-    /// Sets how often a request is sent in all before an ambiguous refusal is final; at least 1.
-    #[must_use]
-    pub fn with_bounded_tries(mut self, tries: u32) -> Self {
-        self.bounded_tries = tries.max(1);
         self
     }
 
@@ -255,7 +213,7 @@ impl Policy {
             .chain(table(self.profile))
             .chain(COMMON)
             .find(|rule| rule.codes.contains(status))
-            .map_or(Class::RetryBounded, |rule| rule.class)
+            .map_or(Class::Unclear, |rule| rule.class)
     }
 }
 
@@ -289,6 +247,27 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What an answer may mean that is no success and does not blame the content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The destination is busy or cannot be reached.
+    Busy,
+    /// The destination's fault or that of a record.
+    Unclear,
+    /// Credentials or path are wrong, or the destination will not have this record.
+    Access,
+    /// Somebody has to act; the records are not at fault.
+    Hold,
+}
+
+impl Refusal {
+    /// Whether a record may be at fault, so that it is given up on evidence.
+    #[must_use]
+    pub fn may_be_the_record(self) -> bool {
+        matches!(self, Self::Unclear | Self::Access)
+    }
+}
+
 /// What the owner of the request does now.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
@@ -302,22 +281,10 @@ pub enum Verdict {
         /// What the destination says about it.
         message: String,
     },
-    /// Send the same bytes again when the destination is well; no limit. Concerns the destination.
-    Retry {
-        /// The destination's own wish.
-        after: Option<Duration>,
-        /// Why.
-        reason: Reason,
-    },
-    /// Send the same bytes again, and count the try. Concerns this request.
-    RetryBounded {
-        /// The destination's own wish.
-        after: Option<Duration>,
-        /// Why.
-        reason: Reason,
-    },
-    /// As [`Verdict::Retry`] with a long back-off and an alarm: somebody has to act.
-    Hold {
+    /// Not accepted, and nothing says that the content is at fault: send the same bytes again.
+    Refused {
+        /// What the answer may mean.
+        refusal: Refusal,
         /// The destination's own wish.
         after: Option<Duration>,
         /// Why, and what to look at.
@@ -345,29 +312,49 @@ pub enum Verdict {
     },
 }
 
-/// Reads the outcome of one try.
-///
-/// `counted` is how many earlier tries of the same request ended in [`Verdict::RetryBounded`];
-/// `items` is how many items the request holds.
+impl Verdict {
+    /// Why the request was not accepted, if it was not.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Delivered | Self::PartialSuccess { .. } => None,
+            Self::Refused { reason, .. }
+            | Self::TooLarge { reason }
+            | Self::Bisect { reason }
+            | Self::Rejected { reason }
+            | Self::Dropped { reason } => Some(reason),
+        }
+    }
+}
+
+/// Reads the outcome of one try with a request of `items` items.
 #[must_use]
-pub fn classify(
-    policy: &Policy,
-    outcome: &Result<Answer, TransportError>,
-    counted: u32,
-    items: usize,
-) -> Verdict {
+pub fn classify(policy: &Policy, outcome: &Result<Reply, TransportError>, items: usize) -> Verdict {
     let answer = match outcome {
-        Ok(answer) => answer,
+        Ok(Reply::Http(answer)) => answer,
+        Ok(Reply::Taken) => return Verdict::Delivered,
+        Ok(Reply::Refused { detail }) => {
+            let reason = Reason {
+                status: None,
+                code: Cow::Borrowed("refused"),
+                detail: printable(detail),
+            };
+            return if items > 1 {
+                Verdict::Bisect { reason }
+            } else {
+                Verdict::Rejected { reason }
+            };
+        }
         Err(error) => {
             let reason = Reason {
                 status: None,
                 code: Cow::Borrowed(error.layer.as_str()),
                 detail: printable(&error.message),
             };
-            let after = None;
-            return match error.layer {
-                Layer::Access => Verdict::Hold { after, reason },
-                _ => Verdict::Retry { after, reason },
+            return Verdict::Refused {
+                refusal: unanswered(error.layer),
+                after: None,
+                reason,
             };
         }
     };
@@ -376,18 +363,31 @@ pub fn classify(
         return delivered(policy, answer, items);
     }
     let reason = refusal(answer);
-    let after = answer.retry_after;
+    let refused = |refusal, reason| Verdict::Refused {
+        refusal,
+        after: answer.retry_after,
+        reason,
+    };
     match class {
         Class::Deliver => Verdict::Delivered,
-        Class::Retry => Verdict::Retry { after, reason },
-        Class::Hold => Verdict::Hold { after, reason },
+        Class::Retry => refused(Refusal::Busy, reason),
+        Class::Unclear => refused(Refusal::Unclear, reason),
+        Class::Access => refused(Refusal::Access, reason),
+        Class::Hold => refused(Refusal::Hold, reason),
         Class::Drop => Verdict::Dropped { reason },
-        Class::RetryBounded if counted.saturating_add(1) < policy.bounded_tries => {
-            Verdict::RetryBounded { after, reason }
-        }
         Class::TooLarge if items > 1 => Verdict::TooLarge { reason },
-        Class::RetryBounded | Class::Reject if items > 1 => Verdict::Bisect { reason },
-        Class::RetryBounded | Class::Reject | Class::TooLarge => Verdict::Rejected { reason },
+        Class::Reject if items > 1 => Verdict::Bisect { reason },
+        Class::Reject | Class::TooLarge => Verdict::Rejected { reason },
+    }
+}
+
+/// What it may mean that no answer came: from the time the request was on its way, its content can
+/// be the cause.
+fn unanswered(layer: Layer) -> Refusal {
+    match layer {
+        Layer::Dns | Layer::Connect | Layer::Tls | Layer::Disk | Layer::Broker => Refusal::Busy,
+        Layer::Timeout | Layer::Reset | Layer::Protocol | Layer::Body => Refusal::Unclear,
+        Layer::Access => Refusal::Hold,
     }
 }
 

@@ -18,11 +18,13 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
+use super::answer::{Answer, Reply};
+use super::delivery::{Delivery, DeliveryOptions, Rejection, Settle};
 use super::endpoint::{Endpoint, EndpointOptions, Framing};
-use super::health::{Failure, Gate, Health, HealthOptions};
+use super::health::{HealthOptions, State};
 use super::http::{Post, Transport, TransportOptions};
-use super::lanes::{Item, LaneId, Lanes, Limits, Parcel};
-use super::status::{Policy, Profile, Verdict, classify};
+use super::lanes::{Item, LaneId, Limits, Parcel, RequestPart};
+use super::status::{Policy, Profile};
 
 const LANES: u64 = 8;
 
@@ -93,12 +95,40 @@ async fn server(act: impl Fn(usize, &[&str]) -> Act + Send + Sync + 'static) -> 
 
 struct Destination {
     endpoint: Arc<Endpoint>,
-    lanes: Lanes<u64>,
-    health: Health,
+    delivery: Delivery<u64>,
     transport: Transport,
-    rejected: Vec<String>,
-    settled: Vec<u64>,
+    fates: Fates,
     probes: usize,
+}
+
+/// What became of the items.
+#[derive(Default)]
+struct Fates {
+    rejected: Vec<String>,
+    settled: usize,
+}
+
+impl Settle<u64> for Fates {
+    fn read_answer(
+        &mut self,
+        _: Answer,
+        _: &mut dyn Iterator<Item = RequestPart<'_, u64>>,
+    ) -> bool {
+        false
+    }
+    fn partially_accepted(&mut self, _: u64, _: &str) {}
+    fn delivered(&mut self, _: &mut u64, items: &[Item], _: bool) {
+        self.settled += items.len();
+    }
+    fn rejected(&mut self, _: &mut u64, items: &[Item], _: &Rejection) {
+        self.settled += items.len();
+        let lines = items.iter().map(|item| item.body.to_vec());
+        self.rejected
+            .extend(lines.map(|line| String::from_utf8(line).unwrap()));
+    }
+    fn dropped(&mut self, _: &mut u64, items: &[Item]) {
+        self.settled += items.len();
+    }
 }
 
 impl Destination {
@@ -116,13 +146,17 @@ impl Destination {
             alarm_cap: Duration::from_millis(20),
             ..Default::default()
         };
+        let options = DeliveryOptions {
+            limits,
+            health: quick,
+            max_retries: DeliveryOptions::DEFAULT_MAX_RETRIES,
+            probe_past: false,
+        };
         Self {
             endpoint: Arc::new(endpoint.unwrap()),
-            lanes: Lanes::new(limits),
-            health: Health::new(quick, fastrand::Rng::with_seed(7)),
+            delivery: Delivery::new(options, fastrand::Rng::with_seed(7)),
             transport: Transport::try_new(&TransportOptions::default()).unwrap(),
-            rejected: Vec::new(),
-            settled: Vec::new(),
+            fates: Fates::default(),
             probes: 0,
         }
     }
@@ -139,23 +173,15 @@ impl Destination {
             arrived: Instant::now(),
             payload: lane,
         };
-        assert!(self.lanes.push(parcel).is_none());
+        assert!(self.delivery.push(parcel, None).is_none());
     }
 
     async fn run(&mut self) {
         let mut in_flight = FuturesUnordered::new();
-        while !self.lanes.is_idle() {
+        while !self.delivery.is_idle() {
             let now = Instant::now();
-            let wake = loop {
-                match self.health.gate(now) {
-                    Gate::Closed(until) => break until,
-                    Gate::Probe => self.probes += 1,
-                    Gate::Open => {}
-                }
-                let Some(request) = self.lanes.next(now) else {
-                    break self.lanes.due();
-                };
-                let permit = self.health.sent();
+            while let Some(request) = self.delivery.next(now) {
+                self.probes += usize::from(*self.delivery.state() != State::Up);
                 let transport = self.transport.clone();
                 in_flight.push(async move {
                     let post = Post {
@@ -163,59 +189,27 @@ impl Destination {
                         items: request.items.clone(),
                         ranges: Vec::new(),
                     };
-                    (permit, transport.send(post).await, request)
+                    (transport.send(post).await, request)
                 });
-            };
+            }
+            let wake = self.delivery.wake_at(now);
             let sleep = async {
                 match wake {
                     Some(wake) => tokio::time::sleep_until(wake.into()).await,
                     None => pending().await,
                 }
             };
-            let (permit, outcome, request) = tokio::select! {
+            let (outcome, request) = tokio::select! {
                 Some(done) = in_flight.next() => done,
                 () = sleep => continue,
             };
-            let now = Instant::now();
-            let (id, items) = (request.id, request.items.len());
-            match classify(request.endpoint.policy(), &outcome, request.counted, items) {
-                Verdict::Delivered | Verdict::PartialSuccess { .. } => {
-                    self.health.succeeded(permit);
-                    self.settled.extend(self.lanes.delivered(id, |_, _| {}));
-                }
-                Verdict::Rejected { .. } | Verdict::Dropped { .. } => {
-                    self.health.succeeded(permit);
-                    let rejected = &mut self.rejected;
-                    self.settled.extend(self.lanes.rejected(id, |_, items| {
-                        let lines = items.iter().map(|item| item.body.to_vec());
-                        rejected.extend(lines.map(|line| String::from_utf8(line).unwrap()));
-                    }));
-                }
-                Verdict::Retry { after, reason } => {
-                    self.health
-                        .failed(permit, Failure::Passing, after, reason, now);
-                    self.lanes.retry(id, false, now);
-                }
-                Verdict::Hold { after, reason } => {
-                    self.health
-                        .failed(permit, Failure::Hold, after, reason, now);
-                    self.lanes.retry(id, false, now);
-                }
-                Verdict::RetryBounded { after, reason } => {
-                    self.health
-                        .failed(permit, Failure::Ambiguous, None, reason, now);
-                    let pause = self.health.pause(request.counted, after);
-                    self.lanes.retry(id, true, now + pause);
-                }
-                Verdict::Bisect { .. } => {
-                    self.health.succeeded(permit);
-                    assert!(self.lanes.bisect(id));
-                }
-                Verdict::TooLarge { .. } => {
-                    self.health.succeeded(permit);
-                    assert!(self.lanes.too_large(id));
-                }
-            }
+            self.delivery.finished(
+                Instant::now(),
+                &request,
+                Duration::from_millis(1),
+                outcome.map(Reply::Http),
+                &mut self.fates,
+            );
         }
     }
 }
@@ -276,8 +270,8 @@ async fn faults_on_every_fifth_request_lose_and_reorder_nothing() {
     }
     destination.run().await;
     assert_all_in_order(&server.accepted.lock(), 200, &[]);
-    assert_eq!(destination.rejected, [""; 0]);
-    assert_eq!(destination.settled.len(), 80);
+    assert_eq!(destination.fates.rejected, [""; 0]);
+    assert_eq!(destination.fates.settled, 1600);
     assert!(destination.probes > 0);
 }
 
@@ -297,12 +291,11 @@ async fn one_poison_in_ten_thousand_is_found_and_nothing_else_is_lost() {
         destination.push(lane, &lines(lane, 0..1250));
     }
     destination.run().await;
-    assert_eq!(destination.rejected, [poison]);
+    assert_eq!(destination.fates.rejected, [poison]);
     assert_all_in_order(&server.accepted.lock(), 1250, &[poison.to_owned()]);
-    // 104 full requests at most, 2 more tries of the refused one, 8 to find the culprit, 2 more
-    // tries of it alone, and one for what was behind it.
+    // 104 full requests at most, 8 to find the culprit, and one for what was behind it.
     let requests = *server.requests.lock();
-    assert!(requests <= 104 + 2 + 8 + 2 + 1, "{requests} requests");
+    assert!(requests <= 104 + 8 + 1, "{requests} requests");
 }
 
 #[tokio::test]

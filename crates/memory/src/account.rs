@@ -287,13 +287,27 @@ impl Charge {
     /// Puts the charge into the buffer that it counts: the bytes are given back when the last
     /// slice of the buffer is dropped. The charge is brought to the capacity of the buffer first.
     #[must_use]
-    pub fn seal(mut self, buffer: Vec<u8>) -> Bytes {
-        let held = buffer.capacity();
+    pub fn seal(self, buffer: Vec<u8>) -> Bytes {
+        self.seal_with(buffer, 0)
+    }
+
+    /// As [`Charge::seal`], with `beside` further bytes that live as long as the buffer does, such as
+    /// what the slices of it are kept in.
+    #[must_use]
+    pub fn seal_with(mut self, buffer: Vec<u8>, beside: usize) -> Bytes {
+        let held = buffer.capacity().saturating_add(beside);
         if held > self.bytes {
             self.grow_beyond(held - self.bytes);
         } else {
             self.shrink(held);
         }
+        self.keep(buffer)
+    }
+
+    /// Puts the charge beside a buffer that it counts already, whatever the buffer is: the bytes
+    /// are given back when the last slice of it is dropped.
+    #[must_use]
+    pub fn keep<B: AsRef<[u8]> + Send + 'static>(self, buffer: B) -> Bytes {
         Bytes::from_owner(Sealed {
             buffer,
             _charge: self,
@@ -309,14 +323,14 @@ impl Drop for Charge {
     }
 }
 
-struct Sealed {
-    buffer: Vec<u8>,
+struct Sealed<B> {
+    buffer: B,
     _charge: Charge,
 }
 
-impl AsRef<[u8]> for Sealed {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Sealed<B> {
     fn as_ref(&self) -> &[u8] {
-        &self.buffer
+        self.buffer.as_ref()
     }
 }
 

@@ -76,7 +76,28 @@ impl Point {
         time_ns: i64,
         mut entries: Vec<Entry>,
     ) -> Self {
-        keep_last(&mut entries);
+        keep_one(&mut entries, false);
+        Self::of_unique(name, category, time_ns, entries)
+    }
+
+    /// The same where tags and fields stood apart: a tag stays rather than a field of its name.
+    #[must_use]
+    pub fn from_tags_and_fields(
+        name: impl Into<Text>,
+        category: Category,
+        time_ns: i64,
+        mut entries: Vec<Entry>,
+    ) -> Self {
+        keep_one(&mut entries, true);
+        Self::of_unique(name, category, time_ns, entries)
+    }
+
+    fn of_unique(
+        name: impl Into<Text>,
+        category: Category,
+        time_ns: i64,
+        entries: Vec<Entry>,
+    ) -> Self {
         let bits = entries.iter().map(|entry| bit(&entry.key));
         Self {
             filter: bits.fold(0, |filter, bit| filter | bit),
@@ -234,29 +255,33 @@ impl Point {
     }
 }
 
-/// Removes every entry whose key occurs again later.
-fn keep_last(entries: &mut Vec<Entry>) {
+/// Keeps the last entry of each key; with `tags_stay` the last tag, or else the last field.
+fn keep_one(entries: &mut Vec<Entry>, tags_stay: bool) {
     // Comparing all pairs is cheapest for the usual point, but a body may hold any number of keys.
     const PAIRS: usize = 24;
     let doomed: Vec<bool> = if entries.len() <= PAIRS {
-        let repeats = |(at, entry): (usize, &Entry)| {
-            entries
-                .iter()
-                .skip(at + 1)
-                .any(|later| later.key == entry.key)
+        let yields = |(at, entry): (usize, &Entry)| {
+            let goes_first = |other: &&Entry| tags_stay && other.tag && !entry.tag;
+            let stays = |other: &&Entry| !tags_stay || other.tag || !entry.tag;
+            let (before, behind) = entries.split_at(at);
+            let mut before = before.iter().filter(goes_first);
+            let mut behind = behind.iter().skip(1).filter(stays);
+            before.any(|other| other.key == entry.key) || behind.any(|other| other.key == entry.key)
         };
-        if !entries.iter().enumerate().any(repeats) {
+        if !entries.iter().enumerate().any(yields) {
             return;
         }
-        entries.iter().enumerate().map(repeats).collect()
+        entries.iter().enumerate().map(yields).collect()
     } else {
         let mut seen = HashSet::with_capacity(entries.len());
-        let mut doomed: Vec<bool> = entries
-            .iter()
-            .rev()
-            .map(|entry| !seen.insert(entry.key.as_str()))
-            .collect();
-        doomed.reverse();
+        let mut doomed = vec![true; entries.len()];
+        for turn in [true, false] {
+            for (entry, doomed) in entries.iter().zip(&mut doomed).rev() {
+                if (entry.tag || !tags_stay) == turn {
+                    *doomed = !seen.insert(entry.key.as_str());
+                }
+            }
+        }
         doomed
     };
     let mut doomed = doomed.into_iter();
@@ -280,6 +305,29 @@ mod tests {
             point.get("host").map(|entry| &entry.value),
             Some(&Value::Float(2.5))
         );
+    }
+
+    #[test]
+    fn a_tag_stays_where_a_field_has_its_name_too() {
+        for more in [0, 30] {
+            for tag_first in [true, false] {
+                let entry = |tag: bool, value: &str| Entry {
+                    key: "k".into(),
+                    value: value.into(),
+                    tag,
+                };
+                let mut entries = vec![entry(tag_first, "1"), entry(!tag_first, "2")];
+                entries.extend((0..more).map(|n| Entry {
+                    key: format!("k{n}").into(),
+                    ..entry(false, "")
+                }));
+                let point = Point::from_tags_and_fields("m", Category::Metric, 1, entries.clone());
+                assert!(point.get("k").unwrap().tag);
+                let last = Point::from_entries("m", Category::Metric, 1, entries);
+                assert_eq!(last.get("k").unwrap().value, "2".into());
+                assert_eq!(point.entries().len(), 1 + more);
+            }
+        }
     }
 
     #[test]

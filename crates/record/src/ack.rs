@@ -9,7 +9,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::accounts::PartitionAccounts;
 
 /// How a batch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +32,19 @@ pub type OnResolved = Box<dyn Fn(Resolution) + Send + Sync>;
 #[derive(Debug, Default)]
 pub struct Assignment {
     cancelled: AtomicBool,
-    made_bytes: AtomicUsize,
+    accounts: PartitionAccounts,
 }
 
 impl Assignment {
+    /// An assignment whose work is charged to `accounts`.
+    #[must_use]
+    pub fn new(accounts: PartitionAccounts) -> Self {
+        Self {
+            cancelled: AtomicBool::new(false),
+            accounts,
+        }
+    }
+
     /// States that the partition was taken away: further work for it is useless.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
@@ -45,10 +56,10 @@ impl Assignment {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// Bytes of memory that were made from the open batches: encoded points, converted payloads.
+    /// What its work in flight is charged to.
     #[must_use]
-    pub fn made_bytes(&self) -> usize {
-        self.made_bytes.load(Ordering::Relaxed)
+    pub const fn accounts(&self) -> &PartitionAccounts {
+        &self.accounts
     }
 }
 
@@ -61,8 +72,6 @@ pub struct BatchAck {
     unsettled: AtomicU32,
     shares: AtomicU32,
     resolved: AtomicBool,
-    /// This batch's part of [`Assignment::made_bytes`].
-    made_bytes: AtomicUsize,
     assignment: Arc<Assignment>,
     recalled: AtomicBool,
     on_resolved: OnResolved,
@@ -91,7 +100,6 @@ impl BatchAck {
             unsettled: AtomicU32::new(u32::try_from(records).unwrap_or(u32::MAX)),
             shares: AtomicU32::new(1),
             resolved: AtomicBool::new(false),
-            made_bytes: AtomicUsize::new(0),
             recalled: AtomicBool::new(false),
             assignment,
             on_resolved,
@@ -129,8 +137,6 @@ impl BatchAck {
 
     fn resolve(&self, resolution: Resolution) {
         if !self.resolved.swap(true, Ordering::AcqRel) {
-            let made = self.made_bytes.load(Ordering::Acquire);
-            self.assignment.made_bytes.fetch_sub(made, Ordering::AcqRel);
             (self.on_resolved)(resolution);
         }
     }
@@ -199,12 +205,10 @@ impl AckShare {
         before == Ok(1)
     }
 
-    /// States that so many bytes of memory were made from the batch and live about as long as it
-    /// is open. Said before anything made of them is handed on.
-    pub fn hold_bytes(&self, bytes: usize) {
-        self.ack.made_bytes.fetch_add(bytes, Ordering::AcqRel);
-        let total = &self.ack.assignment.made_bytes;
-        total.fetch_add(bytes, Ordering::AcqRel);
+    /// The accounts of the partition, to which what is made of the batch is charged.
+    #[must_use]
+    pub fn accounts(&self) -> &PartitionAccounts {
+        self.ack.assignment.accounts()
     }
 
     /// States that this work is given back on purpose, so that dropping it is no failure. What is
@@ -251,20 +255,6 @@ mod tests {
             Box::new(move |resolution| told.send(resolution).unwrap()),
         );
         (ack, share, resolutions)
-    }
-
-    #[test]
-    fn made_bytes_count_until_the_batch_is_resolved() {
-        let assignment = Arc::new(Assignment::default());
-        let open = || BatchAck::open(1, Arc::clone(&assignment), Box::new(|_| {}));
-        let ((_, settled), (_, dropped)) = (open(), open());
-        settled.hold_bytes(100);
-        dropped.hold_bytes(20);
-        assert_eq!(assignment.made_bytes(), 120);
-        settled.settle(0);
-        assert_eq!(assignment.made_bytes(), 20);
-        drop(dropped);
-        assert_eq!(assignment.made_bytes(), 0);
     }
 
     #[test]

@@ -5,10 +5,14 @@
 //! [`AckShare`]); [`OffsetTracker`] then says up to where the partition may be committed.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod accounts;
 mod ack;
 mod offsets;
+mod part;
 mod record;
 
+pub use accounts::PartitionAccounts;
 pub use ack::*;
 pub use offsets::*;
+pub use part::{Fates, LeftOut, Part, PartId};
 pub use record::*;

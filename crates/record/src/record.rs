@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kafkamq_memory::Account;
 
 /// One partition of one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,6 +99,16 @@ impl RecordBatch {
         self.arena.len()
             + self.slots.len() * size_of::<Slot>()
             + self.headers.len() * size_of::<HeaderSlot>()
+    }
+
+    /// The same batch, charged to `account` as long as it or any slice of it lives.
+    #[must_use]
+    pub fn charged(mut self, account: &Arc<Account>) -> Self {
+        if !self.is_empty() {
+            let charge = account.charge_beyond(self.bytes());
+            self.arena = charge.keep(std::mem::take(&mut self.arena));
+        }
+        self
     }
 
     /// Offset of the first record; `None` for an empty batch.
@@ -314,6 +325,21 @@ impl RecordBatchBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_is_charged_as_long_as_a_value_of_it_lives() {
+        let account = Account::root("service", usize::MAX);
+        let mut builder = RecordBatchBuilder::with_capacity(TopicPartition::new("logs", 3), 1, 16);
+        builder.push(7, -1, None, Some(b"value"));
+        let batch = builder.build().charged(&account);
+        assert_eq!(account.used(), batch.bytes());
+        let (part, value) = (batch.subset(&[0]), batch.get(0).unwrap().value_bytes());
+        drop(batch);
+        drop(part);
+        assert!(account.used() > 0);
+        assert_eq!(value.unwrap(), "value");
+        assert_eq!(account.used(), 0);
+    }
 
     #[test]
     fn null_and_empty_are_told_apart() {

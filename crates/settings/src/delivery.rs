@@ -61,9 +61,11 @@ pub struct DeliverySettings {
     pub connect_timeout: Duration,
     /// Limit for a whole request, answer included.
     pub timeout: Duration,
-    /// Tries after the first before an answer of the class "ambiguous" (400 of a trace input, 500 of
-    /// a strict receiver) counts as permanent.
+    /// Refusals of a request, for a reason that may be its own fault, after which the destination is
+    /// probed with other work; at least 1.
     pub max_retries: u32,
+    /// Whether what stands behind such a request in its lane may be sent before it.
+    pub probe_past: bool,
     /// First pause after a transient failure.
     pub backoff_min: Duration,
     /// Longest pause after transient failures.

@@ -5,161 +5,24 @@
 //! the layers and remembers where each value came from.
 
 mod layer;
+mod syntax;
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use config::{Config, Value as LayerValue};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use self::layer::{LayerOf, WRONG_NAME, env_value, json_of, merge, variable_path};
 use super::change::{self, ChangeBy};
 use super::diagnostic::{Diagnostic, Position};
-use super::keys::ROOT;
 use super::masking::masks;
-
-/// Prefix of the environment variables that belong to the service.
-const PREFIX: &str = "KAFKAMQ_";
+use super::sources::{Layer, PREFIX, Sources, expand, read};
 
 /// What stands in place of a secret wherever a configuration is shown.
 pub const MASK: &str = "******";
-
-/// Where a configuration comes from, lowest layer first.
-#[derive(Clone, Default)]
-pub struct Sources {
-    layers: Vec<Layer>,
-    environment: Vec<(String, String)>,
-    /// Variables that name no key as they are written, and what was meant.
-    misspelt: Vec<(String, String)>,
-}
-
-#[derive(Clone)]
-enum Layer {
-    File(PathBuf),
-    Text { name: String, text: String },
-    Json(Value),
-}
-
-/// The variable that was meant by one with a single underscore between table and key.
-fn meant_variable(name: &str) -> Option<String> {
-    let rest = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
-    ROOT.tables.iter().find_map(|(known, table)| {
-        let key = rest.strip_prefix(known)?.strip_prefix('_')?;
-        let exists = table.key(key).is_some() || table.file_key(key).is_some();
-        exists.then(|| format!("{PREFIX}{known}__{key}").to_ascii_uppercase())
-    })
-}
-
-impl Sources {
-    /// No source: every key has its default.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Whether there is neither a file or text nor a variable of the environment.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.layers.is_empty() && self.environment.is_empty()
-    }
-
-    /// Adds a TOML file, or all `*.toml` and `*.conf` files of a folder in the order of their names.
-    #[must_use]
-    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.layers.push(Layer::File(path.into()));
-        self
-    }
-
-    /// Adds a TOML text; `name` stands for the file name in findings.
-    #[must_use]
-    pub fn text(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        self.layers.push(Layer::Text {
-            name: name.into(),
-            text: text.into(),
-        });
-        self
-    }
-
-    /// Adds a document as [`Document::tree`] shows it.
-    #[must_use]
-    pub fn json(mut self, tree: Value) -> Self {
-        self.layers.push(Layer::Json(tree));
-        self
-    }
-
-    /// Adds environment variables; those that are not `KAFKAMQ_<TABLE>__<KEY>` are ignored.
-    #[must_use]
-    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        for (name, value) in variables {
-            if !name.starts_with(PREFIX) {
-                continue;
-            }
-            if name.contains("__") {
-                self.environment.push((name, value));
-            } else if let Some(meant) = meant_variable(&name) {
-                self.misspelt.push((name, meant));
-            }
-        }
-        self.environment.sort();
-        self
-    }
-
-    /// Adds the variables of this process. Those that are not valid Unicode are ignored.
-    #[must_use]
-    pub fn process_environment(self) -> Self {
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        self.environment(variables)
-    }
-
-    /// The same without any layer: the environment alone.
-    #[must_use]
-    pub fn only_environment(&self) -> Self {
-        Self {
-            layers: Vec::new(),
-            environment: self.environment.clone(),
-            misspelt: Vec::new(),
-        }
-    }
-
-    /// A digest of all files there are now, by which a change of them is noticed whatever became of
-    /// times and links. Files that cannot be read count as such.
-    #[must_use]
-    pub fn files_digest(&self) -> String {
-        let mut digest = Sha256::new();
-        for layer in &self.layers {
-            let Layer::File(path) = layer else { continue };
-            for path in expand(path, &mut Vec::new()) {
-                digest.update(path.as_os_str().as_encoded_bytes());
-                match std::fs::read(&path) {
-                    Ok(bytes) => {
-                        digest.update((bytes.len() as u64).to_le_bytes());
-                        digest.update(&bytes);
-                    }
-                    Err(error) => digest.update(format!("{:?}", error.kind())),
-                }
-            }
-        }
-        base64_simd::URL_SAFE_NO_PAD.encode_to_string(digest.finalize())
-    }
-
-    /// The files and folders named so far, for a watch on them.
-    #[must_use]
-    pub fn paths(&self) -> Vec<&Path> {
-        self.layers
-            .iter()
-            .filter_map(|layer| match layer {
-                Layer::File(path) => Some(path.as_path()),
-                _ => None,
-            })
-            .collect()
-    }
-}
 
 /// A merged configuration with the place of every key. It holds secrets in clear, so it has no
 /// `Debug`; see `masked` for what may be shown.
@@ -205,17 +68,12 @@ impl Document {
             match layer {
                 Layer::File(path) => {
                     for path in expand(path, &mut found) {
-                        match std::fs::read_to_string(&path) {
-                            Ok(text) => layers.push(document.parse(
-                                path.display().to_string(),
-                                text,
-                                &mut arrays,
-                                &mut found,
-                            )),
-                            Err(error) => found.push(Diagnostic::error(
-                                "",
-                                format!("cannot read {}: {error}", path.display()),
-                            )),
+                        let name = path.display().to_string();
+                        match read(&path) {
+                            Ok(text) => {
+                                layers.push(document.parse(name, text, &mut arrays, &mut found));
+                            }
+                            Err(diagnostic) => found.push(*diagnostic),
                         }
                     }
                 }
@@ -362,9 +220,8 @@ impl Document {
             name,
             text: text.clone(),
         });
-        for error in &errors {
-            let mut diagnostic = Diagnostic::error("", error.message());
-            diagnostic.position = error.span().map(|span| self.position(source, &span));
+        for (mut diagnostic, span) in syntax::findings(&text, &errors) {
+            diagnostic.position = span.map(|span| self.position(source, &span));
             found.push(diagnostic);
         }
         if !errors.is_empty() {
@@ -722,38 +579,4 @@ pub(super) fn join(path: &str, key: &str) -> String {
         (false, true) => format!("{path}.{key}"),
         (false, false) => format!("{path}.{key:?}"),
     }
-}
-
-/// The files that `path` stands for.
-fn expand(path: &Path, found: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
-    if !path.is_dir() {
-        return vec![path.to_owned()];
-    }
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) => {
-            found.push(Diagnostic::error(
-                "",
-                format!("cannot read {}: {error}", path.display()),
-            ));
-            return Vec::new();
-        }
-    };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.is_file()
-                && path
-                    .extension()
-                    .is_some_and(|end| end == "toml" || end == "conf")
-        })
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        found.push(Diagnostic::error(
-            "",
-            format!("{} holds no .toml or .conf file", path.display()),
-        ));
-    }
-    files
 }

@@ -6,12 +6,18 @@
 mod input;
 mod output;
 mod route;
-mod service;
 
+pub use crate::tables::dead_letter::DEAD_LETTER;
+pub use crate::tables::limits::LIMITS;
+pub use crate::tables::log::LOG;
+pub use crate::tables::pipeline::PIPELINE;
+pub use crate::tables::recorder::RECORDER;
+pub use crate::tables::server::SERVER;
+pub use crate::tables::token::TOKEN;
+pub(crate) use input::CLUSTER;
 pub use input::{INPUT, TOPIC};
 pub use output::OUTPUT;
 pub use route::{CUSTOM, JAEGER, OTEL, REMOTE_HANDLE, SKYWALKING};
-pub use service::{DEAD_LETTER, LIMITS, LOG, PIPELINE, RECORDER, SERVER, TOKEN};
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +106,36 @@ impl Kind {
     }
 }
 
+/// When a changed value takes effect in a running service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakesEffect {
+    /// At once, without touching anything else.
+    InPlace,
+    /// At once; routes, destinations or scripts are made anew, and topics that go elsewhere settle
+    /// what they have in flight first.
+    Route,
+    /// At once, by a new client of the input: the group rebalances.
+    NewClient,
+    /// When the input gets its next client, at the latest with the next start.
+    NextClient,
+    /// When the process starts next.
+    NextStart,
+}
+
+impl TakesEffect {
+    /// The words of the reference.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::InPlace => "at once",
+            Self::Route => "at once, by route",
+            Self::NewClient => "new client",
+            Self::NextClient => "next client",
+            Self::NextStart => "next start",
+        }
+    }
+}
+
 /// One key.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
@@ -119,11 +155,18 @@ pub struct Key {
     pub instead: Option<&'static str>,
     /// Whether the value decides who receives the secrets of the same table.
     pub receiver: bool,
+    /// When a change takes effect, where that differs from the table's other keys.
+    pub takes_effect: Option<TakesEffect>,
 }
 
 impl Key {
     /// A key with a default (TOML text, empty for none) and its sentence.
-    const fn new(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Self {
+    pub(crate) const fn new(
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
         Self {
             name,
             aliases: &[],
@@ -133,29 +176,36 @@ impl Key {
             doc,
             instead: None,
             receiver: false,
+            takes_effect: None,
         }
     }
 
+    /// Says when a change takes effect, in place of what the table says.
+    pub(crate) const fn takes_effect(mut self, when: TakesEffect) -> Self {
+        self.takes_effect = Some(when);
+        self
+    }
+
     /// Marks the key as one that decides who receives the secrets of the same table.
-    const fn receiver(mut self) -> Self {
+    pub(crate) const fn receiver(mut self) -> Self {
         self.receiver = true;
         self
     }
 
     /// Adds names that mean the same.
-    const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+    pub(crate) const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
     }
 
     /// Adds a value for the manual.
-    const fn example(mut self, example: &'static str) -> Self {
+    pub(crate) const fn example(mut self, example: &'static str) -> Self {
         self.example = example;
         self
     }
 
     /// Marks the key as old.
-    const fn instead(mut self, instead: &'static str) -> Self {
+    pub(crate) const fn instead(mut self, instead: &'static str) -> Self {
         self.instead = Some(instead);
         self
     }
@@ -172,7 +222,7 @@ pub struct Group {
 
 impl Group {
     /// Keys of one table.
-    const fn own(keys: &'static [Key]) -> Self {
+    pub(crate) const fn own(keys: &'static [Key]) -> Self {
         Self { shared: "", keys }
     }
 }
@@ -184,6 +234,8 @@ pub struct Table {
     pub header: &'static str,
     /// What the table is for.
     pub doc: &'static str,
+    /// When a change of its keys takes effect, unless a key says otherwise.
+    pub takes_effect: TakesEffect,
     /// Keys, in the order of the manual.
     pub groups: &'static [Group],
     /// Tables inside it, by key.
@@ -194,6 +246,12 @@ impl Table {
     /// All keys, in the order of the manual.
     pub fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
         self.groups.iter().flat_map(|group| group.keys.iter())
+    }
+
+    /// When a change of `key` takes effect.
+    #[must_use]
+    pub fn effect_of(&self, key: &Key) -> TakesEffect {
+        key.takes_effect.unwrap_or(self.takes_effect)
     }
 
     /// The key called `name`, by its name or an alias.
@@ -231,6 +289,7 @@ impl Table {
 pub const ROOT: Table = Table {
     header: "",
     doc: "",
+    takes_effect: TakesEffect::NextStart,
     groups: &[],
     tables: &[
         ("inputs", &INPUTS),
@@ -248,6 +307,7 @@ pub const ROOT: Table = Table {
 pub const INPUTS: Table = Table {
     header: "[inputs]",
     doc: "",
+    takes_effect: TakesEffect::NewClient,
     groups: &[],
     tables: &[("kafkamq", &INPUT)],
 };
@@ -319,25 +379,31 @@ const HTTP_KEYS: &[Key] = &[
         "max_retries",
         Kind::Integer,
         "3",
-        "Tries after the first before an ambiguous answer (400 of a trace input, 500 of a strict receiver) counts as permanent; refused connections, time-outs and 429 are retried for ever.",
+        "Unclear refusals of a request (such as 500 or a reset) after which other requests are sent before it; if those are accepted it is sent once more and, refused again, goes to the dead letters. 0 counts as 1.",
+    ),
+    Key::new(
+        "probe_past",
+        Kind::Flag,
+        "false",
+        "Whether, when nothing else is left to send, records behind one that is refused may be sent before it, which gives up their order.",
     ),
     Key::new(
         "backoff_min",
         Kind::Duration,
         r#""100ms""#,
-        "Pause after the first failure; it doubles, with jitter, up to `backoff_max`.",
+        "Bound of the pause after the first failure; it doubles, up to `backoff_max`, and the pause is drawn at random below it.",
     ),
     Key::new(
         "backoff_max",
         Kind::Duration,
         r#""5s""#,
-        "Longest pause between tries.",
+        "Largest bound of a pause between tries.",
     ),
     Key::new(
         "hold_backoff",
         Kind::Duration,
         r#""10s""#,
-        "Pause between tries while 401, 403, 404, 405 or a redirect holds the topic.",
+        "Longest pause between tries while 401, 403, 404, 405 or a redirect holds the topic.",
     ),
     Key::new(
         "retry_after_max",
@@ -349,19 +415,19 @@ const HTTP_KEYS: &[Key] = &[
         "retry_status",
         Kind::StatusList,
         "[]",
-        "Status codes that are retried for ever, whatever the built-in table says.",
+        "Status codes that are retried for ever and never taken for the fault of a record.",
     ),
     Key::new(
         "hold_status",
         Kind::StatusList,
         "[]",
-        "Status codes that hold the topic and raise an alarm.",
+        "Status codes that hold the topic and raise an alarm; its records are never given up for them.",
     ),
     Key::new(
         "dlq_status",
         Kind::StatusList,
         "[]",
-        "Status codes that send the records to the dead letter queue.",
+        "Status codes that blame the content: the record at fault goes to the dead letters at once.",
     ),
     Key::new(
         "drop_status",

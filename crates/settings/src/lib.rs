@@ -22,14 +22,15 @@ mod resolve;
 mod route;
 mod secret;
 mod security;
-mod service;
+mod sources;
+mod tables;
 mod topic_pattern;
 
 pub use change::ChangeBy;
 pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
 pub use document::steps;
-pub use document::{Document, MASK, Sources};
+pub use document::{Document, MASK};
 pub use input::{
     Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,
     SamplingKey, Subscription, TopicRoute, ValuePolicy,
@@ -50,11 +51,15 @@ pub use route::{
 };
 pub use secret::Secret;
 pub use security::{ClientIdentity, ClusterSettings, OAuth, Protocol, Sasl, Security};
-pub use service::{
-    AgeAction, AgeRule, DeadLetterKind, DeadLetterSettings, LimitSettings, LogFormat, LogSettings,
-    PipelineSettings, RecorderEncoding, RecorderSettings, Role, ScriptFailure, ServerSettings,
-    ServerTls, Token,
-};
+pub use sources::Sources;
+pub use tables::ChangedKey;
+pub use tables::dead_letter::{DeadLetterKind, DeadLetterSettings};
+pub use tables::limits::LimitSettings;
+pub use tables::log::{LogFormat, LogSettings};
+pub use tables::pipeline::{AgeAction, AgeRule, PipelineSettings, ScriptFailure};
+pub use tables::recorder::{RecorderEncoding, RecorderSettings};
+pub use tables::server::{ServerSettings, ServerTls};
+pub use tables::token::{Role, Token};
 pub use topic_pattern::{TopicPattern, TopicSelection};
 
 /// The whole configuration of one process, validated and resolved.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
-use super::keys::{Key, ROOT, Table};
+use super::keys::{Key, ROOT, Table, TakesEffect};
 
 const WIDTH: usize = 100;
 
@@ -154,7 +154,7 @@ fn reference_tables(
             writeln!(text, "### `{}`\n\n{}\n", inner.header, inner.doc)?;
             for group in inner.groups {
                 if group.shared.is_empty() {
-                    writeln!(text, "{}", key_table(group.keys)?)?;
+                    writeln!(text, "{}", key_table(Some(inner), group.keys)?)?;
                     continue;
                 }
                 let anchor = group.shared.to_lowercase().replace(' ', "-");
@@ -163,7 +163,7 @@ fn reference_tables(
                     later.push(format!(
                         "### {}\n\n{}\n",
                         group.shared,
-                        key_table(group.keys)?
+                        key_table(None, group.keys)?
                     ));
                 }
             }
@@ -173,8 +173,11 @@ fn reference_tables(
     Ok(())
 }
 
-fn key_table(keys: &[Key]) -> Result<String, fmt::Error> {
-    let mut text = String::from("| Key | Type | Default | |\n| --- | --- | --- | --- |\n");
+/// The rows of `keys`; without a table those that several tables share.
+fn key_table(table: Option<&Table>, keys: &[Key]) -> Result<String, fmt::Error> {
+    let mut text = String::from(
+        "| Key | Type | Default | Takes effect | |\n| --- | --- | --- | --- | --- |\n",
+    );
     for key in keys {
         let default = if key.default.is_empty() {
             String::new()
@@ -196,10 +199,14 @@ fn key_table(keys: &[Key]) -> Result<String, fmt::Error> {
         }
         writeln!(
             text,
-            "| `{}` | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} |",
             key.name,
             key.kind.describe().replace("``, ", ""),
             default.replace('|', "\\|"),
+            table
+                .map(|table| table.effect_of(key))
+                .or(key.takes_effect)
+                .map_or("as the table's others", TakesEffect::describe),
             doc.replace('|', "\\|")
         )?;
     }

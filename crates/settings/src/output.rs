@@ -20,6 +20,8 @@ pub struct OutputSettings {
     pub categories: Vec<Category>,
     /// When a batch is full.
     pub batch: BatchSettings,
+    /// If the output is not required: the bytes of points that may wait for it.
+    pub backlog: Option<u64>,
 }
 
 /// The kinds of destination.

@@ -11,10 +11,10 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds)
-            .map_err(|_| format!("`{text}` is no duration"));
+            .map_err(|_| format!("`{text}` is not a duration"));
     }
     humantime::parse_duration(text)
-        .map_err(|_| format!("`{text}` is no duration; write it like \"30s\" or \"5m\""))
+        .map_err(|_| format!("`{text}` is not a duration; write it like \"30s\" or \"5m\""))
 }
 
 /// Reads `"64MiB"`, `"10 MB"`, `"512k"` or a plain number of bytes. A bare `k`, `m`, `g` is binary.
@@ -24,7 +24,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// A sentence for the operator.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let trimmed = text.trim();
-    let wrong = || format!("`{trimmed}` is no size; write it like \"64MiB\" or \"500kB\"");
+    let wrong = || format!("`{trimmed}` is not a size; write it like \"64MiB\" or \"500kB\"");
     let digits = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_');
     let (number, unit) = trimmed.split_at(digits.unwrap_or(trimmed.len()));
     let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {

@@ -204,7 +204,7 @@ impl<'a> Section<'a> {
     fn read<T>(&self, name: &str, parse: impl Fn(&Value, bool) -> Result<T, String>) -> Option<T> {
         debug_assert!(
             self.key(name).is_some(),
-            "{name} is no key of {}",
+            "{name} is not a key of {}",
             self.table.header
         );
         let key = self.key(name)?;

@@ -4,18 +4,18 @@ mod http;
 mod input;
 mod output;
 mod route;
-mod security;
-mod service;
-mod token;
+pub(crate) mod security;
 
 use super::Settings;
 use super::change::ChangeBy;
 use std::path::PathBuf;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
-use super::document::{Document, Sources};
+use super::document::Document;
 use super::keys::ROOT;
 use super::reader::Reader;
+use super::sources::Sources;
+use super::tables;
 
 /// An accepted configuration.
 #[derive(Clone)]
@@ -88,7 +88,7 @@ pub fn scripts_folder(sources: &Sources) -> PathBuf {
     let reader = Reader::new(&document, Vec::new());
     let root = reader.root(&ROOT);
     root.section_or_default("pipeline")
-        .map(|section| service::pipeline(&section).path)
+        .map(|section| tables::pipeline::read(&section).path)
         .unwrap_or_default()
 }
 
@@ -102,22 +102,22 @@ fn resolve(reader: &Reader<'_>) -> Option<Settings> {
     let outputs = output::outputs(&root);
     let server = root
         .section_or_default("server")
-        .map(|section| service::server(&section));
+        .map(|section| tables::server::read(&section));
     let pipeline = root
         .section_or_default("pipeline")
-        .map(|section| service::pipeline(&section));
+        .map(|section| tables::pipeline::read(&section));
     let dead_letter = root
         .section_or_default("dead_letter")
-        .map(|section| service::dead_letter(&section));
+        .map(|section| tables::dead_letter::read(&section));
     let recorder = root
         .section_or_default("recorder")
-        .map(|section| service::recorder(&section));
+        .map(|section| tables::recorder::read(&section));
     let limits = root
         .section_or_default("limits")
-        .map(|section| service::limits(&section));
+        .map(|section| tables::limits::read(&section));
     let log = root
         .section_or_default("log")
-        .map(|section| service::log(&section));
+        .map(|section| tables::log::read(&section));
     Some(Settings {
         inputs: inputs?,
         server: server??,

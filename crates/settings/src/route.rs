@@ -150,7 +150,7 @@ pub struct OtelRoute {
     pub logs: OtelSignal,
     /// Records that may be merged into one request; 1 sends each alone.
     pub merge_records: usize,
-    /// Answers follow the OTLP rules strictly (500 and 400 are permanent at once).
+    /// The receiver is a strict OTLP one: 400 blames the record at once, partial successes are read.
     pub strict: bool,
     /// Lanes inside a partition; 0 and 1 both mean one.
     pub threads: usize,

@@ -44,7 +44,7 @@ impl TopicPattern {
                 .map_or_else(|| error.to_string(), ToString::to_string);
             // The last line says what is wrong, those before draw where.
             let reason = reason.lines().last().unwrap_or_default().to_owned();
-            format!("`{text}` is no regular expression: {reason}")
+            format!("`{text}` is not a regular expression: {reason}")
         })?;
         Ok(Self {
             text: text.to_owned(),
@@ -183,7 +183,7 @@ mod tests {
     fn a_broken_pattern_is_named_with_its_fault() {
         let problem = TopicPattern::check("^app-(").unwrap_err();
         assert!(
-            problem.starts_with("`^app-(` is no regular expression: "),
+            problem.starts_with("`^app-(` is not a regular expression: "),
             "{problem}"
         );
     }

@@ -96,7 +96,12 @@ pub(super) fn prepare_input(
 
 impl RouterActor {
     pub(super) fn start_parser(&self, index: usize, address: &Addr<Self>) {
-        let Some(arbiter) = self.threads.parse.get(index) else {
+        let quick = &self.threads.parse;
+        let found = match index.checked_sub(quick.len()) {
+            None => quick.get(index),
+            Some(waiting) => self.threads.waiting.get(waiting),
+        };
+        let Some(arbiter) = found else {
             return;
         };
         let options = ParserOptions {

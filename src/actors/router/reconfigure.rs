@@ -23,10 +23,10 @@ use actix::{
 use super::children::prepare_input;
 use super::{Input, Leaving, Router, RouterActor, StartError, carrier};
 use crate::actors::carrier::Carrier;
-use crate::actors::directory::Terms;
 use crate::actors::forwarder::ForwarderActor;
 use crate::actors::messages::{Adopt, Hold, Recall, Release, Retire, SetBounds};
 use crate::kafka::{ConsumerThread, PreparedConsumer, Reading};
+use crate::process::RecordRules;
 use crate::reconfiguration::plan::{
     DestinationChange, InputAction, Plan, RouteChange, ScriptsPlan, deferred,
 };
@@ -252,7 +252,11 @@ impl RouterActor {
             true => self.scripts.in_force(),
             false => self.scripts.begin(),
         };
-        let terms = Arc::new(Terms::new(&self.settings, scripts, self.recorder.clone()));
+        let terms = Arc::new(RecordRules::new(
+            &self.settings,
+            scripts,
+            self.recorder.clone(),
+        ));
         let revision = routes.revision;
         self.directory.update(|addresses| {
             addresses.routes = Arc::clone(&routes);
@@ -342,7 +346,7 @@ impl RouterActor {
                     });
                 }
             }
-            _ => tracing::error!(sink = %id, "a destination was not prepared"),
+            _ => tracing::error!(destination = %id, "a destination was not prepared"),
         }
     }
 
@@ -484,8 +488,8 @@ impl RouterActor {
             self.directory.update(|addresses| {
                 addresses.forwarders.remove(&id);
             });
-            self.metrics.forget("sink", &id.0);
-            tracing::info!(sink = %id, "the destination is gone");
+            self.metrics.forget("destination", &id.0);
+            tracing::info!(destination = %id, "the destination is gone");
         }
     }
 }

@@ -9,9 +9,12 @@ use futures_util::future::join_all;
 
 use super::{Assigned, Input, RouterActor, STATUS_TIMEOUT, STUCK_AFTER};
 use crate::actors::messages::{
-    Committed, GetDestinationStatus, GetPartitionStatus, GetStatus, InputStands, OffsetsCommitted,
+    Committed, GetDeadLetterStatus, GetDestinationStatus, GetPartitionStatus, GetStatus,
+    InputStands, OffsetsCommitted,
 };
-use crate::actors::status::{ActorCounts, InputStatus, LastError, PartitionStatus, ServiceStatus};
+use crate::actors::status::{
+    ActorCounts, DeadLetterStatus, InputStatus, LastError, PartitionStatus, ServiceStatus,
+};
 use crate::kafka::Statistics;
 use crate::metrics::PartitionGauges;
 use crate::routing::InputId;
@@ -191,6 +194,14 @@ impl Handler<GetStatus> for RouterActor {
                 .map(|forwarder| forwarder.send(GetDestinationStatus).timeout(STATUS_TIMEOUT));
             status.destinations = join_all(asked).await.into_iter().flatten().collect();
             status.destinations.sort_by(|a, b| a.name.cmp(&b.name));
+            let asked = addresses.dead_letter.send(GetDeadLetterStatus);
+            status.dead_letters = match asked.timeout(STATUS_TIMEOUT).await {
+                Ok(dead_letters) => dead_letters,
+                Err(_) => DeadLetterStatus {
+                    reason: Some("the writer of dead letters does not answer".to_owned()),
+                    ..DeadLetterStatus::default()
+                },
+            };
             status
         })
     }

@@ -1,4 +1,4 @@
-//! The end of all inputs, and of what no offset stands for.
+//! The end of all inputs, and of points that belong to no record.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ impl Handler<Shutdown> for RouterActor {
     }
 }
 
-/// Sends what aggregation has gathered, which no offset stands for, and waits until destinations
+/// Sends what aggregation has gathered, which has no offset, and waits until destinations
 /// have taken it or the grace is over.
 async fn deliver_the_rest(directory: &Directory) {
     let addresses = Arc::clone(&directory.load());
@@ -73,15 +73,16 @@ async fn deliver_the_rest(directory: &Directory) {
     for forwarder in addresses.forwarders.values() {
         forwarder.do_send(Flush);
         while let Ok(status) = forwarder.send(GetDestinationStatus).await {
-            let waiting = status.queued_items + status.in_flight_items;
+            // Everything else was not committed and is read again.
+            let waiting = status.items_without_offsets;
             if waiting == 0 {
                 break;
             }
             if Instant::now() >= deadline {
                 tracing::warn!(
-                    sink = status.name,
+                    destination = status.name,
                     waiting,
-                    "items without offsets are lost"
+                    "points of aggregation, or of an output that is not required, are lost"
                 );
                 break;
             }

@@ -5,10 +5,15 @@ use std::ffi::CString;
 
 use actix::{Arbiter, ArbiterHandle};
 
+/// Threads for scripts that wait for answers from outside.
+const WAITING: usize = 4;
+
 /// The threads that actors run on.
 pub(super) struct Threads {
     pub(super) stream: ArbiterHandle,
     pub(super) parse: Vec<ArbiterHandle>,
+    /// For topics whose scripts wait for answers from outside, so that no other topic waits too.
+    pub(super) waiting: Vec<ArbiterHandle>,
     /// Each destination has one of these for its queue and its connections; they take turns.
     forward: Vec<ArbiterHandle>,
     forwarders: Cell<usize>,
@@ -41,6 +46,9 @@ impl Threads {
             stream: start("stream".to_owned()),
             parse: (0..parsers.max(1))
                 .map(|number| start(format!("parse-{number}")))
+                .collect(),
+            waiting: (0..WAITING)
+                .map(|number| start(format!("wait-{number}")))
                 .collect(),
             forward: (0..forwarding(parsers))
                 .map(|number| start(format!("forward-{number}")))

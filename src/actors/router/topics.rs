@@ -7,12 +7,19 @@ use crate::controls::Controls;
 use crate::routing::RouteTable;
 use crate::run_time::RunTime;
 use crate::scripts::Scripts;
+use kafkamq_memory::Account;
 
 impl Router {
     /// The routes in force.
     #[must_use]
     pub fn routes(&self) -> Arc<RouteTable> {
         Arc::clone(&self.directory.load().routes)
+    }
+
+    /// The account of the service, to which all work in flight is charged.
+    #[must_use]
+    pub fn memory(&self) -> Arc<Account> {
+        Arc::clone(&self.directory.load().memory)
     }
 
     /// The scripts in force.

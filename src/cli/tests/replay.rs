@@ -58,7 +58,7 @@ fn a_range_is_replayed_and_counted() {
         (FINE, "no records of this time\n")
     );
     for (arguments, code, message) in [
-        (&["app", "--from", "soon"][..], INVALID, "is no time"),
+        (&["app", "--from", "soon"][..], INVALID, "is not a time"),
         (
             &["app", "--from", "-1h", "--to", "-2h"],
             INVALID,

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use kafkamq_pipeline::time::parse_duration;
 use kafkamq_point::{Category, Entry, Point, Text, Value};
 
 use super::jaeger::span;
@@ -32,17 +33,19 @@ pub(super) fn point(
     let mut point = Point::new(MEASUREMENT, Category::Tracing, now_ns);
     let parent = span.references.first();
     let start = span.start_time.as_deref().and_then(|text| time(text).ok());
-    let lasted = span
-        .duration
-        .as_deref()
-        .and_then(|text| duration(text).ok());
+    let lasted = span.duration.as_deref().and_then(|text| {
+        duration(text)
+            .map(span::Instant::micros)
+            .ok()
+            .or_else(|| micros(text))
+    });
     add(&mut point, "trace_id", hex(&span.trace_id), false);
     add(&mut point, "span_id", hex(&span.span_id), false);
     let parent_id = parent.map_or(Value::from("0"), |parent| hex(&parent.span_id));
     add(&mut point, "parent_id", parent_id, false);
     let start = start.map_or(now_ns / 1000, span::Instant::micros);
     add(&mut point, "start", start.into(), false);
-    let lasted = lasted.map_or(0, span::Instant::micros);
+    let lasted = lasted.unwrap_or(0);
     add(&mut point, "duration", lasted.into(), false);
     add(
         &mut point,
@@ -87,6 +90,11 @@ pub(super) fn point(
         add(&mut point, &format!("log_{}", tag.key), shown(tag), true);
     }
     Ok(point)
+}
+
+/// The microseconds of a duration with units, such as `15ms` or `1m30s`.
+fn micros(text: &str) -> Option<i64> {
+    parse_duration(text).map(|nanos| nanos / 1000)
 }
 
 fn add(point: &mut Point, key: &str, value: Value, tag: bool) {

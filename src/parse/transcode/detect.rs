@@ -5,6 +5,8 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::parse::without_mark;
+
 /// The encodings of spans that records hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SpanEncoding {
@@ -28,6 +30,7 @@ pub(super) enum SpanEncoding {
 
 /// The encoding of a record, or none if its bytes begin like none of them.
 pub(super) fn detect(value: &[u8]) -> Option<SpanEncoding> {
+    let value = without_mark(value);
     match value {
         // A list of structs with fewer than 65536 elements, or a struct whose first field is the
         // struct with number 1. Neither byte can begin a protobuf message.

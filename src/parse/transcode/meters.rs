@@ -4,20 +4,15 @@
 //! bucket of a histogram is a point of its own: its count as `<name>_bucket`, its lower bound as the
 //! tag `bucket`. Service, instance and time stand on the first element and hold for the others.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use kafkamq_point::{Category, Point, Text, Value};
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use super::TranscodeError;
 
 /// The measurement of all meters.
 const MEASUREMENT: &str = "skywalking_meter";
-
-#[derive(Clone, PartialEq, Message)]
-struct Collection {
-    #[prost(message, repeated, tag = "1")]
-    meters: Vec<Meter>,
-}
 
 #[derive(Clone, PartialEq, Message)]
 struct Meter {
@@ -73,41 +68,94 @@ struct Bucket {
     is_negative_infinity: bool,
 }
 
-/// The points of a collection; one without a time gets `now_ns`.
-pub(super) fn points(value: &Bytes, now_ns: i64) -> Result<Vec<Point>, TranscodeError> {
-    let collection = Collection::decode(value.clone()).map_err(TranscodeError::Protobuf)?;
-    let mut points = Vec::with_capacity(collection.meters.len());
-    let mut origin = Meter::default();
-    for meter in collection.meters {
-        if !meter.service.is_empty() {
-            origin.service = meter.service;
-        }
-        if !meter.instance.is_empty() {
-            origin.instance = meter.instance;
-        }
-        if meter.timestamp != 0 {
-            origin.timestamp = meter.timestamp;
-        }
-        if let Some(single) = meter.single {
-            let mut point = point(&origin, &single.labels, now_ns);
-            set(&mut point, &single.name, single.value.into(), false);
-            points.push(point);
-        }
-        if let Some(histogram) = meter.histogram {
-            for bucket in histogram.values {
-                let mut point = point(&origin, &histogram.labels, now_ns);
-                let lower = match bucket.is_negative_infinity {
-                    true => "-Inf".to_owned(),
-                    false => bucket.lower.to_string(),
-                };
-                point.set_tag("bucket", lower);
-                let name = format!("{}_bucket", histogram.name);
-                set(&mut point, &name, bucket.count.into(), false);
-                points.push(point);
+/// The points of a collection, made one by one: two bytes can stand for a point.
+#[derive(Debug)]
+pub struct Points {
+    /// What is left of the collection.
+    rest: Bytes,
+    now_ns: i64,
+    /// Service, instance and time as they hold now.
+    origin: Meter,
+    histogram: Histogram,
+    /// Buckets of the histogram that were given out.
+    given: usize,
+}
+
+impl Points {
+    /// Checks a collection; points without a time get `now_ns`.
+    pub(super) fn of(value: &Bytes, now_ns: i64) -> Result<Self, TranscodeError> {
+        let mut rest = value.clone();
+        while next_meter(&mut rest)
+            .map_err(TranscodeError::Protobuf)?
+            .is_some()
+        {}
+        Ok(Self {
+            rest: value.clone(),
+            now_ns,
+            origin: Meter::default(),
+            histogram: Histogram::default(),
+            given: 0,
+        })
+    }
+
+    fn bucket(&mut self) -> Option<Point> {
+        let bucket = self.histogram.values.get(self.given)?;
+        self.given += 1;
+        let mut point = point(&self.origin, &self.histogram.labels, self.now_ns);
+        let lower = match bucket.is_negative_infinity {
+            true => "-Inf".to_owned(),
+            false => bucket.lower.to_string(),
+        };
+        point.set_tag("bucket", lower);
+        let name = format!("{}_bucket", self.histogram.name);
+        set(&mut point, &name, bucket.count.into(), false);
+        Some(point)
+    }
+}
+
+impl Iterator for Points {
+    type Item = Point;
+
+    fn next(&mut self) -> Option<Point> {
+        loop {
+            if let Some(point) = self.bucket() {
+                return Some(point);
+            }
+            // It was read before, so there is no error left to find.
+            let meter = next_meter(&mut self.rest).ok()??;
+            if !meter.service.is_empty() {
+                self.origin.service = meter.service;
+            }
+            if !meter.instance.is_empty() {
+                self.origin.instance = meter.instance;
+            }
+            if meter.timestamp != 0 {
+                self.origin.timestamp = meter.timestamp;
+            }
+            self.histogram = meter.histogram.unwrap_or_default();
+            self.given = 0;
+            if let Some(single) = meter.single {
+                let mut point = point(&self.origin, &single.labels, self.now_ns);
+                set(&mut point, &single.name, single.value.into(), false);
+                return Some(point);
             }
         }
     }
-    Ok(points)
+}
+
+/// Takes the next meter off a collection, whose only field it is.
+fn next_meter(rest: &mut Bytes) -> Result<Option<Meter>, prost::DecodeError> {
+    while rest.has_remaining() {
+        let (number, wire) = decode_key(rest)?;
+        let context = DecodeContext::default();
+        if number == 1 {
+            let mut meter = Meter::default();
+            prost::encoding::message::merge(wire, &mut meter, rest, context)?;
+            return Ok(Some(meter));
+        }
+        skip_field(wire, number, rest, context)?;
+    }
+    Ok(None)
 }
 
 fn point(origin: &Meter, labels: &[Label], now_ns: i64) -> Point {
@@ -147,6 +195,10 @@ mod tests {
     use kafkamq_testbed::wire::skywalking as peer;
 
     use super::*;
+
+    fn points(value: &Bytes, now_ns: i64) -> Result<Vec<Point>, TranscodeError> {
+        Points::of(value, now_ns).map(Iterator::collect)
+    }
 
     fn lines(collection: &peer::MeterDataCollection) -> String {
         let mut out = Vec::new();

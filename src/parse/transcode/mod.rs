@@ -18,6 +18,8 @@ use kafkamq_point::{Category, Point};
 
 use detect::SpanEncoding;
 
+use super::without_mark;
+
 use kafkamq_settings::SpanTarget;
 
 /// What a request holds: the bytes' format and the interface that takes it.
@@ -228,6 +230,7 @@ impl Conversion {
         key: Option<&[u8]>,
         value: &Bytes,
     ) -> Result<(Form, Bytes), TranscodeError> {
+        let value = &unmarked(value);
         match self {
             Self::JaegerProto(to) => jaeger::from_protobuf(value, to),
             Self::JaegerJson(to) => jaeger::from_json(value, to),
@@ -279,14 +282,42 @@ impl PointConversion {
     ///
     /// # Errors
     /// When the value is not what the conversion expects; nothing of it can be used then.
-    pub fn points(self, value: &Bytes, now_ns: i64) -> Result<Vec<Point>, TranscodeError> {
+    pub fn points(self, value: &Bytes, now_ns: i64) -> Result<ConvertedPoints, TranscodeError> {
+        let value = unmarked(value);
         match self {
-            Self::Meters => meters::points(value, now_ns),
+            Self::Meters => meters::Points::of(&value, now_ns).map(ConvertedPoints::Meters),
             Self::Daoke { strict_error } => {
-                daoke::point(value, strict_error, now_ns).map(|point| vec![point])
+                let point = daoke::point(&value, strict_error, now_ns)?;
+                Ok(ConvertedPoints::One(Some(Box::new(point))))
             }
         }
     }
+}
+
+/// The points of a value, made one by one.
+#[derive(Debug)]
+pub enum ConvertedPoints {
+    /// One point.
+    One(Option<Box<Point>>),
+    /// Those of meters.
+    Meters(meters::Points),
+}
+
+impl Iterator for ConvertedPoints {
+    type Item = Point;
+
+    fn next(&mut self) -> Option<Point> {
+        match self {
+            Self::One(point) => point.take().map(|point| *point),
+            Self::Meters(points) => points.next(),
+        }
+    }
+}
+
+/// The value without a byte order mark in front, which no protobuf or Thrift begins with.
+fn unmarked(value: &Bytes) -> Bytes {
+    let mark = value.len() - without_mark(value).len();
+    value.slice(mark..)
 }
 
 #[cfg(test)]

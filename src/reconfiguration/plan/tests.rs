@@ -1,4 +1,7 @@
 use super::*;
+
+mod keys;
+
 use kafkamq_settings::{Sources, load};
 
 const BASE: &str = r#"

@@ -294,7 +294,7 @@ async fn dead_letters_are_listed_and_shown() {
     let body = json!({"topic": "a", "dry_run": true});
     let (status, report, _) = ask!(service, post "/v1/dead-letters/replay", kind.0 => kind.1; body);
     assert_eq!((status, &report["replayed"]), (200, &json!(2)), "{report}");
-    // A list is no filter that lets everything pass.
+    // A list is not a filter that lets everything pass.
     let (status, ..) = ask!(service, post "/v1/dead-letters/replay", kind.0 => kind.1; json!([]));
     assert_eq!(status, 400);
 }

@@ -8,6 +8,7 @@ use kafkamq_point::codec::Encoding;
 
 use super::super::{DestinationId, Means, OutputRoute};
 use super::{Compiler, Place, RoutingError};
+use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::endpoint::{Endpoint, Framing};
 use kafkamq_delivery::health::HealthOptions;
 use kafkamq_delivery::lanes::Limits;
@@ -28,7 +29,6 @@ const LOCAL_HEALTH: HealthOptions = HealthOptions {
     alarm_base: Duration::from_secs(1),
     alarm_cap: Duration::from_secs(10),
     retry_after_cap: Duration::ZERO,
-    refusals_until_ill: 10,
 };
 
 impl Compiler {
@@ -54,6 +54,12 @@ impl Compiler {
             max_bytes: usize::try_from(output.batch.max_bytes).unwrap_or(usize::MAX),
             max_age: output.batch.max_wait,
             max_requests,
+        };
+        let local = |max_requests| DeliveryOptions {
+            limits: limits(max_requests),
+            health: LOCAL_HEALTH,
+            max_retries: DeliveryOptions::DEFAULT_MAX_RETRIES,
+            probe_past: false,
         };
         let encoding = point_encoding(output.encoding);
         let endpoints = match &output.kind {
@@ -100,11 +106,10 @@ impl Compiler {
             }
             DestinationKind::Kafka(kafka) => {
                 let means = Means::Kafka(kafka.clone());
-                self.reached_by(&id, means, limits(TOPIC_REQUESTS), LOCAL_HEALTH);
-                let policy = Policy::new(Profile::Broker);
+                self.reached_by(&id, means, local(TOPIC_REQUESTS));
                 endpoints(output, |category| {
                     let topic = kafka.topic.replace("{category}", category.name());
-                    Ok(Arc::new(Endpoint::named(&topic, policy.clone())))
+                    Ok(Arc::new(Endpoint::named(&topic, Policy::default())))
                 })?
             }
             DestinationKind::File {
@@ -121,15 +126,19 @@ impl Compiler {
                     rotate_bytes: *rotate_bytes,
                     keep: *keep,
                 });
-                self.reached_by(&id, means, limits(LOCAL_REQUESTS), LOCAL_HEALTH);
+                self.reached_by(&id, means, local(LOCAL_REQUESTS));
                 named_by_category(output)?
             }
             DestinationKind::Stdout => {
-                let limits = limits(LOCAL_REQUESTS);
-                self.reached_by(&id, Means::Stdout, limits, LOCAL_HEALTH);
+                self.reached_by(&id, Means::Stdout, local(LOCAL_REQUESTS));
                 named_by_category(output)?
             }
         };
+        if let Some(destination) = self.destinations.get_mut(&id) {
+            destination.backlog = output
+                .backlog
+                .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
         Ok(OutputRoute {
             destination: id,
             encoding,

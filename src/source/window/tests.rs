@@ -6,7 +6,6 @@ use super::*;
 fn bounds(records: usize) -> Bounds {
     Bounds {
         records,
-        bytes: 1 << 20,
         batch_records: 10,
         batch_bytes: 1 << 16,
     }
@@ -61,13 +60,13 @@ fn without_credit_there_is_no_room_until_a_commit_is_confirmed() {
     let mut window = Window::new(bounds(10));
     window.expect(0);
     let (id, name, _share) = begin(&mut window, 0..10);
-    assert_eq!(window.room(0), None);
+    assert_eq!(window.room(99), None);
     assert_eq!(settle(&mut window, id, name), Some(NextOffset(10)));
-    assert_eq!((window.room(0), window.wants_commit()), (None, true));
+    assert_eq!((window.room(99), window.wants_commit()), (None, true));
     assert!(window.waits_for_commits());
     window.confirmed(NextOffset(10));
-    assert_eq!((window.room(0), window.wants_commit()), (Some(10), false));
-    assert_eq!(window.room(1 << 20), None, "memory counts as well");
+    assert_eq!((window.room(99), window.wants_commit()), (Some(10), false));
+    assert_eq!(window.room(0), None, "memory counts as well");
 }
 
 #[test]
@@ -94,7 +93,7 @@ fn work_of_an_old_lease_is_never_committed_under_the_new_one() {
     assert_eq!(settle(&mut window, new, new_name), Some(NextOffset(5)));
     assert_eq!(settle(&mut window, older, older_name), None);
     window.confirmed(NextOffset(5));
-    assert_eq!(window.room(0), Some(10));
+    assert_eq!(window.room(99), Some(10));
     assert_eq!(
         (window.records(), window.bytes(), window.batches()),
         (0, 0, 0)
@@ -250,6 +249,6 @@ proptest! {
         }
         if let Some(next) = watermark { window.confirmed(next) }
         prop_assert_eq!((window.records(), window.bytes(), window.batches()), (0, 0, 0));
-        prop_assert_eq!(window.room(0), Some(10));
+        prop_assert_eq!(window.room(99), Some(10));
     }
 }

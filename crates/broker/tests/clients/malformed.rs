@@ -1,4 +1,4 @@
-//! Bytes that are no requests: they close their own connection and disturb nobody else.
+//! Bytes that are not requests: they close their own connection and disturb nobody else.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -3,7 +3,34 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-/// A record that was given up, with everything that is needed to send it again and to know why.
+use crate::endpoint::OffsetRange;
+use kafkamq_record::TopicPartition;
+
+/// What of a record was given up.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum LetterPart {
+    /// All of it. Letters of older versions are all of this kind.
+    #[default]
+    Record,
+    /// One element, whose bytes are the value of the letter; the others went on.
+    Element {
+        /// Its number in the record, from 0.
+        number: u32,
+        /// JSON pointer of the array that holds it; `None` if it is a line.
+        pointer: Option<String>,
+    },
+    /// One point, whose encoding is the value of the letter.
+    Point {
+        /// The output that would have it; empty if no encoding can hold it.
+        destination: String,
+        /// Its category.
+        category: String,
+        /// The records it was made of, or that were asked about.
+        from: Vec<OffsetRange>,
+    },
+}
+
+/// A record that was given up, or a part of one, with everything that is needed to send it again and to know why.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeadLetter {
     /// Topic it came from.
@@ -32,6 +59,8 @@ pub struct DeadLetter {
     pub input: String,
     /// When it was given up, in milliseconds since 1970.
     pub time: i64,
+    /// What of the record it is.
+    pub part: LetterPart,
 }
 
 /// A letter in the store.
@@ -76,6 +105,40 @@ struct Wire {
     input: String,
     #[prost(int64, tag = "14")]
     time: i64,
+    #[prost(message, optional, tag = "15")]
+    element: Option<WireElement>,
+    #[prost(message, optional, tag = "16")]
+    point: Option<WirePoint>,
+}
+
+#[derive(prost::Message)]
+struct WireElement {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+    #[prost(string, optional, tag = "2")]
+    pointer: Option<String>,
+}
+
+#[derive(prost::Message)]
+struct WirePoint {
+    #[prost(string, tag = "1")]
+    destination: String,
+    #[prost(string, tag = "2")]
+    category: String,
+    #[prost(message, repeated, tag = "3")]
+    from: Vec<WireRange>,
+}
+
+#[derive(prost::Message)]
+struct WireRange {
+    #[prost(string, tag = "1")]
+    topic: String,
+    #[prost(int32, tag = "2")]
+    partition: i32,
+    #[prost(int64, tag = "3")]
+    first: i64,
+    #[prost(int64, tag = "4")]
+    last: i64,
 }
 
 #[derive(prost::Message)]
@@ -84,6 +147,27 @@ struct WireHeader {
     name: Bytes,
     #[prost(bytes = "bytes", optional, tag = "2")]
     value: Option<Bytes>,
+}
+
+impl From<&OffsetRange> for WireRange {
+    fn from(range: &OffsetRange) -> Self {
+        Self {
+            topic: range.source.topic.to_string(),
+            partition: range.source.partition,
+            first: range.first,
+            last: range.last,
+        }
+    }
+}
+
+impl From<WireRange> for OffsetRange {
+    fn from(range: WireRange) -> Self {
+        Self {
+            source: TopicPartition::new(range.topic, range.partition),
+            first: range.first,
+            last: range.last,
+        }
+    }
 }
 
 /// Appends the payload of a letter to `out`.
@@ -105,8 +189,30 @@ pub(super) fn encode(number: u64, letter: &DeadLetter, out: &mut Vec<u8>) {
         attempts,
         input,
         time,
+        part,
         ..
     } = letter;
+    let (mut element, mut point) = (None, None);
+    match part {
+        LetterPart::Record => {}
+        LetterPart::Element { number, pointer } => {
+            element = Some(WireElement {
+                number: *number,
+                pointer: pointer.clone(),
+            });
+        }
+        LetterPart::Point {
+            destination,
+            category,
+            from,
+        } => {
+            point = Some(WirePoint {
+                destination: destination.clone(),
+                category: category.clone(),
+                from: from.iter().map(WireRange::from).collect(),
+            });
+        }
+    }
     let wire = Wire {
         number,
         topic,
@@ -125,6 +231,8 @@ pub(super) fn encode(number: u64, letter: &DeadLetter, out: &mut Vec<u8>) {
         attempts: *attempts,
         input: input.clone(),
         time: *time,
+        element,
+        point,
     };
     out.reserve(wire.encoded_len());
     wire.encode_raw(out);
@@ -133,6 +241,18 @@ pub(super) fn encode(number: u64, letter: &DeadLetter, out: &mut Vec<u8>) {
 /// Reads the payload of a letter; `None` if it is none.
 pub(super) fn decode(payload: Bytes) -> Option<(u64, DeadLetter)> {
     let wire = Wire::decode(payload).ok()?;
+    let part = match (wire.element, wire.point) {
+        (_, Some(point)) => LetterPart::Point {
+            destination: point.destination,
+            category: point.category,
+            from: point.from.into_iter().map(OffsetRange::from).collect(),
+        },
+        (Some(element), None) => LetterPart::Element {
+            number: element.number,
+            pointer: element.pointer,
+        },
+        (None, None) => LetterPart::Record,
+    };
     let letter = DeadLetter {
         topic: wire.topic,
         partition: wire.partition,
@@ -151,6 +271,7 @@ pub(super) fn decode(payload: Bytes) -> Option<(u64, DeadLetter)> {
         attempts: wire.attempts,
         input: wire.input,
         time: wire.time,
+        part,
     };
     Some((wire.number, letter))
 }

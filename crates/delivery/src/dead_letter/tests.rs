@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::endpoint::OffsetRange;
+use kafkamq_record::TopicPartition;
 
 fn letter(offset: i64) -> DeadLetter {
     DeadLetter {
@@ -360,6 +362,30 @@ fn bytes() -> impl Strategy<Value = Bytes> {
     prop::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from)
 }
 
+fn any_part() -> impl Strategy<Value = LetterPart> {
+    let range = ("[a-z.]{1,9}", any::<i32>(), any::<i64>(), any::<i64>());
+    let range = range.prop_map(|(topic, partition, first, last)| OffsetRange {
+        source: TopicPartition::new(topic, partition),
+        first,
+        last,
+    });
+    prop_oneof![
+        Just(LetterPart::Record),
+        (any::<u32>(), prop::option::of("[a-z/]{0,9}"))
+            .prop_map(|(number, pointer)| LetterPart::Element { number, pointer }),
+        (
+            "[a-z]{0,9}",
+            "[a-z]{1,9}",
+            prop::collection::vec(range, 0..3)
+        )
+            .prop_map(|(destination, category, from)| LetterPart::Point {
+                destination,
+                category,
+                from,
+            }),
+    ]
+}
+
 prop_compose! {
     fn any_letter()(
         (topic, partition, offset, timestamp) in ("[a-z.]{1,9}", any::<i32>(), any::<i64>(), any::<Option<i64>>()),
@@ -368,10 +394,11 @@ prop_compose! {
         headers in prop::collection::vec((bytes(), prop::option::of(bytes())), 0..4),
         (stage, reason, input) in ("[a-z]{0,5}", ".{0,20}", "[a-z]{0,5}"),
         (status, attempts, time) in (any::<Option<u16>>(), any::<u32>(), any::<i64>()),
+        part in any_part(),
     ) -> DeadLetter {
         DeadLetter {
             topic, partition, offset, timestamp, key, value, headers, stage, reason, status,
-            attempts, input, time,
+            attempts, input, time, part,
         }
     }
 }

@@ -13,8 +13,9 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::super::answer;
 use super::super::endpoint::{Compression, EndpointOptions, Framing};
-use super::super::status::{Policy, Profile, Verdict, classify};
+use super::super::status::{Policy, Profile, Refusal, Verdict, classify};
 use super::*;
 use kafkamq_record::TopicPartition;
 
@@ -356,9 +357,28 @@ async fn redirects_are_not_followed() {
     assert_eq!(outcome.as_ref().unwrap().status, 307);
     assert_eq!(server.seen.lock().len(), 1);
     assert!(matches!(
-        classify(&Policy::default(), &outcome, 0, 1),
-        Verdict::Hold { .. }
+        classify(&Policy::default(), &outcome.map(answer::Reply::Http), 1),
+        Verdict::Refused {
+            refusal: Refusal::Access,
+            ..
+        }
     ));
+}
+
+#[tokio::test]
+async fn an_empty_body_says_its_length() {
+    let server = Server::start(|_| status(204)).await;
+    let url = format!("http://{}/", server.address);
+    for bodies in [&[&b""[..]][..], &[b"x"]] {
+        let post = post_with(options(url.clone(), Profile::Generic), bodies);
+        transport().send(post).await.unwrap();
+    }
+    let seen = server.seen.lock();
+    let lengths: Vec<_> = seen
+        .iter()
+        .map(|request| request.headers()["content-length"].as_bytes())
+        .collect();
+    assert_eq!(lengths, [b"0", b"1"]);
 }
 
 #[tokio::test]
@@ -381,10 +401,14 @@ async fn refusals_reach_their_verdicts() {
     let mut verdicts = Vec::new();
     for _ in 0..6 {
         let outcome = transport.send(post(server.address, Profile::Generic)).await;
-        verdicts.push(classify(&Policy::default(), &outcome, 0, 2));
+        verdicts.push(classify(
+            &Policy::default(),
+            &outcome.map(answer::Reply::Http),
+            2,
+        ));
     }
     let after = |verdict: &Verdict| match verdict {
-        Verdict::Retry { after, .. } => after.map(|after| after.as_secs()),
+        Verdict::Refused { after, .. } => after.map(|after| after.as_secs()),
         other => panic!("{other:?}"),
     };
     assert_eq!(after(&verdicts[0]), Some(17));
@@ -394,7 +418,7 @@ async fn refusals_reach_their_verdicts() {
         verdicts[1]
     );
     assert_eq!((after(&verdicts[2]), after(&verdicts[3])), (None, None));
-    assert!(matches!(verdicts[4], Verdict::Hold { .. }));
+    assert!(matches!(verdicts[4], Verdict::Refused { .. }));
     assert!(matches!(verdicts[5], Verdict::TooLarge { .. }));
 }
 

@@ -22,9 +22,15 @@ enum Step {
     Rejected(usize),
     Retry {
         which: usize,
-        counted: bool,
         delay: u64,
     },
+    Halve {
+        which: usize,
+        delay: u64,
+        yields: bool,
+    },
+    NextProbe,
+    GiveUp(usize),
     Bisect(usize),
     TooLarge(usize),
     Cancel(u64),
@@ -39,8 +45,11 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Next),
         3 => (0..9_usize).prop_map(Step::Delivered),
         1 => (0..9_usize).prop_map(Step::Rejected),
-        2 => (0..9_usize, any::<bool>(), 0..50_u64)
-            .prop_map(|(which, counted, delay)| Step::Retry { which, counted, delay }),
+        2 => (0..9_usize, 0..50_u64).prop_map(|(which, delay)| Step::Retry { which, delay }),
+        3 => (0..9_usize, 0..50_u64, any::<bool>())
+            .prop_map(|(which, delay, yields)| Step::Halve { which, delay, yields }),
+        2 => Just(Step::NextProbe),
+        1 => (0..9_usize).prop_map(Step::GiveUp),
         3 => (0..9_usize).prop_map(Step::Bisect),
         1 => (0..9_usize).prop_map(Step::TooLarge),
         1 => (0..4_u64).prop_map(Step::Cancel),
@@ -128,9 +137,13 @@ impl World {
         }
     }
 
-    fn next(&mut self) -> bool {
+    fn next(&mut self, probe: bool) -> bool {
         let promised = self.lanes.due().is_some_and(|due| due <= self.now);
-        let Some(request) = self.lanes.next(self.now) else {
+        let next = match probe {
+            true => self.lanes.next_probe(self.now, false),
+            false => self.lanes.next(self.now),
+        };
+        let Some(request) = next else {
             assert!(!promised, "due, but nothing came");
             return false;
         };
@@ -178,6 +191,10 @@ impl World {
             self.lanes.delivered(id, visit)
         };
         assert!(seen.len() <= request.items.len());
+        self.settled(seen, complete);
+    }
+
+    fn settled(&mut self, seen: Vec<(u64, u64)>, complete: Vec<Tag>) {
         for (item, parcel) in seen {
             let (lane, _) = self.home[&item];
             assert_eq!(
@@ -218,7 +235,7 @@ impl World {
                 sizes,
             } => self.push(lane, endpoint, &sizes),
             Step::Next => {
-                self.next();
+                self.next(false);
             }
             Step::Flush => self.lanes.flush(self.now),
             Step::Pass(millis) => self.now += Duration::from_millis(millis),
@@ -233,16 +250,46 @@ impl World {
                     self.settle(id, true);
                 }
             }
-            Step::Retry {
-                which,
-                counted,
-                delay,
-            } => {
+            Step::NextProbe => {
+                self.next(true);
+            }
+            Step::Retry { which, delay } => {
                 if let Some(id) = self.pick(which) {
-                    self.lanes
-                        .retry(id, counted, self.now + Duration::from_millis(delay));
+                    let moment = self.now + Duration::from_millis(delay);
+                    self.lanes.retry(id, moment);
                     self.in_flight.remove(&id);
                 }
+            }
+            Step::Halve {
+                which,
+                delay,
+                yields,
+            } => {
+                if let Some(id) = self.pick(which) {
+                    let moment = self.now + Duration::from_millis(delay);
+                    let left = History {
+                        yields,
+                        ..History::default()
+                    };
+                    let cut = self.lanes.halve(id, moment, left, History::default());
+                    assert_eq!(cut, self.in_flight[&id].0.items.len() > 1);
+                    if cut {
+                        self.in_flight.remove(&id);
+                    }
+                }
+            }
+            Step::GiveUp(which) => {
+                let suspects: Vec<_> = self.lanes.suspects().iter().map(|one| one.id).collect();
+                if suspects.is_empty() {
+                    return;
+                }
+                let id = suspects[which % suspects.len()];
+                let mut seen = Vec::new();
+                let complete = self.lanes.give_up(id, |tag, items| {
+                    seen.extend(items.iter().map(|item| (number(item), tag.0)));
+                });
+                assert_eq!(complete.is_none(), self.in_flight.contains_key(&id));
+                self.settled(seen, complete.unwrap_or_default());
             }
             Step::Bisect(which) | Step::TooLarge(which) => {
                 if let Some(id) = self.pick(which) {
@@ -274,7 +321,7 @@ impl World {
         for _ in 0..10_000 {
             self.now += Duration::from_millis(50);
             self.lanes.flush(self.now);
-            while self.next() {}
+            while self.next(false) {}
             let Some(id) = self.pick(0) else { break };
             self.settle(id, false);
             self.check_load();
@@ -420,13 +467,13 @@ fn a_retry_keeps_its_items_and_goes_first() {
     let now = world.now;
     assert!(world.lanes.push(parcel(&world, 1, 6)).is_none());
     let first = world.lanes.next(now).unwrap();
-    assert_eq!((first.items.len(), first.tries, first.counted), (4, 0, 0));
+    assert_eq!((first.items.len(), first.tries), (4, 0));
     let later = now + Duration::from_secs(9);
-    world.lanes.retry(first.id, true, later);
+    world.lanes.retry(first.id, later);
     assert!(world.lanes.next(now).is_none(), "the lane waits with it");
     let again = world.lanes.next(later).unwrap();
     assert!(Arc::ptr_eq(&again.items, &first.items));
-    assert_eq!((again.tries, again.counted), (1, 1));
+    assert_eq!(again.tries, 1);
 }
 
 #[test]

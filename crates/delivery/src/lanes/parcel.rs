@@ -63,10 +63,8 @@ pub struct Request {
     pub endpoint: Arc<Endpoint>,
     /// The items of its body, in order; never empty.
     pub items: Arc<[Item]>,
-    /// Tries before this one.
+    /// Tries before this one, with exactly these items.
     pub tries: u32,
-    /// How many of those counted against it (see [`Lanes::retry`](super::Lanes::retry)).
-    pub counted: u32,
 }
 
 /// The items of a request that belong to one parcel.

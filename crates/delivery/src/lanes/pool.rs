@@ -175,7 +175,7 @@ mod tests {
             most = most.max(pooled);
             let (request, lane) = flying.swap_remove(rng.usize(..flying.len()));
             if rng.u8(..5) == 0 {
-                lanes.retry(request.id, false, Instant::now());
+                lanes.retry(request.id, Instant::now());
                 continue;
             }
             complete.extend(lanes.delivered(request.id, |_, items| {

@@ -28,7 +28,7 @@ pub(super) struct Run {
 pub(super) struct Lane {
     pub(super) runs: VecDeque<Run>,
     /// Items in a request; the lane is busy while there are any.
-    taken: usize,
+    pub(super) taken: usize,
     /// Its entry in the ready set of its first run's group, while it has one.
     ready: Option<Instant>,
     /// The pool it needs a place in before it may be ready.
@@ -76,6 +76,8 @@ pub(super) struct Group {
     byte_cap: usize,
     /// What came in up to here does not wait for company.
     pub(super) flushed: Option<Instant>,
+    /// The newest request among those that were accepted, by [`History::sent`](super::History::sent).
+    pub(super) accepted: u64,
 }
 
 impl Group {
@@ -139,6 +141,7 @@ impl<P> Lanes<P> {
             bytes: 0,
             byte_cap: usize::MAX,
             flushed: None,
+            accepted: 0,
         });
         id
     }

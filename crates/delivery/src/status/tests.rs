@@ -27,8 +27,8 @@ fn with_body(status: u16, content_type: &'static str, body: &'static [u8]) -> An
     }
 }
 
-fn verdict(profile: Profile, answer: Answer, counted: u32, items: usize) -> Verdict {
-    classify(&Policy::new(profile), &Ok(answer), counted, items)
+fn verdict(profile: Profile, answer: Answer, items: usize) -> Verdict {
+    classify(&Policy::new(profile), &Ok(Reply::Http(answer)), items)
 }
 
 const PROFILES: [Profile; 5] = [
@@ -58,13 +58,32 @@ fn the_table_of_classes() {
 }
 
 #[test]
-fn faults_of_configuration_never_drop_in_any_profile() {
+fn only_400_413_415_and_422_blame_the_content() {
+    for profile in PROFILES {
+        for status in (100..200).chain(300..700) {
+            let clear = matches!(
+                verdict(profile, answer(status), 1),
+                Verdict::Rejected { .. }
+            );
+            let full_queue = profile == Profile::DatakitTrace && status == 400;
+            assert_eq!(
+                clear,
+                [400, 413, 415, 422].contains(&status) && !full_queue,
+                "{profile:?} {status}"
+            );
+        }
+    }
+}
+
+#[test]
+fn faults_of_configuration_are_an_alarm_in_any_profile() {
     for profile in PROFILES {
         for status in [301, 302, 307, 308, 401, 403, 404, 405] {
             for items in [1, 10] {
-                let verdict = verdict(profile, answer(status), 99, items);
+                let verdict = verdict(profile, answer(status), items);
+                let refusal = Refusal::Access;
                 assert!(
-                    matches!(verdict, Verdict::Hold { .. }),
+                    matches!(verdict, Verdict::Refused { refusal: got, .. } if got == refusal),
                     "{profile:?} {status}: {verdict:?}"
                 );
             }
@@ -76,7 +95,7 @@ fn faults_of_configuration_never_drop_in_any_profile() {
 fn nothing_is_rejected_with_company() {
     for profile in PROFILES {
         for status in 100..700 {
-            let verdict = verdict(profile, answer(status), 99, 2);
+            let verdict = verdict(profile, answer(status), 2);
             assert!(
                 !matches!(verdict, Verdict::Rejected { .. }),
                 "{profile:?} {status}"
@@ -86,40 +105,67 @@ fn nothing_is_rejected_with_company() {
 }
 
 #[test]
-fn an_ambiguous_refusal_is_final_after_its_tries() {
-    let of = |counted, items| verdict(Profile::DatakitTrace, answer(400), counted, items);
-    assert!(matches!(of(0, 1), Verdict::RetryBounded { .. }));
-    assert!(matches!(of(1, 1), Verdict::RetryBounded { .. }));
-    assert!(matches!(of(2, 1), Verdict::Rejected { .. }));
-    assert!(matches!(of(2, 7), Verdict::Bisect { .. }));
-}
-
-#[test]
 fn too_large_splits_until_one_is_left() {
     assert!(matches!(
-        verdict(Profile::Generic, answer(413), 0, 2),
+        verdict(Profile::Generic, answer(413), 2),
         Verdict::TooLarge { .. }
     ));
     assert!(matches!(
-        verdict(Profile::Generic, answer(413), 0, 1),
+        verdict(Profile::Generic, answer(413), 1),
         Verdict::Rejected { .. }
     ));
 }
 
 #[test]
-fn no_answer_is_retried_without_limit() {
-    for profile in PROFILES {
-        let lost = Err(TransportError::new(Layer::Reset, "peer\r\n closed"));
-        let verdict = classify(&Policy::new(profile), &lost, u32::MAX, 1);
-        let Verdict::Retry {
-            after: None,
-            reason,
-        } = verdict
-        else {
-            panic!("{verdict:?}");
-        };
-        assert_eq!(reason.to_string(), "reset: peer closed");
+fn what_breaks_off_may_be_the_fault_of_a_record_and_what_was_never_sent_may_not() {
+    let of = |layer| {
+        let lost = Err(TransportError::new(layer, "peer\r\n closed"));
+        match classify(&Policy::default(), &lost, 1) {
+            Verdict::Refused {
+                refusal,
+                after: None,
+                reason,
+            } => (refusal, reason.to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        of(Layer::Reset),
+        (Refusal::Unclear, "reset: peer closed".to_owned())
+    );
+    for layer in [Layer::Timeout, Layer::Body, Layer::Protocol] {
+        assert_eq!(of(layer).0, Refusal::Unclear);
     }
+    for layer in [
+        Layer::Dns,
+        Layer::Connect,
+        Layer::Tls,
+        Layer::Disk,
+        Layer::Broker,
+    ] {
+        assert_eq!(of(layer).0, Refusal::Busy);
+    }
+    assert_eq!(of(Layer::Access).0, Refusal::Hold);
+}
+
+#[test]
+fn what_is_not_http_needs_no_status() {
+    let refused = || Reply::Refused {
+        detail: "too large".to_owned(),
+    };
+    let policy = Policy::default();
+    assert_eq!(classify(&policy, &Ok(Reply::Taken), 9), Verdict::Delivered);
+    assert!(matches!(
+        classify(&policy, &Ok(refused()), 9),
+        Verdict::Bisect { .. }
+    ));
+    let Verdict::Rejected { reason } = classify(&policy, &Ok(refused()), 1) else {
+        panic!("is final");
+    };
+    assert_eq!(
+        (reason.status, &*reason.to_string()),
+        (None, "refused: too large")
+    );
 }
 
 #[test]
@@ -130,7 +176,7 @@ fn the_wish_of_the_destination_is_passed_on() {
         ..answer(429)
     };
     assert!(
-        matches!(verdict(Profile::Otlp, answer, 0, 1), Verdict::Retry { after: got, .. } if got == after)
+        matches!(verdict(Profile::Otlp, answer, 1), Verdict::Refused { after: got, .. } if got == after)
     );
 }
 
@@ -146,14 +192,14 @@ fn partial_success_is_read_in_both_encodings() {
         rejected: 3,
         message: "bad".to_owned(),
     };
-    assert_eq!(verdict(Profile::Otlp, proto.clone(), 0, 5), expected);
+    assert_eq!(verdict(Profile::Otlp, proto.clone(), 5), expected);
     let json = with_body(
         200,
         "application/json",
         br#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"bad"}}"#,
     );
-    assert_eq!(verdict(Profile::Otlp, json, 0, 5), expected);
-    assert_eq!(verdict(Profile::Generic, proto, 0, 5), Verdict::Delivered);
+    assert_eq!(verdict(Profile::Otlp, json, 5), expected);
+    assert_eq!(verdict(Profile::Generic, proto, 5), Verdict::Delivered);
     for empty in [&b""[..], b"{}", b"\x0a\x00", b"\xff\xff"] {
         let kind = if empty.starts_with(b"{") {
             "application/json"
@@ -164,7 +210,7 @@ fn partial_success_is_read_in_both_encodings() {
             body: Bytes::copy_from_slice(empty),
             ..with_body(200, kind, b"")
         };
-        assert_eq!(verdict(Profile::Otlp, answer, 0, 5), Verdict::Delivered);
+        assert_eq!(verdict(Profile::Otlp, answer, 5), Verdict::Delivered);
     }
 }
 
@@ -179,9 +225,9 @@ fn exceptions_come_first() {
     assert_eq!(policy.class(404), Class::Drop);
     assert_eq!(policy.class(400), Class::Retry);
     assert_eq!(policy.class(501), Class::Retry);
-    assert_eq!(policy.class(505), Class::Reject);
+    assert_eq!(policy.class(505), Class::Unclear);
     assert!(matches!(
-        classify(&policy, &Ok(answer(404)), 0, 9),
+        classify(&policy, &Ok(Reply::Http(answer(404))), 9),
         Verdict::Dropped { .. }
     ));
 }
@@ -202,10 +248,8 @@ fn sets_that_are_none_are_refused() {
 
 #[test]
 fn reasons_say_what_to_do() {
-    let reason = |answer: Answer| match verdict(Profile::Generic, answer, 0, 1) {
-        Verdict::Hold { reason, .. }
-        | Verdict::Rejected { reason }
-        | Verdict::Retry { reason, .. } => reason.to_string(),
+    let reason = |answer: Answer| match verdict(Profile::Generic, answer, 1) {
+        Verdict::Rejected { reason } | Verdict::Refused { reason, .. } => reason.to_string(),
         other => panic!("{other:?}"),
     };
     let mut moved = answer(302);
@@ -235,12 +279,12 @@ fn an_answer_that_is_cut_loses_no_points_silently() {
         ..answer(200)
     };
     assert!(matches!(
-        verdict(Profile::Handle, cut.clone(), 0, 9),
+        verdict(Profile::Handle, cut.clone(), 9),
         Verdict::TooLarge { .. }
     ));
     assert!(matches!(
-        verdict(Profile::Handle, cut.clone(), 0, 1),
+        verdict(Profile::Handle, cut.clone(), 1),
         Verdict::Rejected { .. }
     ));
-    assert_eq!(verdict(Profile::Generic, cut, 0, 1), Verdict::Delivered);
+    assert_eq!(verdict(Profile::Generic, cut, 1), Verdict::Delivered);
 }

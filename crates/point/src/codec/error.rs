@@ -81,10 +81,10 @@ pub enum Fault {
     #[error("the value is missing")]
     MissingValue,
     /// Neither number, truth value, text, binary nor array.
-    #[error("`{0}` is no value")]
+    #[error("`{0}` is not a value")]
     InvalidValue(Text),
     /// A number that does not follow the grammar or exceeds its type.
-    #[error("`{0}` is no number of its type")]
+    #[error("`{0}` is not a number of its type")]
     InvalidNumber(Text),
     /// A text value without closing quote.
     #[error("the quoted text does not end")]
@@ -101,13 +101,13 @@ pub enum Fault {
     /// An array in an array.
     #[error("an array holds no arrays")]
     NestedArray,
-    /// A time that is no integer or that no 64-bit nanosecond count can hold.
-    #[error("`{0}` is no time")]
+    /// A time that is not an integer or that no 64-bit nanosecond count can hold.
+    #[error("`{0}` is not a time")]
     InvalidTime(Text),
     /// Measurement, tags and a field key exceed what the line protocol allows.
     #[error("the line key exceeds {max} bytes", max = super::line_protocol::MAX_LINE_KEY)]
     LineKeyTooLong,
-    /// The body is no JSON array of points.
+    /// The body is not a JSON array of points.
     #[error("{0}")]
     Json(String),
     /// Binary data ends inside a value.
@@ -117,7 +117,7 @@ pub enum Fault {
     #[error("an integer exceeds 64 bits")]
     InvalidVarint,
     /// A field number the format does not have.
-    #[error("{0} is no field number")]
+    #[error("{0} is not a field number")]
     InvalidFieldNumber(u64),
     /// A field whose wire type contradicts the schema or is not in use any more.
     #[error("field {number} has the unexpected wire type {wire}")]
@@ -127,9 +127,6 @@ pub enum Fault {
         /// The wire type.
         wire: u8,
     },
-    /// Text that is not UTF-8.
-    #[error("text is not valid UTF-8")]
-    InvalidUtf8,
     /// A field value of a message type this crate does not know.
     #[error("values of type `{0}` are not supported")]
     UnknownType(Text),

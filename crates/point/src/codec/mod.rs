@@ -11,10 +11,12 @@ pub mod json;
 pub mod line_protocol;
 mod precision;
 pub mod protobuf;
+mod reader;
 
 pub use encoding::{Encoding, Framing, UnknownEncoding};
 pub use error::{DecodeError, DecodeErrors, EncodeError, Fault, Position};
 pub use precision::Precision;
+pub use reader::PointReader;
 
 use crate::Category;
 

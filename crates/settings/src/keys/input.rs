@@ -1,11 +1,14 @@
 //! `[[inputs.kafkamq]]` and its per-topic table.
 
-use super::{CUSTOM, Group, JAEGER, Key, Kind, OTEL, REMOTE_HANDLE, SKYWALKING, Table};
+use super::{
+    CUSTOM, Group, JAEGER, Key, Kind, OTEL, REMOTE_HANDLE, SKYWALKING, Table, TakesEffect,
+};
 
 /// `[[inputs.kafkamq]]`.
 pub const INPUT: Table = Table {
     header: "[[inputs.kafkamq]]",
     doc: "One member of one consumer group. Repeat the table for further clusters or groups; files add theirs to the list.",
+    takes_effect: TakesEffect::NewClient,
     groups: &[Group::own(GROUP), FLOW, SECURITY, Group::own(TIMING)],
     tables: &[
         ("skywalking", &SKYWALKING),
@@ -21,6 +24,7 @@ pub const INPUT: Table = Table {
 pub const TOPIC: Table = Table {
     header: r#"[inputs.kafkamq.topics."NAME"]"#,
     doc: "Rules of one topic in place of those of the input; keys that are absent keep the input's value.",
+    takes_effect: TakesEffect::InPlace,
     groups: &[FLOW],
     tables: &[],
 };
@@ -44,12 +48,12 @@ const GROUP: &[Key] = &[
         .example(r#""eu-west-1a""#),
     Key::new("assignor", Kind::Choice(&["range", "roundrobin", "sticky", "cooperative-sticky"]), r#""range""#, "How partitions are shared out; every member of a group needs the same one. `sticky` becomes `cooperative-sticky`, which old members do not speak."),
     Key::new("group_protocol", Kind::Choice(&["classic", "consumer"]), r#""classic""#, "How the group is run: `classic` by its members, on every broker; `consumer` by the brokers (Kafka 4.0 and later), without stopping the world. There, `range` asks for the brokers' assignor of that name, the other words for theirs called `uniform`, and `session_timeout` and `heartbeat_interval` are the brokers' own."),
-    Key::new("exclude_topics", Kind::TextList, "[]", "Patterns of topics that no pattern of a route may take. A topic that begins with `^` in a route is a pattern, a regular expression for the whole name; topics made later are found within 10 seconds.")
+    Key::new("exclude_topics", Kind::TextList, "[]", "Patterns of topics that no pattern of a route may take. A topic that begins with `^` in a route is a pattern, a regular expression for the whole name; topics made later are found within 10 seconds.").takes_effect(TakesEffect::Route)
         .example(r#"["-dead-letter$"]"#),
-    Key::new("offsets", Kind::Mixed, "-1", "Where to begin when the group has no committed offset: -1 or `\"newest\"`, -2 or `\"oldest\"`, a time such as `\"2025-01-31T08:00:00Z\"`, or how long ago, such as `\"1h ago\"`. It counts from the moment at which the group first looked at the topic: partitions and topics that appear later are read from then on, or from their start."),
+    Key::new("offsets", Kind::Mixed, "-1", "Where to begin when the group has no committed offset: -1 or `\"newest\"`, -2 or `\"oldest\"`, a time such as `\"2025-01-31T08:00:00Z\"`, or how long ago, such as `\"1h ago\"`. It counts from the moment at which the group first looked at the topic: partitions and topics that appear later are read from then on, or from their start.").takes_effect(TakesEffect::NextClient),
     Key::new("offset_out_of_range", Kind::Mixed, r#""oldest""#, "Where to go on when the offset to be read no longer exists: `\"oldest\"`, `\"newest\"`, a time or how long ago, or `\"stop\"` to stop the partition and raise an alarm."),
-    Key::new("ordering", Kind::Choice(&["thread", "partition", "key", "none"]), r#""thread""#, "Order kept inside a partition; `\"thread\"` leaves it to `thread` of the route: one lane keeps the partition's order, several keep the order per record key."),
-    Key::new("max_in_flight", Kind::Integer, "10000", "Records of one partition that may be in flight; what a crash can deliver twice."),
+    Key::new("ordering", Kind::Choice(&["thread", "partition", "key", "none"]), r#""thread""#, "Order kept inside a partition; `\"thread\"` leaves it to `thread` of the route: one lane keeps the partition's order, several keep the order per record key.").takes_effect(TakesEffect::Route),
+    Key::new("max_in_flight", Kind::Integer, "10000", "Records of one partition that may be in flight; what a crash can deliver twice.").takes_effect(TakesEffect::InPlace),
     Key::new("librdkafka", Kind::TextTable, "{}", "Further options of the client library by their own names; those that this file controls, load code or break the delivery contract are refused.")
         .example(r#"{ "fetch.wait.max.ms" = "100" }"#),
 ];
@@ -60,14 +64,14 @@ const FLOW: Group = Group {
 };
 
 const FLOW_KEYS: &[Key] = &[
-    Key::new("limit_sec", Kind::Integer, "0", "Records per second, with a burst of twice as many; 0 is unlimited. The backlog waits in Kafka, nothing is dropped."),
-    Key::new("limit_bytes_sec", Kind::Bytes, "0", "Bytes of record values per second; 0 is unlimited."),
-    Key::new("limit_key_sec", Kind::Integer, "0", "Records per second of each record key within a partition, with a burst of as many; 0 is unlimited. Records over it wait in flight while other keys go on, so keep it well below `max_in_flight`."),
-    Key::new("sampling_rate", Kind::Number, "0", "Share of records kept, between 0 and 1; 0 and 1 keep all."),
-    Key::new("sampling_key", Kind::Choice(&["record", "key"]), r#""record""#, "What is drawn: each record, or each record key, so that the records of one trace stay together."),
-    Key::new("null_value", Kind::Choice(&["skip", "pass", "dlq"]), "", "Records without a value (tombstones): count and skip, process, or write to the dead letter queue; when absent, `skip`, but `pass` towards a remote handle.")
+    Key::new("limit_sec", Kind::Integer, "0", "Records per second, with a burst of twice as many; 0 is unlimited. The backlog waits in Kafka, nothing is dropped.").takes_effect(TakesEffect::InPlace),
+    Key::new("limit_bytes_sec", Kind::Bytes, "0", "Bytes of record values per second; 0 is unlimited.").takes_effect(TakesEffect::InPlace),
+    Key::new("limit_key_sec", Kind::Integer, "0", "Records per second of each record key within a partition, with a burst of as many; 0 is unlimited. Records over it wait in flight while other keys go on, so keep it well below `max_in_flight`.").takes_effect(TakesEffect::InPlace),
+    Key::new("sampling_rate", Kind::Number, "0", "Share of records kept, between 0 and 1; 0 and 1 keep all.").takes_effect(TakesEffect::InPlace),
+    Key::new("sampling_key", Kind::Choice(&["record", "key"]), r#""record""#, "What is drawn: each record, or each record key, so that the records of one trace stay together.").takes_effect(TakesEffect::InPlace),
+    Key::new("null_value", Kind::Choice(&["skip", "pass", "dlq"]), "", "Records without a value (tombstones): count and skip, process, or write to the dead letter queue; when absent, `skip`, but `pass` towards a remote handle.").takes_effect(TakesEffect::InPlace)
         .example(r#""skip""#),
-    Key::new("empty_value", Kind::Choice(&["skip", "pass", "dlq"]), r#""pass""#, "Records whose value has no bytes."),
+    Key::new("empty_value", Kind::Choice(&["skip", "pass", "dlq"]), r#""pass""#, "Records whose value has no bytes.").takes_effect(TakesEffect::InPlace),
 ];
 
 const SECURITY: Group = Group {
@@ -125,7 +129,7 @@ const TIMING: &[Key] = &[
         Kind::Duration,
         r#""10s""#,
         "How long revoke and shutdown wait for records in flight; what is late is delivered again later. Shorter than `session_timeout`, and half of it by default where that is less.",
-    ),
+    ).takes_effect(TakesEffect::NextClient),
     Key::new(
         "commit_interval",
         Kind::Duration,
@@ -135,4 +139,4 @@ const TIMING: &[Key] = &[
 ];
 
 /// Keys of another cluster than an input's own: where points or dead letters are written.
-pub(super) const CLUSTER: Group = SECURITY;
+pub(crate) const CLUSTER: Group = SECURITY;

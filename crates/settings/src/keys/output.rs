@@ -1,11 +1,12 @@
 //! `[output]`.
 
-use super::{Group, HTTP, Key, Kind, Table};
+use super::{Group, HTTP, Key, Kind, Table, TakesEffect};
 
 /// `[output]`, or several `[[output]]`.
 pub const OUTPUT: Table = Table {
     header: "[output]",
     doc: "Where points go. Write `[[output]]` for several: a point goes to each whose categories hold its own.",
+    takes_effect: TakesEffect::Route,
     groups: &[
         Group::own(&[
             Key::new("kind", Kind::Choice(&["datakit", "dataway", "influxdb", "kafka", "file", "stdout"]), r#""datakit""#, "What the destination is."),
@@ -25,6 +26,8 @@ pub const OUTPUT: Table = Table {
             Key::new("batch_points", Kind::Integer, "1000", "Points that make a batch full."),
             Key::new("batch_bytes", Kind::Bytes, r#""1MiB""#, "Encoded bytes that make a batch full."),
             Key::new("batch_wait", Kind::Duration, r#""200ms""#, "Age of the oldest point that makes a batch full."),
+            Key::new("required", Kind::Flag, "true", "Whether records wait until this output has their points. If not, it stops no topic: points wait in its `backlog`, and what is more, or refused, is dropped and counted."),
+            Key::new("backlog", Kind::Bytes, r#""16MiB""#, "Bytes of points that may wait for an output that is not required."),
             Key::new("path", Kind::Path, r#""output""#, "Folder for `file`."),
             Key::new("rotate_bytes", Kind::Bytes, r#""64MiB""#, "Size at which a file of `file` is closed."),
             Key::new("keep", Kind::Integer, "0", "Closed files of `file` that are kept per category; 0 keeps all."),

@@ -1,6 +1,6 @@
 //! The sub-tables of an input: one per route.
 
-use super::{Group, HTTP, Key, Kind, Table};
+use super::{Group, HTTP, Key, Kind, Table, TakesEffect};
 
 const DK_ENDPOINT: Key = Key::new(
     "dk_endpoint",
@@ -29,6 +29,7 @@ const COMPRESSION: Key = Key::new(
 pub const SKYWALKING: Table = Table {
     header: "[inputs.kafkamq.skywalking]",
     doc: "SkyWalking agents report to Kafka; payloads go on to a receiver over HTTP.",
+    takes_effect: TakesEffect::Route,
     groups: &[
         Group::own(&[
             DK_ENDPOINT,
@@ -54,6 +55,7 @@ pub const SKYWALKING: Table = Table {
 pub const JAEGER: Table = Table {
     header: "[inputs.kafkamq.jaeger]",
     doc: "Jaeger spans go on to a Jaeger receiver over HTTP.",
+    takes_effect: TakesEffect::Route,
     groups: &[
         Group::own(&[
             DK_ENDPOINT,
@@ -129,6 +131,7 @@ pub const JAEGER: Table = Table {
 pub const OTEL: Table = Table {
     header: "[inputs.kafkamq.otel]",
     doc: "OpenTelemetry export requests go on to an OTLP receiver over HTTP.",
+    takes_effect: TakesEffect::Route,
     groups: &[
         Group::own(&[
             DK_ENDPOINT,
@@ -189,7 +192,7 @@ pub const OTEL: Table = Table {
                 "strict",
                 Kind::Flag,
                 "false",
-                "Treat answers exactly as OTLP says, so that 400 and 500 are permanent at once.",
+                "Treat the receiver as a strict OTLP one: 400 blames the record at once, and partial successes are read.",
             ),
             THREAD,
             COMPRESSION,
@@ -205,6 +208,7 @@ const OTEL_ENCODING: Kind = Kind::Choice(&["otlp_proto", "otlp_json", "auto", "r
 pub const CUSTOM: Table = Table {
     header: "[inputs.kafkamq.custom]",
     doc: "Text or JSON of any shape: a script makes points of it, which go to the outputs.",
+    takes_effect: TakesEffect::Route,
     groups: &[Group::own(&[
         Key::new("log_topic_map", Kind::TextTable, "{}", "Topics with log lines and the script of each; an empty script means `<topic>.p`, `-` means none.")
             .example(r#"{ "app-log" = "app_log.p" }"#),
@@ -257,6 +261,7 @@ pub const CUSTOM: Table = Table {
 pub const REMOTE_HANDLE: Table = Table {
     header: "[inputs.kafkamq.remote_handle]",
     doc: "Batches of records go to a program of yours over HTTP; its answer may hold points.",
+    takes_effect: TakesEffect::Route,
     groups: &[
         Group::own(&[
             Key::new(

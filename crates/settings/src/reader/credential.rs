@@ -104,7 +104,7 @@ impl Section<'_> {
             let Ok(header_name) = HeaderName::try_from(header.as_str()) else {
                 self.reader.note_key(Diagnostic::error(
                     &path,
-                    format!("`{header}` is no header name"),
+                    format!("`{header}` is not a header name"),
                 ));
                 continue;
             };
@@ -158,14 +158,14 @@ impl Section<'_> {
             }
             Ok(url) => {
                 let message = format!(
-                    "`{}` is no scheme for this; http and https are",
+                    "`{}` is not a scheme for this; http and https are",
                     url.scheme()
                 );
                 self.error(name, message);
                 None
             }
             Err(error) => {
-                self.error(name, format!("this is no address: {error}"));
+                self.error(name, format!("this is not an address: {error}"));
                 None
             }
         }

@@ -123,7 +123,7 @@ pub(super) fn basic(username: &str, password: &str) -> Option<HeaderValue> {
 }
 
 fn percent_decode(text: &str) -> String {
-    // `+` is no blank in the user part of an address.
+    // `+` is not a blank in the user part of an address.
     let query = format!("v={}", text.replace('+', "%2B"));
     url::form_urlencoded::parse(query.as_bytes())
         .next()
@@ -141,6 +141,7 @@ fn delivery(section: &Section<'_>) -> DeliverySettings {
         connect_timeout: section.some_duration("connect_timeout"),
         timeout: section.some_duration("timeout"),
         max_retries: u32::try_from(section.count("max_retries")).unwrap_or(u32::MAX),
+        probe_past: section.flag("probe_past"),
         backoff_min,
         backoff_max,
         hold_backoff: section.some_duration("hold_backoff"),
@@ -198,7 +199,7 @@ fn status_list(value: &Value, _: bool) -> Result<Vec<StatusRange>, String> {
 }
 
 fn status_range(text: &str) -> Result<StatusRange, String> {
-    let wrong = || format!("`{text}` is no status such as 503 or \"5xx\"");
+    let wrong = || format!("`{text}` is not a status such as 503 or \"5xx\"");
     if let Some(class) = text.strip_suffix("xx").or_else(|| text.strip_suffix("XX")) {
         let class: u16 = class.parse().map_err(|_| wrong())?;
         return if (3..=5).contains(&class) {

@@ -9,7 +9,8 @@ use super::super::{
     BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OriginParts,
     OutputSettings, Secret,
 };
-use super::{http, security, service};
+use super::{http, security};
+use crate::tables::categories;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -94,11 +95,15 @@ fn output(section: &Section<'_>) -> Option<OutputSettings> {
         name,
         kind: destination(section, kind)?,
         encoding,
-        categories: service::categories(section, "categories"),
+        categories: categories(section, "categories"),
         batch: BatchSettings {
             max_points: section.size("batch_points", 1),
             max_bytes: section.bytes("batch_bytes").max(1),
             max_wait: section.duration("batch_wait"),
+        },
+        backlog: match section.flag("required") {
+            true => None,
+            false => Some(section.bytes("backlog").max(1)),
         },
     })
 }

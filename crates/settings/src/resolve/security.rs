@@ -12,7 +12,7 @@ use super::super::reader::Section;
 use super::super::{ClientIdentity, ClusterSettings, OAuth, Protocol, Sasl, Security};
 
 /// Reads the keys of a cluster.
-pub(super) fn cluster(section: &Section<'_>, addrs: Vec<String>) -> ClusterSettings {
+pub(crate) fn cluster(section: &Section<'_>, addrs: Vec<String>) -> ClusterSettings {
     ClusterSettings {
         addrs,
         security: security(section),
@@ -22,7 +22,7 @@ pub(super) fn cluster(section: &Section<'_>, addrs: Vec<String>) -> ClusterSetti
 }
 
 /// The brokers of `addrs`, checked and without duplicates; `first` stands before them.
-pub(super) fn addrs(section: &Section<'_>, first: Option<String>) -> Vec<String> {
+pub(crate) fn addrs(section: &Section<'_>, first: Option<String>) -> Vec<String> {
     let path = section.path_of("addrs");
     let mut seen = HashSet::new();
     let mut all = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn addrs(section: &Section<'_>, first: Option<String>) -> Vec<String>
 }
 
 fn check_addr(addr: &str) -> Result<(), String> {
-    let wrong = |why: &str| Err(format!("`{addr}` is no broker address: {why}"));
+    let wrong = |why: &str| Err(format!("`{addr}` is not a broker address: {why}"));
     if addr.contains("://") {
         return wrong("leave the scheme out, security has its own keys");
     }
@@ -277,7 +277,7 @@ fn oauth(section: &Section<'_>) -> Option<OAuth> {
 
 /// What a PEM file must hold.
 #[derive(Clone, Copy)]
-pub(super) enum Pem {
+pub(crate) enum Pem {
     /// At least one certificate.
     Certificates,
     /// A private key that is not encrypted.
@@ -298,7 +298,7 @@ fn is_encrypted(text: &[u8]) -> bool {
 }
 
 /// Notes an error unless the file of a key holds what it should.
-pub(super) fn check_pem(section: &Section<'_>, name: &str, path: &Path, kind: Pem) {
+pub(crate) fn check_pem(section: &Section<'_>, name: &str, path: &Path, kind: Pem) {
     let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(error) => {
@@ -386,7 +386,7 @@ const BREAKING: &[(&str, &str)] = &[
     ),
     (
         "enable.partition.eof",
-        "the end of a partition is no event here",
+        "the end of a partition is not an event here",
     ),
     (
         "group.protocol",

@@ -9,7 +9,10 @@
 //! Bodies are arrays. One reader takes both forms, element by element.
 
 mod read;
+mod scan;
 mod write;
 
 pub use read::decode;
+pub(super) use read::{decode_one, fault};
+pub use scan::{value_end, without_space};
 pub use write::{encode, encode_pb, push_array, push_text};

@@ -1,5 +1,6 @@
 //! JSON arrays to points.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{
@@ -17,29 +18,88 @@ use crate::{Point, Text, Value};
 ///
 /// Simple objects hold floats for numbers, and nil for objects and lists of several types, whose
 /// meaning the format leaves open. An element without measurement gets an empty one, which the
-/// construction rules replace.
+/// construction rules replace. Names of members are read in any case, of several with one name the
+/// last counts, and what is not Unicode is replaced: other writers of this format do all of that.
 ///
 /// # Errors
 /// The first fault with its line and column.
 pub fn decode(body: &[u8], options: &DecodeOptions) -> Result<Vec<Point>, DecodeErrors> {
-    let mut reader = serde_json::Deserializer::from_slice(body);
+    let body = mended(body);
+    let mut reader = serde_json::Deserializer::from_slice(&body);
     let points = Points(options)
         .deserialize(&mut reader)
         .and_then(|points| reader.end().map(|()| points));
-    points.map_err(|error| {
-        let text = error.to_string();
-        // The library repeats the position at the end of its text.
-        let (cause, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
-        DecodeError {
-            position: Position::Text {
-                line: error.line(),
-                // Faults of the first token are reported before it is consumed.
-                column: error.column().max(1),
-            },
-            fault: Fault::Json(cause.to_owned()),
+    points.map_err(|error| fault(&error))
+}
+
+/// Reads one element of a body.
+pub(in crate::codec) fn decode_one(
+    element: &[u8],
+    options: &DecodeOptions,
+) -> Result<Point, Fault> {
+    let element = mended(element);
+    let element: Element =
+        serde_json::from_slice(&element).map_err(|error| Fault::Json(error.to_string()))?;
+    element.point(options)
+}
+
+/// What the JSON library says, with its position.
+pub(in crate::codec) fn fault(error: &serde_json::Error) -> DecodeErrors {
+    let text = error.to_string();
+    // The library repeats the position at the end of its text.
+    let (cause, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
+    DecodeError {
+        position: Position::Text {
+            line: error.line(),
+            // Faults of the first token are reported before it is consumed.
+            column: error.column().max(1),
+        },
+        fault: Fault::Json(cause.to_owned()),
+    }
+    .into()
+}
+
+/// `text` with U+FFFD for bytes that are not UTF-8 and for halves of surrogate pairs.
+fn mended(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut text = match String::from_utf8_lossy(text) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    };
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', text.get(at..).unwrap_or_default()) {
+        at += found;
+        let half = |at: usize| surrogate(text.get(at..).unwrap_or_default());
+        match (half(at), half(at + 6)) {
+            (Some(Half::High), Some(Half::Low)) => at += 12,
+            (Some(_), _) => {
+                if let Some(digits) = text.to_mut().get_mut(at + 2..at + 6) {
+                    digits.copy_from_slice(b"fffd");
+                }
+                at += 6;
+            }
+            // Another escape, of which the second character is not the start of one.
+            (None, _) => at += 2,
         }
-        .into()
-    })
+    }
+    text
+}
+
+enum Half {
+    High,
+    Low,
+}
+
+/// The half of a surrogate pair that `text` begins with as an escape.
+fn surrogate(text: &[u8]) -> Option<Half> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    match [
+        digits.first()?.to_ascii_lowercase(),
+        digits.get(1)?.to_ascii_lowercase(),
+    ] {
+        [b'd', b'8' | b'9' | b'a' | b'b'] => Some(Half::High),
+        [b'd', b'c' | b'd' | b'e' | b'f'] => Some(Half::Low),
+        _ => None,
+    }
 }
 
 struct Points<'o>(&'o DecodeOptions);
@@ -69,14 +129,48 @@ impl<'de> Visitor<'de> for Points<'_> {
 }
 
 /// An object of either form.
-#[derive(Deserialize)]
-#[serde(expecting = "a point")]
+#[derive(Default)]
 struct Element {
     measurement: Option<Text>,
     name: Option<Text>,
     tags: Option<Tags>,
     fields: Option<Fields>,
     time: Option<Int<i64>>,
+}
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Element;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a point")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
+                let mut element = Element::default();
+                while let Some(member) = map.next_key::<Text>()? {
+                    let is = |name: &str| member.eq_ignore_ascii_case(name);
+                    if is("measurement") {
+                        element.measurement = map.next_value()?;
+                    } else if is("name") {
+                        element.name = map.next_value()?;
+                    } else if is("tags") {
+                        element.tags = map.next_value()?;
+                    } else if is("fields") {
+                        element.fields = map.next_value()?;
+                    } else if is("time") {
+                        element.time = map.next_value()?;
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(element)
+            }
+        }
+        reader.deserialize_map(Object)
+    }
 }
 
 impl Element {
@@ -103,12 +197,11 @@ impl Element {
             self.measurement.or(self.name)
         };
         let name = name.unwrap_or_default();
-        Ok(Point::from_entries(
-            name,
-            options.category,
-            time_ns,
-            entries,
-        ))
+        let point = match is_pb {
+            true => Point::from_entries,
+            false => Point::from_tags_and_fields,
+        };
+        Ok(point(name, options.category, time_ns, entries))
     }
 }
 
@@ -126,7 +219,8 @@ impl<'de> Deserialize<'de> for Tags {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tags, A::Error> {
                 let mut tags = Vec::new();
-                while let Some((key, text)) = map.next_entry::<Text, Text>()? {
+                while let Some((key, text)) = map.next_entry::<Text, Option<Text>>()? {
+                    let text = text.unwrap_or_default();
                     tags.push(Entry {
                         key,
                         value: Value::Str(text),

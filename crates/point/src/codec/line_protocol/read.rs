@@ -57,6 +57,26 @@ impl<'a> Lines<'a> {
             counted: (0, 1),
         }
     }
+
+    /// Goes on where another reader of the same text stood.
+    pub(in crate::codec) const fn at(
+        text: &'a str,
+        options: DecodeOptions,
+        at: usize,
+        counted: (usize, usize),
+    ) -> Self {
+        Self {
+            text,
+            options,
+            at,
+            counted,
+        }
+    }
+
+    /// Where it stands, for [`Lines::at`].
+    pub(in crate::codec) const fn stand(&self) -> (usize, (usize, usize)) {
+        (self.at, self.counted)
+    }
 }
 
 impl Iterator for Lines<'_> {
@@ -122,7 +142,7 @@ impl<'a> Lines<'a> {
             return Err((start, Fault::NoFields));
         }
         let time_ns = self.time()?;
-        Ok(Point::from_entries(
+        Ok(Point::from_tags_and_fields(
             name,
             self.options.category,
             time_ns,

@@ -14,6 +14,7 @@ mod read;
 mod write;
 
 pub use read::decode;
+pub(super) use read::decode_at;
 pub use write::encode;
 
 /// The name of the array message inside an `Any`.

@@ -107,11 +107,11 @@ fn times_count_in_their_unit() {
 }
 
 #[test]
-fn later_fields_win_and_empty_arrays_are_none() {
+fn later_fields_win_tags_stay_and_empty_arrays_are_none() {
     let point = point("m,a=x b=1i,c=[],b=2i,a=3i");
     assert_eq!(point.entries().len(), 2);
     assert_eq!(point.get("b").unwrap().value, Value::Int(2));
-    assert_eq!(point.get("a").unwrap().value, Value::Int(3));
+    assert_eq!(point.get("a").unwrap().value, "x".into());
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn every_fault_has_its_place() {
 #[test]
 fn every_line_is_tried() {
     let body = "m f=1\nm f=x,g=\"two\nlines, f=y\"\n\nm f=\"a\nb\",g=z\nm f=1";
-    insta::assert_snapshot!(errors(body), @"line 2, column 5: `x` is no value; line 6, column 6: `z` is no value");
+    insta::assert_snapshot!(errors(body), @"line 2, column 5: `x` is not a value; line 6, column 6: `z` is not a value");
     let body = "m f=x\n".repeat(25);
-    assert!(errors(&body).ends_with("line 20, column 5: `x` is no value; and 5 more"));
+    assert!(errors(&body).ends_with("line 20, column 5: `x` is not a value; and 5 more"));
 }

@@ -1,9 +1,77 @@
-//! Bearer tokens of the HTTP interface: plain secrets, and tables with a name and a role.
+//! `[[server.tokens]]`: bearer tokens of the HTTP interface, plain secrets and tables with a name and a
+//! role.
 
 use std::collections::HashSet;
 
-use super::super::reader::{SecretOrTable, Section};
-use super::super::{MASK, Role, Secret, Token};
+use crate::keys::{Group, Key, Kind, Table, TakesEffect};
+use crate::reader::{SecretOrTable, Section};
+use crate::{MASK, Secret};
+
+/// `[[server.tokens]]`.
+pub const TOKEN: Table = Table {
+    header: "[[server.tokens]]",
+    doc: "A bearer token with a name, which the log of changes shows, and a role.",
+    takes_effect: TakesEffect::InPlace,
+    groups: &[Group::own(&[
+        Key::new(
+            "name",
+            Kind::Text,
+            "",
+            "Who uses it; when absent `token-` and its place in the list.",
+        )
+        .example(r#""dashboard""#),
+        Key::new(
+            "role",
+            Kind::Choice(&["read", "operate", "configure"]),
+            "",
+            "What it allows, each role what the one before it allows: to look, to pause topics and replay dead letters, to change configuration and scripts; when absent `configure`.",
+        )
+        .example(r#""read""#),
+        Key::new("token", Kind::Secret, "", "The token.").example(r#""change-me""#),
+        Key::new(
+            "env",
+            Kind::Text,
+            "",
+            "Environment variable that holds the token.",
+        )
+        .example(r#""DASHBOARD_TOKEN""#),
+    ])],
+    tables: &[],
+};
+
+/// What a caller of the HTTP interface may do. Each role includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look.
+    Read,
+    /// Pause and resume topics, replay dead letters, change the log level.
+    Operate,
+    /// Change configuration and scripts.
+    Configure,
+}
+
+impl Role {
+    /// The word for it in configuration and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Operate => "operate",
+            Self::Configure => "configure",
+        }
+    }
+}
+
+/// A bearer token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Token {
+    /// Who uses it, for the log of changes.
+    pub name: String,
+    /// What it allows.
+    pub role: Role,
+    /// The token itself.
+    pub secret: Secret,
+}
 
 /// Reads `tokens` of `[server]`.
 pub(super) fn tokens(section: &Section<'_>) -> Vec<Token> {

@@ -1,0 +1,118 @@
+//! `[limits]`: bounds of memory and batches. Its keys, what they become, and how they are read.
+
+use super::keyed;
+use crate::keys::{Group, Key, Kind, Table, TakesEffect};
+use crate::reader::Section;
+
+/// `[limits]`.
+pub const LIMITS: Table = Table {
+    header: "[limits]",
+    doc: "Bounds of memory and batches.",
+    takes_effect: TakesEffect::InPlace,
+    groups: &[Group::own(&[
+        Key::new(
+            "memory",
+            Kind::Bytes,
+            r#""256MiB""#,
+            "Prefetched records, batches in flight and request bodies together.",
+        ),
+        Key::new(
+            "batch_records",
+            Kind::Integer,
+            "1000",
+            "Records that travel together inside the service.",
+        ),
+        Key::new(
+            "batch_bytes",
+            Kind::Bytes,
+            r#""1MiB""#,
+            "Bytes of records that travel together.",
+        ),
+        Key::new(
+            "record_bytes",
+            Kind::Bytes,
+            r#""64MiB""#,
+            "Largest record that is processed; larger ones go to the dead letter queue.",
+        ),
+        Key::new(
+            "response_bytes",
+            Kind::Bytes,
+            r#""4MiB""#,
+            "Largest answer of a destination that is read.",
+        ).takes_effect(TakesEffect::Route),
+        Key::new(
+            "partitions",
+            Kind::Integer,
+            "64",
+            "Partitions that memory is planned for; more work too, with smaller shares.",
+        )
+        .takes_effect(TakesEffect::NextStart),
+        Key::new(
+            "partition_series",
+            Kind::Integer,
+            "1000",
+            "Partitions that have metrics of their own; with more assigned, each topic has one series.",
+        ).takes_effect(TakesEffect::NextStart),
+    ])],
+    tables: &[],
+};
+
+/// `[limits]`: bounds of memory and batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Bytes for prefetch, batches in flight and request bodies together.
+    pub memory_bytes: u64,
+    /// Records that travel together.
+    pub batch_records: usize,
+    /// Bytes of values that travel together.
+    pub batch_bytes: u64,
+    /// Largest record that is processed, in bytes; larger ones go to the dead letter queue.
+    pub record_bytes: u64,
+    /// Largest answer of a destination that is read, in bytes.
+    pub response_bytes: u64,
+    /// Partitions one process plans its memory for, all inputs together.
+    pub partitions: usize,
+    /// Partitions that have metrics of their own; above that each topic has.
+    pub partition_series: usize,
+}
+
+/// Reads `[limits]`.
+pub(crate) fn read(section: &Section<'_>) -> LimitSettings {
+    const LEAST_MEMORY: u64 = 16 << 20;
+    let memory_bytes = section.bytes("memory");
+    if memory_bytes < LEAST_MEMORY {
+        section.error("memory", "`memory` must be at least 16MiB");
+    }
+    let batch_bytes = section.bytes("batch_bytes");
+    if batch_bytes == 0 || batch_bytes > memory_bytes / 4 {
+        section.error(
+            "batch_bytes",
+            "`batch_bytes` must be between 1 and a quarter of `memory`",
+        );
+    }
+    let record_bytes = section.bytes("record_bytes");
+    if record_bytes == 0 {
+        section.error("record_bytes", "`record_bytes` must be at least 1");
+    } else if record_bytes > memory_bytes {
+        section.error("record_bytes", "`record_bytes` must not exceed `memory`");
+    }
+    LimitSettings {
+        memory_bytes,
+        batch_records: section.size("batch_records", 1),
+        batch_bytes,
+        record_bytes,
+        response_bytes: section.bytes("response_bytes"),
+        partitions: section.size("partitions", 1),
+        partition_series: section.size("partition_series", 0),
+    }
+}
+
+keyed!(LimitSettings, LIMITS, "limits" {
+    memory_bytes: "memory";
+    batch_records: "batch_records";
+    batch_bytes: "batch_bytes";
+    record_bytes: "record_bytes";
+    response_bytes: "response_bytes";
+    partitions: "partitions";
+    partition_series: "partition_series";
+});

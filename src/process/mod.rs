@@ -1,0 +1,40 @@
+//! The way of a record, decided: admission, conversion or splitting, points, scripts, rules, and
+//! the items and dead letters that come of it.
+//!
+//! A [`Processor`] knows neither clock nor chance nor actors. Parsers, `explain` and whoever else
+//! wants to know what becomes of a record drive it, each with a [`Witness`] of its own, so that a
+//! decision stands in one place only.
+//!
+//! It promises:
+//!
+//! * every part of a record has a fate: it is sent, left out by a rule and counted, or buried as
+//!   itself; a part that was forgotten keeps its record open;
+//! * work stops between two elements as soon as the driver says so ([`Pace`]), and goes on there;
+//! * points of answers obey the rules that points of records obey.
+
+mod answer;
+mod ending;
+mod finish;
+mod lanes;
+mod letter;
+mod made;
+mod points;
+mod processor;
+mod rules;
+mod witness;
+
+pub(crate) use answer::{AnswerProgress, Answers};
+pub(crate) use ending::Ending;
+pub(crate) use finish::Finish;
+pub(crate) use kafkamq_record::LeftOut;
+pub(crate) use lanes::{LaneNames, pool};
+pub(crate) use letter::{
+    AskedAbout, Cause, Origin, letter_of_element, letter_of_point, record_letter,
+};
+pub(crate) use made::Made;
+pub(crate) use processor::{Memory, Processor, Progress, Resume};
+pub(crate) use rules::RecordRules;
+pub(crate) use witness::{Finished, Witness};
+
+/// Asked between elements with the bytes made since the driver last took them: whether to go on.
+pub(crate) type Pace<'p> = dyn FnMut(usize) -> bool + 'p;

@@ -1,0 +1,103 @@
+//! Imports between the packages of the workspace run one way.
+//!
+//! The table is the house as CONTRIBUTING.md describes it. A new edge is a decision: it belongs into
+//! the table only with a reason.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// What a package may use of the workspace. What is not named may use nothing of ours.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("kafkamq-record", &["kafkamq-memory"]),
+    ("kafkamq-settings", &["kafkamq-address", "kafkamq-point"]),
+    ("kafkamq-pipeline", &["kafkamq-memory", "kafkamq-point"]),
+    (
+        "kafkamq-delivery",
+        &["kafkamq-address", "kafkamq-memory", "kafkamq-record"],
+    ),
+    // It decodes what receivers get.
+    ("kafkamq-testbed", &["kafkamq-point"]),
+    (
+        "kafkamq-instructions",
+        &["kafkamq-pipeline", "kafkamq-point"],
+    ),
+    (
+        "kafkamq",
+        &[
+            "kafkamq-address",
+            "kafkamq-broker",
+            "kafkamq-delivery",
+            "kafkamq-memory",
+            "kafkamq-pipeline",
+            "kafkamq-point",
+            "kafkamq-record",
+            "kafkamq-settings",
+            "kafkamq-testbed",
+        ],
+    ),
+    ("kafkamq-integration", &["kafkamq-testbed"]),
+];
+
+/// Packages whose tests build without the C library of the Kafka client.
+const WITHOUT_C: &[&str] = &[
+    "kafkamq-address",
+    "kafkamq-memory",
+    "kafkamq-record",
+    "kafkamq-settings",
+    "kafkamq-delivery",
+    "kafkamq-pipeline",
+    "kafkamq-point",
+];
+
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+/// The dependencies of each package of the workspace, those for tests left out.
+fn dependencies() -> Graph {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let name = |value: &serde_json::Value| value["name"].as_str().unwrap().to_owned();
+    packages
+        .iter()
+        .map(|package| {
+            let used = package["dependencies"].as_array().unwrap().iter();
+            let used = used.filter(|one| one["kind"].as_str() != Some("dev"));
+            (name(package), used.map(name).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn packages_use_only_what_lies_below_them() {
+    let graph = dependencies();
+    let ours: BTreeSet<&String> = graph.keys().collect();
+    assert!(ours.len() >= 10, "{ours:?}");
+    for (package, used) in &graph {
+        let allowed = MAY_USE.iter().find(|(name, _)| name == package);
+        let allowed = allowed.map_or(&[] as &[&str], |(_, allowed)| allowed);
+        for dependency in used.iter().filter(|one| ours.contains(one)) {
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{package} uses {dependency}, which does not lie below it"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_core_builds_without_the_kafka_client_and_without_actors() {
+    let graph = dependencies();
+    for package in WITHOUT_C {
+        let used = graph
+            .get(*package)
+            .unwrap_or_else(|| panic!("no {package}"));
+        for foreign in ["rdkafka", "rdkafka-sys", "actix", "actix-web"] {
+            assert!(!used.contains(foreign), "{package} uses {foreign}");
+        }
+    }
+}
