@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ pub(super) struct PollContext {
     pub(super) positions: Mutex<Positions>,
     /// Readers that found themselves where they should not be.
     jumps: Mutex<Vec<(TopicPartition, i64, i64)>>,
+    /// Whether the lookup thread holds the client while it waits for brokers.
+    pub(super) looking: AtomicBool,
     /// Whether the client itself goes where `offset_out_of_range` says.
     pub(super) client_resets: bool,
     pub(super) drain_timeout: Duration,
@@ -75,6 +77,7 @@ impl PollContext {
             commits: Mutex::new(Commits::new(commit_interval)),
             positions: Mutex::default(),
             jumps: Mutex::default(),
+            looking: AtomicBool::new(false),
             client_resets,
             drain_timeout,
             reading,

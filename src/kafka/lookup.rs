@@ -5,6 +5,7 @@
 //! the answers; the thread ends when it lets go.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -149,6 +150,14 @@ impl LookupThread {
         let Some(consumer) = self.consumer.upgrade() else {
             return Vec::new();
         };
+        let looking = &consumer.context().looking;
+        looking.store(true, Ordering::Release);
+        let answers = self.ask(&consumer, question);
+        looking.store(false, Ordering::Release);
+        answers
+    }
+
+    fn ask(&mut self, consumer: &BaseConsumer<PollContext>, question: Question) -> Vec<Answer> {
         match question {
             Question::Topics(topics) => {
                 let client = consumer.client().native_ptr();
@@ -166,7 +175,7 @@ impl LookupThread {
                 }
             }
             Question::Positions(wanted) => {
-                let mut found = self.positions(&consumer, &wanted);
+                let mut found = self.positions(consumer, &wanted);
                 wanted
                     .into_iter()
                     .map(|wanted| {

@@ -6,7 +6,7 @@
 //! and the search for positions. It waits for nobody outside a rebalance.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -499,11 +499,15 @@ impl PollLoop {
             }
         }
         // Readers hold the consumer; the group is left only when the last one is gone, and that
-        // must happen on this thread.
-        while Arc::strong_count(&consumer) > 1 && Instant::now() < deadline {
+        // must happen on this thread. Whoever still waits for brokers is not waited for.
+        let held = || {
+            let looking = consumer.context().looking.load(Ordering::Acquire);
+            Arc::strong_count(&consumer) > 1 + usize::from(looking)
+        };
+        while held() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
-        if Arc::strong_count(&consumer) > 1 {
+        if held() {
             tracing::warn!(
                 input = self.options.input,
                 "partitions are still being read"
