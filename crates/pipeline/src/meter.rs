@@ -158,8 +158,9 @@ impl Meter {
     /// The units taken so far.
     #[must_use]
     pub fn used(&self) -> u64 {
-        let left = i128::from(self.reserve.get()) + i128::from(self.left.get());
-        u64::try_from(i128::from(self.budget.get()) - left).unwrap_or(u64::MAX)
+        // The budget is at most half of an `i64`.
+        let taken = self.budget.get().wrapping_sub(self.reserve.get());
+        taken.saturating_add_signed(self.left.get().saturating_neg())
     }
 
     /// Makes good what was taken beyond the portion, looks at the clock and hands out the next one.

@@ -24,8 +24,15 @@ pub(crate) const MAX_LEVELS: usize = 2000;
 /// Levels that a call from script to script counts for.
 pub(crate) const CALL: usize = 8;
 
+/// What needs no look: any thread has room for so few levels.
+const SHALLOW: usize = 16;
+
 /// Runs something that goes down this many levels.
+#[inline]
 pub(crate) fn levels<R>(levels: usize, work: impl FnOnce() -> R) -> R {
+    if levels <= SHALLOW {
+        return work();
+    }
     let need = LEAF + levels * LEVEL;
     stacker::maybe_grow(need, need + PIECE, work)
 }
