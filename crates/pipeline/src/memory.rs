@@ -134,13 +134,18 @@ impl Cx<'_> {
     }
 
     /// Pays for a value that is about to be stored on the point; lists and maps become their JSON text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pay_stored(&mut self, value: &mut Value) {
-        if value.is_container() {
-            *value = Value::from(self.json_text(value));
-        }
+        let bytes = match value {
+            Value::Str(text) => text.len(),
+            Value::List(_) | Value::Map(_) => {
+                *value = Value::from(self.json_text(value));
+                value.heap()
+            }
+            _ => 0,
+        };
         self.note_look(0);
-        self.weigh(value.heap());
+        self.weigh(bytes);
     }
 
     /// The JSON text of a value, cut off where the memory budget ends; the call that asked for it
@@ -227,7 +232,7 @@ impl Cx<'_> {
         while let Some(container) = walk.open.pop() {
             match &container {
                 Value::List(list) => {
-                    list.with(|items| items.iter().for_each(|item| walk.add(item)))
+                    list.with(|items| items.iter().for_each(|item| walk.add(item)));
                 }
                 Value::Map(map) => {
                     if let Some((document, bytes)) = map.document() {

@@ -232,8 +232,10 @@ mod tests {
         let patient = Meter::new(u64::MAX, Duration::from_secs(3600));
         patient.look().unwrap();
         let before = patient.started.get().unwrap();
-        patient.waiting(|| std::thread::sleep(Duration::from_millis(1)));
+        let long = Duration::from_nanos(1);
+        patient.waiting(|| while Instant::now().duration_since(before) < long {});
         assert!(patient.started.get().unwrap() > before);
+        assert!(patient.waited() > Duration::ZERO);
         patient.look().unwrap();
     }
 }

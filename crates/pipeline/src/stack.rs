@@ -24,15 +24,8 @@ pub(crate) const MAX_LEVELS: usize = 2000;
 /// Levels that a call from script to script counts for.
 pub(crate) const CALL: usize = 8;
 
-/// What needs no look: any thread has room for so few levels.
-const SHALLOW: usize = 16;
-
 /// Runs something that goes down this many levels.
-#[inline]
 pub(crate) fn levels<R>(levels: usize, work: impl FnOnce() -> R) -> R {
-    if levels <= SHALLOW {
-        return work();
-    }
     let need = LEAF + levels * LEVEL;
     stacker::maybe_grow(need, need + PIECE, work)
 }
@@ -41,4 +34,16 @@ pub(crate) fn levels<R>(levels: usize, work: impl FnOnce() -> R) -> R {
 #[inline]
 pub(crate) fn level<R>(work: impl FnOnce() -> R) -> R {
     stacker::maybe_grow(LEAF / 2, PIECE, work)
+}
+
+/// What needs no look: any thread has room for so few levels.
+const SHALLOW: usize = 12;
+
+/// [`levels`], where `all` are those of everything on the stack so far.
+#[inline]
+pub(crate) fn levels_of<R>(all: usize, own: usize, work: impl FnOnce() -> R) -> R {
+    if all <= SHALLOW {
+        return work();
+    }
+    levels(own, work)
 }

@@ -41,7 +41,7 @@ impl Cx<'_> {
         if self.state.slots.len() < frame {
             self.state.slots.resize_with(frame, || None);
         }
-        let result = stack::levels(code.levels, || self.block(&code.body));
+        let result = stack::levels_of(self.levels, code.levels, || self.block(&code.body));
         self.state.slots.truncate(self.base);
         result.map(|_| ()).map_err(|mut error| {
             error.leave(&unit.source);
