@@ -82,13 +82,19 @@ impl Cx<'_> {
 
     /// Reads a name: the innermost variable, else the point's key, else `None`.
     #[must_use]
+    #[inline]
     pub fn read(&self, key: &Key) -> Option<Value> {
+        let value = self.read_unpaid(key)?;
+        self.note_look(value.heap());
+        Some(value)
+    }
+
+    /// [`Cx::read`] for who pays for the copy himself.
+    #[inline]
+    pub(crate) fn read_unpaid(&self, key: &Key) -> Option<Value> {
         match self.variable(key) {
-            Some(value) => {
-                self.state.meter.note(value.heap());
-                Some(value.clone())
-            }
-            None => self.point_value(&key.name),
+            Some(value) => Some(value.clone()),
+            None => Some(Value::from_field(&self.point.get(&key.name)?.value)),
         }
     }
 
@@ -203,7 +209,8 @@ impl Cx<'_> {
     /// Writes a key of the point: a tag stays a tag and holds the value's text, anything else
     /// becomes a field of the value's type (lists and maps as JSON text).
     pub fn set(&mut self, name: &str, value: Value) {
-        let value = self.stored(value);
+        let mut value = value;
+        self.pay_stored(&mut value);
         match self.point.value_mut(name) {
             Some((place, tag)) => overwrite(place, tag, value),
             None => self.point.push(Entry {
@@ -216,7 +223,8 @@ impl Cx<'_> {
 
     /// [`Cx::set`] with the name of a key argument.
     pub fn set_key(&mut self, key: &Key, value: Value) {
-        let value = self.stored(value);
+        let mut value = value;
+        self.pay_stored(&mut value);
         match self.point.value_mut(&key.name) {
             Some((place, tag)) => overwrite(place, tag, value),
             None => self.point.push(Entry {
@@ -273,7 +281,8 @@ impl Cx<'_> {
 
     /// Makes a key a tag that holds the value's text; a field of that name is replaced.
     pub fn set_tag(&mut self, name: &str, value: Value) {
-        let value = self.stored(value);
+        let mut value = value;
+        self.pay_stored(&mut value);
         self.point.set_tag(name, value.into_text());
     }
 

@@ -20,7 +20,7 @@ impl Cx<'_> {
         match &node.kind {
             NodeKind::Constant(constant) => Ok(constant.value()),
             NodeKind::Load(key) => {
-                let value = self.read(key).unwrap_or_default();
+                let value = self.read_unpaid(key).unwrap_or_default();
                 self.charge_copy(&value, node.span)?;
                 Ok(value)
             }
@@ -362,11 +362,8 @@ impl Cx<'_> {
     #[inline]
     fn call(&mut self, site: &CallSite) -> Result<Value, RunError> {
         let result = (site.spec.call)(self, Args::new(site))?;
-        if self.state.memory.is_spent() {
-            self.settle_memory(site.name_span)?;
-        }
-        if self.state.meter.in_debt() {
-            self.step(0, site.name_span)?;
+        if self.state.memory.is_spent() | self.state.meter.in_debt() {
+            self.settle_call(site.name_span)?;
         }
         match &result {
             Value::Str(text) if text.len() > FREE_BYTES => {

@@ -84,6 +84,15 @@ pub(crate) fn point_bytes(point: &Point) -> usize {
     size_of::<Point>() + point.entries().iter().map(entry_bytes).sum::<usize>()
 }
 
+/// About the bytes of a point before a run; only long texts matter.
+pub(crate) fn input_bytes(point: &Point) -> usize {
+    let texts = point.entries().iter().map(|entry| match &entry.value {
+        Field::Str(text) => text.len(),
+        _ => 0,
+    });
+    texts.sum::<usize>() + point.entries().len() * 2 * size_of::<Entry>()
+}
+
 impl Cx<'_> {
     /// Takes bytes from the run's memory budget, and pays for making them. The results of functions
     /// and what is written to the point are charged by the engine; call this for large intermediate
@@ -124,16 +133,19 @@ impl Cx<'_> {
         self.state.memory.left = self.state.memory.left.saturating_sub(bytes);
     }
 
-    /// A value as it is stored on the point: lists and maps as their JSON text, weighed.
-    #[inline]
-    pub(crate) fn stored(&mut self, value: Value) -> Value {
-        let value = match value {
-            Value::List(_) | Value::Map(_) => Value::from(self.json_text(&value)),
-            scalar => scalar,
+    /// Pays for a value that is about to be stored on the point; lists and maps become their JSON text.
+    #[inline(always)]
+    pub(crate) fn pay_stored(&mut self, value: &mut Value) {
+        let bytes = match value {
+            Value::Str(text) => text.len(),
+            Value::List(_) | Value::Map(_) => {
+                *value = Value::from(self.json_text(value));
+                value.heap()
+            }
+            _ => 0,
         };
         self.note_look(0);
-        self.weigh(value.as_str().map_or(0, str::len));
-        value
+        self.weigh(bytes);
     }
 
     /// The JSON text of a value, cut off where the memory budget ends; the call that asked for it
@@ -170,16 +182,20 @@ impl Cx<'_> {
         usize::try_from(self.state.memory.left).unwrap_or(usize::MAX)
     }
 
-    /// After a call: whether what it stored fits.
+    /// After a call: whether what it stored fits, and what it noted is there.
     ///
     /// # Errors
-    /// A run error at `span` when it does not.
+    /// A run error at `span` when it is not.
     #[cold]
-    pub(crate) fn settle_memory(&mut self, span: Span) -> Result<(), RunError> {
+    #[inline(never)]
+    pub(crate) fn settle_call(&mut self, span: Span) -> Result<(), RunError> {
         if self.state.memory.exceeded {
             return Err(RunError::over_budget(span, "memory"));
         }
-        self.charge(1, span)
+        if self.state.memory.is_spent() {
+            self.charge(1, span)?;
+        }
+        self.step(0, span)
     }
 
     /// The budget is used up by all that was ever made: counts what is still there.
@@ -216,7 +232,7 @@ impl Cx<'_> {
         while let Some(container) = walk.open.pop() {
             match &container {
                 Value::List(list) => {
-                    list.with(|items| items.iter().for_each(|item| walk.add(item)))
+                    list.with(|items| items.iter().for_each(|item| walk.add(item)));
                 }
                 Value::Map(map) => {
                     if let Some((document, bytes)) = map.document() {

@@ -158,8 +158,9 @@ impl Meter {
     /// The units taken so far.
     #[must_use]
     pub fn used(&self) -> u64 {
-        let left = i128::from(self.reserve.get()) + i128::from(self.left.get());
-        u64::try_from(i128::from(self.budget.get()) - left).unwrap_or(u64::MAX)
+        // The budget is at most half of an `i64`.
+        let taken = self.budget.get().wrapping_sub(self.reserve.get());
+        taken.saturating_add_signed(self.left.get().saturating_neg())
     }
 
     /// Makes good what was taken beyond the portion, looks at the clock and hands out the next one.
@@ -231,8 +232,10 @@ mod tests {
         let patient = Meter::new(u64::MAX, Duration::from_secs(3600));
         patient.look().unwrap();
         let before = patient.started.get().unwrap();
-        patient.waiting(|| std::thread::sleep(Duration::from_millis(1)));
+        let long = Duration::from_nanos(1);
+        patient.waiting(|| while Instant::now().duration_since(before) < long {});
         assert!(patient.started.get().unwrap() > before);
+        assert!(patient.waited() > Duration::ZERO);
         patient.look().unwrap();
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::functions::Effects;
 use crate::ir::Code;
 use crate::lower::lower;
-use crate::memory::{Memory, point_bytes};
+use crate::memory::{Memory, input_bytes};
 use crate::parser::parse;
 use crate::span::{Source, Span};
 use crate::state::{Finish, Instance, Outcome, RunState};
@@ -325,7 +325,7 @@ impl Script {
     fn execute(&self, point: &mut Point, state: &mut RunState) -> Outcome {
         let limits = self.set.engine.limits();
         state.meter.start(limits.work, limits.time);
-        state.memory = Memory::new(limits.memory.saturating_add(point_bytes(point) as u64));
+        state.memory = Memory::new(limits.memory.saturating_add(input_bytes(point) as u64));
         let result = Cx {
             set: &self.set,
             unit: self.unit,

@@ -35,3 +35,15 @@ pub(crate) fn levels<R>(levels: usize, work: impl FnOnce() -> R) -> R {
 pub(crate) fn level<R>(work: impl FnOnce() -> R) -> R {
     stacker::maybe_grow(LEAF / 2, PIECE, work)
 }
+
+/// What needs no look: any thread has room for so few levels.
+const SHALLOW: usize = 12;
+
+/// [`levels`], where `all` are those of everything on the stack so far.
+#[inline]
+pub(crate) fn levels_of<R>(all: usize, own: usize, work: impl FnOnce() -> R) -> R {
+    if all <= SHALLOW {
+        return work();
+    }
+    levels(own, work)
+}

@@ -24,6 +24,9 @@ pub(crate) enum Flow {
     Exit,
 }
 
+/// Maps of up to this many keys are walked without a charge for the list of these.
+const FEW_KEYS: usize = 64;
+
 impl Cx<'_> {
     /// Runs the script of this context from its first statement.
     pub(crate) fn run_unit(&mut self) -> Result<(), RunError> {
@@ -38,7 +41,7 @@ impl Cx<'_> {
         if self.state.slots.len() < frame {
             self.state.slots.resize_with(frame, || None);
         }
-        let result = stack::levels(code.levels, || self.block(&code.body));
+        let result = stack::levels_of(self.levels, code.levels, || self.block(&code.body));
         self.state.slots.truncate(self.base);
         result.map(|_| ()).map_err(|mut error| {
             error.leave(&unit.source);
@@ -261,8 +264,10 @@ impl Cx<'_> {
             }
             Value::Map(map) => {
                 let keys = map.keys();
-                let texts: usize = keys.iter().map(|key| size_of::<Value>() + key.len()).sum();
-                self.charge(texts, op.source.span)?;
+                if keys.len() > FEW_KEYS {
+                    let texts: usize = keys.iter().map(|key| size_of::<Value>() + key.len()).sum();
+                    self.charge(texts, op.source.span)?;
+                }
                 for key in keys {
                     match self.round(op, Value::Str(key))? {
                         Flow::Break => break,

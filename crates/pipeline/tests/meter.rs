@@ -495,7 +495,6 @@ const STATEMENTS: &[Case] = &[
 struct Cost {
     units: u64,
     over: Option<String>,
-    millis: u128,
 }
 
 fn cost(engine: &Engine, script: &str, message: &str) -> Cost {
@@ -512,7 +511,6 @@ fn cost(engine: &Engine, script: &str, message: &str) -> Cost {
         .unwrap_or_else(|| panic!("{script}: {}", set.errors("main.p")[0]));
     let mut point = Point::new("test", Category::Logging, 1);
     point.set_field("message", message);
-    let begun = std::time::Instant::now();
     let outcome = script.run(&mut point, &mut RunState::new());
     Cost {
         units: outcome.units,
@@ -520,29 +518,14 @@ fn cost(engine: &Engine, script: &str, message: &str) -> Cost {
             .error
             .filter(|error| error.code == Code::OverBudget)
             .map(|error| error.to_string()),
-        millis: begun.elapsed().as_millis(),
     }
 }
 
 /// Units in proportion, or a budget error.
 fn check(engine: &Engine, name: &str, (script, message): &Case, small: usize) -> Option<String> {
-    // For a look at what a unit takes: the size to begin with.
-    let shown = std::env::var("KAFKAMQ_METER")
-        .ok()
-        .and_then(|size| size.parse().ok());
-    let (small, shown) = (shown.unwrap_or(small), shown.is_some());
     let mut before: Option<u64> = None;
     for factor in [1, 2, 4] {
         let cost = cost(engine, script, &message(small * factor));
-        if shown {
-            println!(
-                "{name:24} {:6} {:10} units {:6} ms  {}",
-                small * factor,
-                cost.units,
-                cost.millis,
-                script.replace('\n', "; ")
-            );
-        }
         if let Some(over) = &cost.over {
             let named = over.contains(&format!("`{name}` used up"))
                 || name.is_empty()

@@ -29,10 +29,17 @@ const EXACT: u64 = 1 << 53;
 
 /// The number of a valid text: a float, or where a float would lose digits of a whole number and an
 /// `i64` does not, that.
+#[inline]
 pub(super) fn number(text: &str) -> Number {
-    if let Some(value) = short(text.as_bytes()) {
-        return Number::Float(value);
+    match short(text.as_bytes()) {
+        Some(value) => Number::Float(value),
+        None => long(text),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn long(text: &str) -> Number {
     let whole = || {
         text.parse::<i64>()
             .ok()
@@ -46,6 +53,7 @@ pub(super) fn number(text: &str) -> Number {
 
 /// The float of a number of few digits without an exponent: digits and power of ten are both exact
 /// then, and so their quotient is rounded once, as it has to be.
+#[inline]
 fn short(text: &[u8]) -> Option<f64> {
     let (digits, negative) = match text {
         [b'-', digits @ ..] => (digits, true),

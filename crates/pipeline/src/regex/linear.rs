@@ -21,8 +21,9 @@ use crate::meter::{BYTES_PER_UNIT, Meter, Spent};
 const MAX_SIZE: usize = 64 << 20;
 /// Bytes times states up to which a search takes some milliseconds at most.
 const CALM: u64 = 4_000_000;
-/// Bytes times states beyond which the clock is looked at behind a search.
-const LONG: u64 = 250_000;
+/// Bytes times states that cost a further unit in a search that need not be long: so that many of them
+/// are noticed by the clock in time.
+const LONG: u64 = 1 << 14;
 /// Units for 64 bytes and one state at the second rate.
 const SLOW: u64 = 5;
 
@@ -77,14 +78,12 @@ impl Linear {
     ) -> Result<bool, Spent> {
         let input = Input::new(text).range(from..);
         let bytes = text.len().saturating_sub(from);
-        meter.pass(bytes)?;
-        if self.worst(bytes) <= CALM {
-            let found = self.engine.is_match(input);
-            if self.worst(bytes) > LONG {
-                meter.look()?;
-            }
-            return Ok(found);
+        let worst = self.worst(bytes);
+        if worst <= CALM {
+            meter.pay(1 + (bytes / BYTES_PER_UNIT) as u64 + worst / LONG)?;
+            return Ok(self.engine.is_match(input));
         }
+        meter.pass(bytes)?;
         if let Some((lazy, cache)) = self.careful(regex, memory) {
             let (forward, cache) = (lazy.forward(), cache.as_parts_mut().0);
             if let Ok(end) = forward.try_search_fwd(cache, &input.clone().earliest(true)) {
@@ -112,16 +111,17 @@ impl Linear {
             return Ok(false);
         };
         let bytes = span.len();
-        if self.worst(bytes) > CALM {
+        let worst = self.worst(bytes);
+        if worst > CALM {
             self.pay_slow(bytes, meter)?;
         } else {
-            meter.pass(bytes)?;
+            meter.pay(1 + worst / LONG)?;
         }
         let input = Input::new(text)
             .span(span)
             .anchored(regex_automata::Anchored::Yes);
         let found = self.engine.search_slots(&input, slots).is_some();
-        if self.worst(bytes) > LONG {
+        if worst > CALM {
             meter.look()?;
         }
         Ok(found)
@@ -137,14 +137,12 @@ impl Linear {
     ) -> Result<Option<Span>, Spent> {
         let input = Input::new(text).range(from..);
         let bytes = text.len().saturating_sub(from);
-        meter.pass(bytes)?;
-        if self.worst(bytes) <= CALM {
-            let found = self.engine.search(&input);
-            if self.worst(bytes) > LONG {
-                meter.look()?;
-            }
-            return Ok(found.map(|found| found.span()));
+        let worst = self.worst(bytes);
+        if worst <= CALM {
+            meter.pay(1 + (bytes / BYTES_PER_UNIT) as u64 + worst / LONG)?;
+            return Ok(self.engine.search(&input).map(|found| found.span()));
         }
+        meter.pass(bytes)?;
         if let Some((lazy, cache)) = self.careful(regex, memory)
             && let Ok(found) = lazy.try_search(cache, &input)
         {

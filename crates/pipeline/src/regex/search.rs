@@ -166,30 +166,21 @@ impl Search<'_> {
         }
     }
 
-    /// Goes on from `pc` at position `at` until the rest matches or something fails. What it walks is
-    /// taken from the budget: a loop may walk the whole text.
-    fn forward(&mut self, pc: u32, begin: usize) -> Step {
-        let mut at = begin;
-        let step = self.walk(pc, &mut at);
-        self.budget -= ((at - begin) >> 4) as i64;
-        step
-    }
-
-    #[inline]
-    fn walk(&mut self, mut pc: u32, place: &mut usize) -> Step {
+    /// Goes on from `pc` at position `at` until the rest matches or something fails. Every choice is taken
+    /// from the budget, since a loop of them may walk the whole text.
+    fn forward(&mut self, mut pc: u32, mut at: usize) -> Step {
         let program = self.program;
         let text = self.text;
-        let mut at = *place;
-        let step = loop {
+        loop {
             let Some(&Inst { op, next }) = program.insts.get(pc as usize) else {
-                break Step::Failed;
+                return Step::Failed;
             };
             match op {
-                Op::Match => break Step::Matched(at),
-                Op::Fail => break Step::Failed,
+                Op::Match => return Step::Matched(at),
+                Op::Fail => return Step::Failed,
                 Op::Byte(byte) => {
                     if text.get(at) != Some(&byte) {
-                        break Step::Failed;
+                        return Step::Failed;
                     }
                     at += 1;
                 }
@@ -197,30 +188,30 @@ impl Search<'_> {
                     let literal = program.literals.get(from as usize..to as usize);
                     let literal = literal.unwrap_or_default();
                     if text.get(at..at + literal.len()) != Some(literal) {
-                        break Step::Failed;
+                        return Step::Failed;
                     }
                     at += literal.len();
                 }
                 Op::One(set) => {
                     let Some(set) = program.sets.get(set as usize) else {
-                        break Step::Failed;
+                        return Step::Failed;
                     };
                     match text.get(at) {
                         Some(&byte) if set.table[usize::from(byte)] => at += width(text, at),
-                        _ => break Step::Failed,
+                        _ => return Step::Failed,
                     }
                 }
                 Op::Wide(set) => match self.wide(set, at) {
                     Some(len) => at += len,
-                    None => break Step::Failed,
+                    None => return Step::Failed,
                 },
                 Op::Run(run) => {
                     let Some(run) = program.runs.get(run as usize) else {
-                        break Step::Failed;
+                        return Step::Failed;
                     };
                     match self.run(run, pc, at) {
                         Some(end) => at = end,
-                        None => break Step::Failed,
+                        None => return Step::Failed,
                     }
                 }
                 Op::Save(slot) => {
@@ -234,19 +225,20 @@ impl Search<'_> {
                 }
                 Op::Look(look) => {
                     if !holds(look, text, at) {
-                        break Step::Failed;
+                        return Step::Failed;
                     }
                 }
                 Op::Choice(choice) => {
                     let Some(choice) = program.choices.get(choice as usize) else {
-                        break Step::Failed;
+                        return Step::Failed;
                     };
+                    self.budget -= 1;
                     let mask = match text.get(at) {
                         Some(&byte) => choice.masks[usize::from(byte)],
                         None => choice.end,
                     };
                     if mask == 0 {
-                        break Step::Failed;
+                        return Step::Failed;
                     }
                     let rest = mask & (mask - 1);
                     if rest != 0 {
@@ -255,15 +247,13 @@ impl Search<'_> {
                     }
                     match choice.targets.get(mask.trailing_zeros() as usize) {
                         Some(&target) => pc = target,
-                        None => break Step::Failed,
+                        None => return Step::Failed,
                     }
                     continue;
                 }
             }
             pc = next;
-        };
-        *place = at;
-        step
+        }
     }
 
     /// The next thing to try, and where.

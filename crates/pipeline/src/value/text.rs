@@ -142,43 +142,39 @@ impl Writer<'_> {
 
     fn container(&mut self, value: &Value) {
         match value {
-            Value::List(list) => {
-                if self.enter(list.address()) {
-                    self.out.push('[');
-                    list.with(|items| {
-                        for (at, item) in items.iter().enumerate() {
-                            if self.out.len() > self.bytes {
-                                break;
-                            }
-                            if at > 0 {
-                                self.out.push(',');
-                            }
-                            self.value(item);
+            Value::List(list) if self.enter(list.address()) => {
+                self.out.push('[');
+                list.with(|items| {
+                    for (at, item) in items.iter().enumerate() {
+                        if self.out.len() > self.bytes {
+                            break;
                         }
-                    });
-                    self.out.push(']');
-                    self.leave();
-                }
+                        if at > 0 {
+                            self.out.push(',');
+                        }
+                        self.value(item);
+                    }
+                });
+                self.out.push(']');
+                self.leave();
             }
-            Value::Map(map) => {
-                if self.enter(map.address()) {
-                    self.out.push('{');
-                    map.with(|entries| {
-                        for (at, (key, value)) in entries.sorted().into_iter().enumerate() {
-                            if self.out.len() > self.bytes {
-                                break;
-                            }
-                            if at > 0 {
-                                self.out.push(',');
-                            }
-                            push_json_string(self.out, key, self.html);
-                            self.out.push(':');
-                            self.value(value);
+            Value::Map(map) if self.enter(map.address()) => {
+                self.out.push('{');
+                map.with(|entries| {
+                    for (at, (key, value)) in entries.sorted().into_iter().enumerate() {
+                        if self.out.len() > self.bytes {
+                            break;
                         }
-                    });
-                    self.out.push('}');
-                    self.leave();
-                }
+                        if at > 0 {
+                            self.out.push(',');
+                        }
+                        push_json_string(self.out, key, self.html);
+                        self.out.push(':');
+                        self.value(value);
+                    }
+                });
+                self.out.push('}');
+                self.leave();
             }
             _ => {}
         }
