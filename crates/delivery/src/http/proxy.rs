@@ -10,6 +10,16 @@ use super::super::answer::{Layer, TransportError};
 /// Longest answer to `CONNECT` that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
+/// What names a proxy. Without any, requests are not looked at.
+const VARIABLES: [&str; 6] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
 /// Which proxy requests go through.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Proxies {
@@ -30,7 +40,10 @@ impl ProxyTable {
     pub(super) fn new(proxies: &Proxies) -> Self {
         Self(match proxies {
             Proxies::None => None,
-            Proxies::Environment => Some(Matcher::from_env()),
+            Proxies::Environment => VARIABLES
+                .iter()
+                .any(|name| std::env::var_os(name).is_some())
+                .then(Matcher::from_env),
             Proxies::One(address) => Some(Matcher::builder().all(address.as_str()).build()),
         })
     }
