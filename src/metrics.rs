@@ -238,7 +238,7 @@ impl Metrics {
             )?,
             requests: add.counters(
                 "kafkamq_requests_total",
-                "Requests to a destination, by HTTP status or the layer that failed.",
+                "Requests to a destination, by HTTP status, `taken` or `refused` without HTTP, or the layer that failed.",
                 &["destination", "status"],
             )?,
             delivery_seconds: add.histograms(

@@ -137,7 +137,6 @@ impl Readiness {
             .collect();
         let dead_letters = &status.dead_letters;
         let dead_letters = Part {
-            blocked: Vec::new(),
             name: "dead_letters".to_owned(),
             ready: dead_letters.reason.is_none(),
             reason: dead_letters.trouble(),
@@ -161,7 +160,6 @@ async fn ready(shared: web::Data<Shared>) -> HttpResponse {
             inputs: Vec::new(),
             destinations: Vec::new(),
             dead_letters: Part {
-                blocked: Vec::new(),
                 name: "dead_letters".to_owned(),
                 ready: false,
                 reason: None,

@@ -24,7 +24,7 @@ use pattern::Patterns;
 use crate::parse::{Conversion, Form, PointConversion};
 use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::endpoint::Endpoint;
-use kafkamq_delivery::http::{TlsOptions, TransportOptions};
+use kafkamq_delivery::http::{Proxies, TlsOptions, TransportOptions};
 use kafkamq_delivery::local::FileOptions;
 use kafkamq_settings::{
     FlowSettings, HandleContent, HeaderCheck, HttpSettings, KafkaDestination, Newlines, PointTime,
@@ -330,6 +330,11 @@ impl Destination {
             connect_timeout: http.delivery.connect_timeout,
             total_timeout: http.delivery.timeout,
             max_idle: http.concurrency,
+            max_age: http.delivery.connection_max_age,
+            proxies: match http.delivery.proxy_from_environment {
+                true => Proxies::Environment,
+                false => Proxies::None,
+            },
             max_answer_bytes: self.response_bytes,
             tls: TlsOptions {
                 ca_file: http.ca_file.clone(),

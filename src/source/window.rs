@@ -129,7 +129,6 @@ pub(crate) struct Window {
     in_flight: BTreeMap<BatchId, InFlight>,
     records: usize,
     bytes: usize,
-    record_bytes: Option<usize>,
     uncommitted: Uncommitted,
     /// Pieces that came back while held, in their order.
     parked: BTreeMap<(BatchId, u32), Piece>,
@@ -150,7 +149,6 @@ impl Window {
             in_flight: BTreeMap::new(),
             records: 0,
             bytes: 0,
-            record_bytes: None,
             uncommitted: Uncommitted::default(),
             parked: BTreeMap::new(),
             expected: None,

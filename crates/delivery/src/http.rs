@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT,
+};
 use http::{HeaderMap, Request, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
@@ -28,12 +31,14 @@ use super::lanes::Item;
 
 mod body;
 mod connect;
+mod proxy;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 pub use body::RequestBody;
-use connect::Connector;
+use connect::{ConnectedAt, Connector};
+pub use proxy::Proxies;
 pub use tls::{TlsError, TlsOptions};
 
 /// Which HTTP a destination is spoken to.
@@ -59,6 +64,10 @@ pub struct TransportOptions {
     pub idle_timeout: Duration,
     /// Most unused connections kept per host; as many as requests may be in flight.
     pub max_idle: usize,
+    /// How long a connection is used at most; `None` is as long as both sides keep it.
+    pub max_age: Option<Duration>,
+    /// Which proxy requests go through.
+    pub proxies: Proxies,
     /// Bytes of an answer's body that are kept, before and after decompression.
     pub max_answer_bytes: usize,
     /// Which HTTP is spoken.
@@ -76,6 +85,8 @@ impl Default for TransportOptions {
             total_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
             max_idle: 256,
+            max_age: None,
+            proxies: Proxies::None,
             max_answer_bytes: 4 << 20,
             protocol: Protocol::default(),
             tls: TlsOptions::default(),
@@ -160,6 +171,7 @@ pub struct Transport {
     client: Client<Connector, RequestBody>,
     connector: Connector,
     total_timeout: Duration,
+    max_age: Option<Duration>,
     max_answer_bytes: usize,
     user_agent: HeaderValue,
 }
@@ -182,6 +194,7 @@ impl Transport {
             client: builder.build(connector.clone()),
             connector,
             total_timeout: options.total_timeout,
+            max_age: options.max_age,
             max_answer_bytes: options.max_answer_bytes,
             user_agent: super::endpoint::header_value(options.user_agent.as_bytes()),
         })
@@ -199,12 +212,21 @@ impl Transport {
     pub async fn send(&self, post: Post) -> Result<Answer, TransportError> {
         let deadline = Instant::now() + self.total_timeout;
         let needs_body = post.endpoint.policy().needs_body();
-        let request = post.into_request(&self.user_agent)?;
+        let mut request = post.into_request(&self.user_agent)?;
+        if let Some(value) = self.connector.proxy_authorization(request.uri()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
+        }
+        let connection = self
+            .max_age
+            .map(|max_age| (max_age, capture_connection(&mut request)));
         let response = match timeout_at(deadline, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(failed(&error)),
             Err(_) => return Err(self.timed_out("no answer")),
         };
+        if let Some((max_age, connection)) = connection {
+            retire_after(max_age, &connection);
+        }
         let (head, incoming) = response.into_parts();
         let mut answer = Answer {
             status: head.status.as_u16(),
@@ -261,6 +283,22 @@ impl Transport {
             Layer::Timeout,
             format!("{what} within {:?}", self.total_timeout),
         )
+    }
+}
+
+/// Takes a connection that has become older than `max_age` out of use; the request on it ends well.
+fn retire_after(max_age: Duration, connection: &CaptureConnection) {
+    let metadata = connection.connection_metadata();
+    let Some(connected) = metadata.as_ref() else {
+        return;
+    };
+    let mut extras = http::Extensions::new();
+    connected.get_extras(&mut extras);
+    if extras
+        .get::<ConnectedAt>()
+        .is_some_and(|ConnectedAt(since)| since.elapsed() >= max_age)
+    {
+        connected.poison();
     }
 }
 

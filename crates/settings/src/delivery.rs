@@ -61,6 +61,10 @@ pub struct DeliverySettings {
     pub connect_timeout: Duration,
     /// Limit for a whole request, answer included.
     pub timeout: Duration,
+    /// How long a connection is used at most; `None` is as long as both sides keep it.
+    pub connection_max_age: Option<Duration>,
+    /// Whether requests go through the proxies that the environment names.
+    pub proxy_from_environment: bool,
     /// Refusals of a request, for a reason that may be its own fault, after which the destination is
     /// probed with other work; at least 1.
     pub max_retries: u32,

@@ -376,6 +376,18 @@ const HTTP_KEYS: &[Key] = &[
         "Limit for a whole request, its answer included.",
     ),
     Key::new(
+        "connection_max_age",
+        Kind::Duration,
+        r#""0s""#,
+        "How long a connection is used at most, for receivers behind a load balancer; 0 is as long as both sides keep it.",
+    ),
+    Key::new(
+        "proxy",
+        Kind::Choice(&["environment", "none"]),
+        r#""environment""#,
+        "Whether requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name; addresses of this machine are always asked directly.",
+    ),
+    Key::new(
         "max_retries",
         Kind::Integer,
         "3",

@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::MaybeHttpsStream;
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -19,11 +21,69 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::super::answer::{Layer, TransportError};
+use super::proxy::{ProxyTable, place, tunnel};
 use super::tls::{TlsError, TlsOptions};
 use super::{Protocol, TransportOptions};
 
 /// A connection, encrypted or not.
-pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+#[derive(Debug)]
+pub(super) struct Stream {
+    inner: MaybeHttpsStream<TokioIo<TcpStream>>,
+    /// Whether requests on it are read by a proxy.
+    proxied: bool,
+    since: Instant,
+}
+
+/// When a connection was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectedAt(pub(super) Instant);
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        let connected = self.inner.connected().proxy(self.proxied);
+        connected.extra(ConnectedAt(self.since))
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(ctx, buffer)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(ctx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(ctx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(ctx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(ctx, pieces)
+    }
+}
 
 /// Name resolution, TCP and TLS under one timeout. Clones share the TLS sessions.
 #[derive(Clone)]
@@ -34,6 +94,7 @@ struct Shared {
     protocol: Protocol,
     options: TlsOptions,
     server_name: Option<ServerName<'static>>,
+    proxies: ProxyTable,
     /// Made with the first `https` connection unless the user's files had to be checked earlier:
     /// reading the certificates of the system costs a start that needs none.
     config: OnceLock<Arc<ClientConfig>>,
@@ -46,6 +107,7 @@ impl Connector {
             protocol: options.protocol,
             options: options.tls.clone(),
             server_name: options.tls.server_name()?,
+            proxies: ProxyTable::new(&options.proxies),
             config: OnceLock::new(),
         };
         if options.tls != TlsOptions::default() {
@@ -61,15 +123,36 @@ impl Connector {
         let https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let stream = shared.tcp(host, port, deadline).await?;
+        let proxy = shared.proxies.of(uri);
+        let mut stream = match &proxy {
+            None => shared.tcp(host, port, deadline).await?,
+            Some(proxy) => {
+                let (host, port) = place(proxy)?;
+                shared.tcp(host, port, deadline).await?
+            }
+        };
         // Requests are written whole; waiting for more would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY cannot be set");
         }
-        let stream = TokioIo::new(stream);
+        let since = Instant::now();
         if !https {
-            return Ok(MaybeHttpsStream::Http(stream));
+            return Ok(Stream {
+                inner: MaybeHttpsStream::Http(TokioIo::new(stream)),
+                proxied: proxy.is_some(),
+                since,
+            });
         }
+        if let Some(proxy) = &proxy {
+            match timeout_at(deadline, tunnel(&mut stream, proxy, host, port)).await {
+                Ok(made) => made?,
+                Err(_) => {
+                    let message = format!("proxy: no tunnel within {:?}", shared.timeout);
+                    return Err(TransportError::new(Layer::Connect, message));
+                }
+            }
+        }
+        let stream = TokioIo::new(stream);
         let tls = |message: String| TransportError::new(Layer::Tls, message);
         let config = shared.config().map_err(|error| tls(error.to_string()))?;
         let name = match &shared.server_name {
@@ -80,10 +163,21 @@ impl Connector {
         };
         let handshake = TlsConnector::from(config).connect(name, TokioIo::new(stream));
         match timeout_at(deadline, handshake).await {
-            Ok(Ok(stream)) => Ok(stream.into()),
+            Ok(Ok(stream)) => Ok(Stream {
+                inner: stream.into(),
+                proxied: false,
+                since,
+            }),
             Ok(Err(error)) => Err(tls(error.to_string())),
             Err(_) => Err(tls(format!("no handshake within {:?}", shared.timeout))),
         }
+    }
+}
+
+impl Connector {
+    /// What the proxy for plain requests to `uri` wants to know of us.
+    pub(super) fn proxy_authorization(&self, uri: &Uri) -> Option<http::HeaderValue> {
+        self.0.proxies.authorization(uri)
     }
 }
 

@@ -366,6 +366,78 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_old_enough_is_used_no_more() {
+    let server = Server::start(|_| status(204)).await;
+    for (max_age, connections) in [(None, 1), (Some(Duration::ZERO), 4)] {
+        let transport = Transport::try_new(&TransportOptions {
+            max_age,
+            ..TransportOptions::default()
+        })
+        .unwrap();
+        for _ in 0..3 {
+            let post = post(server.address, Profile::Generic);
+            assert_eq!(transport.send(post).await.unwrap().status, 204);
+        }
+        assert_eq!(server.connections(), connections);
+    }
+}
+
+fn through(proxy: SocketAddr) -> Transport {
+    Transport::try_new(&TransportOptions {
+        proxies: Proxies::One(format!("http://me:secret@{proxy}")),
+        ..TransportOptions::default()
+    })
+    .unwrap()
+}
+
+#[tokio::test]
+async fn plain_requests_are_asked_of_the_proxy_with_the_whole_address() {
+    let proxy = Server::start(|_| status(204)).await;
+    let url = "http://collector.test:8080/v1/write".to_owned();
+    let post_to = post_with(options(url.clone(), Profile::Generic), &[b"x"]);
+    through(proxy.address).send(post_to).await.unwrap();
+    {
+        let seen = proxy.seen.lock();
+        assert_eq!(seen[0].uri().to_string(), url);
+        assert_eq!(seen[0].headers()["host"], "collector.test:8080");
+        let credentials = &seen[0].headers()["proxy-authorization"];
+        assert_eq!(credentials, "Basic bWU6c2VjcmV0");
+    }
+    // What stands on this machine is reached without it.
+    let server = Server::start(|_| status(202)).await;
+    let direct = post(server.address, Profile::Generic);
+    let answer = through(proxy.address).send(direct).await.unwrap();
+    assert_eq!(answer.status, 202);
+}
+
+#[tokio::test]
+async fn encrypted_requests_ask_the_proxy_for_a_tunnel_and_say_why_there_is_none() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&heads);
+    let proxy = raw(move |mut stream| {
+        let log = Arc::clone(&log);
+        async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut head).await.unwrap(), 0);
+            }
+            log.lock().push(String::from_utf8(head).unwrap());
+            let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        }
+    })
+    .await;
+    let url = "https://collector.test/v1/write".to_owned();
+    let post = post_with(options(url, Profile::Generic), &[b"x"]);
+    let error = through(proxy).send(post).await.unwrap_err();
+    assert_eq!(error.layer, Layer::Connect);
+    assert!(error.message.contains("407"), "{error}");
+    let head = heads.lock()[0].clone();
+    assert!(head.starts_with("CONNECT collector.test:443 HTTP/1.1\r\n"));
+    assert!(head.contains("Proxy-Authorization: Basic bWU6c2VjcmV0\r\n"));
+}
+
+#[tokio::test]
 async fn an_empty_body_says_its_length() {
     let server = Server::start(|_| status(204)).await;
     let url = format!("http://{}/", server.address);

@@ -140,6 +140,11 @@ fn delivery(section: &Section<'_>) -> DeliverySettings {
     DeliverySettings {
         connect_timeout: section.some_duration("connect_timeout"),
         timeout: section.some_duration("timeout"),
+        connection_max_age: Some(section.duration("connection_max_age"))
+            .filter(|max_age| !max_age.is_zero()),
+        proxy_from_environment: section
+            .choice("proxy", &[("environment", true), ("none", false)])
+            .unwrap_or(true),
         max_retries: u32::try_from(section.count("max_retries")).unwrap_or(u32::MAX),
         probe_past: section.flag("probe_past"),
         backoff_min,

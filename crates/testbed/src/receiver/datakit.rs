@@ -168,13 +168,6 @@ fn skywalking_route(request: &Request<'_>, name: &str) -> Answer {
                 notes: vec!["log without text: refused inside"],
                 ..Found::default()
             }),
-            Ok(LogOutcome::NoBody) => {
-                return error(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "datakit.internal",
-                    "nil body",
-                );
-            }
             Err(error) => Err(error),
         },
     };

@@ -13,10 +13,8 @@ use crate::wire::skywalking::{
 pub(super) enum LogOutcome {
     /// Taken.
     Taken(Found),
-    /// A body without text: answered 200, refused inside.
+    /// No body, or one without text: answered 200, refused inside.
     NoText,
-    /// No body at all: the original fails with a server error.
-    NoBody,
 }
 
 fn pairs(tags: &[KeyStringValuePair]) -> impl Iterator<Item = (&str, &str)> {
@@ -52,7 +50,7 @@ pub(super) fn jvm_metric(body: &[u8]) -> Result<Found, DecodeError> {
 pub(super) fn log(body: &[u8]) -> Result<LogOutcome, DecodeError> {
     let message = LogData::decode(body)?;
     let Some(body) = message.body else {
-        return Ok(LogOutcome::NoBody);
+        return Ok(LogOutcome::NoText);
     };
     let text = match &body.content {
         Some(LogContent::Text(text) | LogContent::Json(text) | LogContent::Yaml(text)) => {
