@@ -31,7 +31,10 @@ impl RouterActor {
             .input_joined
             .with_label_values(&[&*input_id.0])
             .set(i64::from(joined));
-        let prefetched = statistics.partitions.iter().map(|own| own.prefetched_bytes);
+        let prefetched = statistics
+            .partitions
+            .iter()
+            .map(|(_, own)| own.prefetched_bytes);
         self.metrics
             .prefetched_bytes
             .with_label_values(&[&*input_id.0])
