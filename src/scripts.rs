@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kafkamq_memory::{Account, Charge};
+use kafkamq_pipeline::Effects;
 use kafkamq_pipeline::aggregate::{AggregateSink, Aggregator};
 use kafkamq_pipeline::manager::{
     Change, DefaultScripts, FolderContents, FolderProblem, LoadReport, LoadedScript, Namespace,
@@ -108,22 +109,8 @@ struct InForce {
 
 impl InForce {
     fn of(snapshot: Arc<Snapshot>) -> Arc<Self> {
-        let calls = |script: &&Arc<LoadedScript>| script.text().contains("http_request");
-        let mut waiting: Vec<_> = snapshot.scripts().filter(calls).cloned().collect();
-        let mut at = 0;
-        while let Some(used) = waiting.get(at).map(|script| script.name().to_owned()) {
-            let uses = |script: &&Arc<LoadedScript>| {
-                script.text().contains("use(") && script.text().contains(&used)
-            };
-            let more: Vec<_> = snapshot
-                .scripts()
-                .filter(uses)
-                .filter(|script| !waiting.iter().any(|known| Arc::ptr_eq(known, script)))
-                .cloned()
-                .collect();
-            waiting.extend(more);
-            at += 1;
-        }
+        let waits = |script: &&Arc<LoadedScript>| script.script().effects().has(Effects::EXTERNAL);
+        let waiting = snapshot.scripts().filter(waits).cloned().collect();
         Arc::new(Self { snapshot, waiting })
     }
 }

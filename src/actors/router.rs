@@ -342,10 +342,11 @@ impl Router {
             carriers.insert(destination.id.clone(), carrier(destination)?);
         }
         let graveyard = graveyard(&settings)?;
-        let scripts = load_scripts(&settings)?;
+        let memory = Account::root("service", charged_bytes(&settings));
+        let scripts = load_scripts(&settings, &memory)?;
         let for_taps = settings.limits.memory_bytes / TAPS_SHARE;
         let for_taps = usize::try_from(for_taps).unwrap_or(usize::MAX);
-        let controls = Arc::new(Controls::new(Account::root("taps", for_taps)));
+        let controls = Arc::new(Controls::new(memory.child("taps", for_taps)));
         let run_time = RunTime::resume(
             settings.server.state_dir.as_deref(),
             Arc::clone(&scripts),
@@ -367,6 +368,7 @@ impl Router {
             controls,
             recorder,
             births,
+            memory,
             &address,
         );
         if let Err(error) = actor.start_inputs(&address, reading) {
@@ -457,9 +459,9 @@ fn charged_bytes(settings: &Settings) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
+fn load_scripts(settings: &Settings, memory: &Arc<Account>) -> Result<Arc<Scripts>, ScriptsError> {
     let share = settings.limits.memory_bytes / SCRIPTS_SHARE;
-    let account = Account::root("scripts", usize::try_from(share).unwrap_or(usize::MAX));
+    let account = memory.child("scripts", usize::try_from(share).unwrap_or(usize::MAX));
     let (scripts, report) = Scripts::within(&settings.pipeline, &account)?;
     report_problems(&report);
     tracing::info!(scripts = report.loaded, "scripts loaded");
@@ -529,10 +531,10 @@ impl RouterActor {
         controls: Arc<Controls>,
         recorder: Option<Recorder>,
         births: Arc<BirthStore>,
+        memory: Arc<Account>,
         address: &Addr<Self>,
     ) -> Self {
         let threads = Threads::start(settings.pipeline.threads);
-        let memory = Account::root("service", charged_bytes(&settings));
         let dead_letter = children::start_dead_letter(
             &threads.dead_letter,
             graveyard.clone(),
