@@ -297,3 +297,61 @@ fn refer_tables(folder: &Path) -> Result<TableSet, ScriptsError> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use kafkamq_pipeline::RunState;
+    use kafkamq_point::{Category, Point};
+    use kafkamq_settings::{Sources, load};
+
+    use super::super::Scripts;
+
+    const TABLE: &str = r#"[{"table_name": "users", "column_name": ["id", "name"], "column_type": ["string", "string"], "row_data": [["u1", "NAME"]]}]"#;
+
+    /// The name that the table has for `u1`.
+    fn name(scripts: &Scripts) -> String {
+        let snapshot = scripts.snapshot();
+        let script = snapshot.get(Category::Logging, "a.p").unwrap();
+        let mut point = Point::new("t", Category::Logging, 1);
+        script.run(&mut point, &mut RunState::new());
+        let name = point.get("name").and_then(|entry| entry.value.as_str());
+        name.unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn reference_tables_are_read_again_and_broken_ones_leave_those_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            std::fs::write(folder.path().join(file), text).unwrap();
+        };
+        write("a.p", "query_refer_table(\"users\", \"id\", \"u1\")");
+        write("users.json", &TABLE.replace("NAME", "ann"));
+        let at = folder.path().display();
+        let text = format!("[pipeline]\npath = \"{at}\"\nrefer_tables = \"{at}\"\n");
+        let settings = load(&Sources::new().text("test", text)).unwrap().settings;
+        let settings = settings.pipeline;
+        let (scripts, _) = Scripts::load(&settings).unwrap();
+        assert_eq!(name(&scripts), "ann");
+        assert_eq!(scripts.changed(), None);
+
+        write("users.json", &TABLE.replace("NAME", "barbara"));
+        assert!(scripts.changed().is_some());
+        let prepared = scripts.prepare(&settings).unwrap();
+        assert!(prepared.is_change() && !prepared.changes_engine());
+        assert_eq!(name(&scripts), "ann");
+        scripts.commit(prepared);
+        assert_eq!(name(&scripts), "barbara");
+        assert_eq!(scripts.changed(), None);
+
+        write("users.json", "no table at all");
+        assert!(scripts.changed().is_some());
+        assert!(!scripts.prepare(&settings).unwrap().is_change());
+        // Said once: the same content is not looked at again.
+        assert_eq!(scripts.changed(), None);
+        assert_eq!(name(&scripts), "barbara");
+
+        write("users.json", &TABLE.replace("NAME", "cleopatra"));
+        scripts.commit(scripts.prepare(&settings).unwrap());
+        assert_eq!(name(&scripts), "cleopatra");
+    }
+}
