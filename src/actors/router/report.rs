@@ -33,8 +33,8 @@ impl RouterActor {
             .set(i64::from(joined));
         let prefetched = statistics
             .partitions
-            .iter()
-            .map(|(_, own)| own.prefetched_bytes);
+            .values()
+            .map(|own| own.prefetched_bytes);
         self.metrics
             .prefetched_bytes
             .with_label_values(&[&*input_id.0])
