@@ -66,7 +66,12 @@ impl Directory {
         let (quick, waiting) = addresses
             .parsers
             .split_at_checked(addresses.quick_parsers)?;
-        let parsers = if waits { waiting } else { quick };
+        // There are none before scripts may ask other hosts.
+        let parsers = if waits && !waiting.is_empty() {
+            waiting
+        } else {
+            quick
+        };
         let count = u64::try_from(parsers.len())
             .ok()
             .filter(|&count| count > 0)?;

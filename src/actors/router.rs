@@ -555,7 +555,7 @@ impl RouterActor {
             memory: Arc::clone(&memory),
         });
         let series = PartitionSeries::new(&metrics, settings.limits.partition_series);
-        let actor = Self {
+        let mut actor = Self {
             settings,
             metrics,
             directory,
@@ -582,9 +582,10 @@ impl RouterActor {
                 actor.start_forwarder(destination.clone(), carrier.clone(), address);
             }
         }
-        for index in 0..actor.threads.parse.len() + actor.threads.waiting.len() {
+        for index in 0..actor.threads.parse.len() {
             actor.start_parser(index, address);
         }
+        actor.start_waiting_parsers(address);
         actor
     }
 

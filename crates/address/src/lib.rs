@@ -1,4 +1,5 @@
-//! What of an address may be shown: everything but its credentials.
+//! The credentials of an address: taken out of it for the request that needs them, and masked
+//! wherever the address is shown.
 //!
 //! Credentials stand in many places of an address: user and password, a segment of the path, an
 //! argument, a bare query. A list of secret words misses the next one. So the rule is turned
@@ -6,6 +7,7 @@
 //! a mask stands for everything else.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Words that make a name or a word secret wherever they occur in it.
@@ -69,6 +71,22 @@ fn is_plain(word: &str) -> bool {
         && word.chars().all(plain)
         && word.chars().filter(char::is_ascii_digit).count() <= DIGITS
         && !is_secret_name(word)
+}
+
+/// The value of `Authorization` (RFC 7617) for the user and password of an address, if it has any.
+/// Percent-encoded bytes are taken as they were meant, also those that are not UTF-8.
+#[must_use]
+pub fn basic_authorization(url: &Url) -> Option<String> {
+    let (user, password) = (url.username(), url.password().unwrap_or_default());
+    if user.is_empty() && password.is_empty() {
+        return None;
+    }
+    let pair: Vec<u8> = percent_decode_str(user)
+        .chain([b':'])
+        .chain(percent_decode_str(password))
+        .collect();
+    let encoded = base64_simd::STANDARD.encode_to_string(pair);
+    Some(format!("Basic {encoded}"))
 }
 
 /// The address with `mask` in place of everything that may be a credential; `None` if it holds
@@ -177,6 +195,18 @@ mod tests {
         ] {
             assert_eq!(shown(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn user_and_password_become_a_header() {
+        let header = |text: &str| basic_authorization(&Url::parse(text).unwrap());
+        assert_eq!(header("http://h/"), None);
+        assert_eq!(
+            header("http://me:pa%20ss@h/").unwrap(),
+            "Basic bWU6cGEgc3M="
+        );
+        assert_eq!(header("http://a+b@h/").unwrap(), "Basic YStiOg==");
+        assert_eq!(header("http://%ff@h/").unwrap(), "Basic /zo=");
     }
 
     #[test]

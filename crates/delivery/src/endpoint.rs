@@ -166,8 +166,10 @@ impl Endpoint {
         if let Some(content_type) = &options.content_type {
             headers.insert(CONTENT_TYPE, header_value(content_type.as_bytes()));
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            headers.insert(AUTHORIZATION, basic_authorization(&url));
+        if let Some(credentials) = kafkamq_address::basic_authorization(&url) {
+            let mut value = header_value(credentials.as_bytes());
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
         }
         let shown = mask_url(&url);
         let stripped = url.set_username("").and_then(|()| url.set_password(None));
@@ -444,37 +446,6 @@ fn header_name(name: &str) -> Result<HeaderName, EndpointError> {
         }),
         _ => Ok(parsed),
     }
-}
-
-fn basic_authorization(url: &Url) -> HeaderValue {
-    let mut pair = percent_decode(url.username());
-    pair.push(b':');
-    pair.extend(percent_decode(url.password().unwrap_or_default()));
-    let encoded = base64_simd::STANDARD.encode_to_string(pair);
-    let mut value = header_value(format!("Basic {encoded}").as_bytes());
-    value.set_sensitive(true);
-    value
-}
-
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first == b'%'
-            && let [high, low, after @ ..] = tail
-            && let (Some(high), Some(low)) = (
-                char::from(*high).to_digit(16),
-                char::from(*low).to_digit(16),
-            )
-        {
-            out.push((high * 16 + low) as u8);
-            rest = after;
-        } else {
-            out.push(*first);
-        }
-    }
-    out
 }
 
 #[cfg(test)]

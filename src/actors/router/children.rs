@@ -95,6 +95,18 @@ pub(super) fn prepare_input(
 }
 
 impl RouterActor {
+    /// Starts the parsers for scripts that wait, once scripts may ask other hosts.
+    pub(super) fn start_waiting_parsers(&mut self, address: &Addr<Self>) {
+        if !self.settings.pipeline.http_request || !self.threads.waiting.is_empty() {
+            return;
+        }
+        self.threads.start_waiting();
+        let quick = self.threads.parse.len();
+        for index in quick..quick + self.threads.waiting.len() {
+            self.start_parser(index, address);
+        }
+    }
+
     pub(super) fn start_parser(&self, index: usize, address: &Addr<Self>) {
         let quick = &self.threads.parse;
         let found = match index.checked_sub(quick.len()) {

@@ -241,6 +241,7 @@ impl RouterActor {
         } = prepared;
         let address = ctx.address();
         self.settings = settings;
+        self.start_waiting_parsers(&ctx.address());
         for change in &plan.destinations {
             let id = DestinationId(change.name.as_str().into());
             let destination = routes.destination(&id).cloned();

@@ -29,27 +29,27 @@ impl Threads {
         self.forward.get(turn % self.forward.len().max(1))
     }
 
+    /// Starts those for scripts that wait, unless they run. Where no script may ask other hosts they
+    /// would only take descriptors.
+    pub(super) fn start_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            let owned = &mut self.owned;
+            self.waiting = (0..WAITING)
+                .map(|number| start(owned, format!("wait-{number}")))
+                .collect();
+        }
+    }
+
     /// Starts them, `parsers` of them to run scripts.
     pub(super) fn start(parsers: usize) -> Self {
         let mut owned = Vec::new();
-        let mut start = |name: String| {
-            let arbiter = Arbiter::new();
-            arbiter.spawn_fn(move || {
-                // For `top -H` and profilers; without a name it works as well.
-                let _named = rustix::thread::set_name(&CString::new(name).unwrap_or_default());
-            });
-            let handle = arbiter.handle();
-            owned.push(arbiter);
-            handle
-        };
+        let mut start = |name: String| start(&mut owned, name);
         Self {
             stream: start("stream".to_owned()),
             parse: (0..parsers.max(1))
                 .map(|number| start(format!("parse-{number}")))
                 .collect(),
-            waiting: (0..WAITING)
-                .map(|number| start(format!("wait-{number}")))
-                .collect(),
+            waiting: Vec::new(),
             forward: (0..forwarding(parsers))
                 .map(|number| start(format!("forward-{number}")))
                 .collect(),
@@ -58,6 +58,17 @@ impl Threads {
             owned,
         }
     }
+}
+
+fn start(owned: &mut Vec<Arbiter>, name: String) -> ArbiterHandle {
+    let arbiter = Arbiter::new();
+    arbiter.spawn_fn(move || {
+        // For `top -H` and profilers; without a name it works as well.
+        let _named = rustix::thread::set_name(&CString::new(name).unwrap_or_default());
+    });
+    let handle = arbiter.handle();
+    owned.push(arbiter);
+    handle
 }
 
 /// Threads for destinations beside so many parsers. On small machines one keeps up with all of

@@ -107,11 +107,9 @@ fn is_loopback(url: &Url) -> bool {
 
 /// The header for the credentials of an address.
 fn basic_of(url: &Url) -> Option<HeaderValue> {
-    let password = url.password().unwrap_or_default();
-    if url.username().is_empty() && password.is_empty() {
-        return None;
-    }
-    basic(&percent_decode(url.username()), &percent_decode(password))
+    let mut value = HeaderValue::from_str(&kafkamq_address::basic_authorization(url)?).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// `Authorization: Basic`.
@@ -120,15 +118,6 @@ pub(super) fn basic(username: &str, password: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-fn percent_decode(text: &str) -> String {
-    // `+` is not a blank in the user part of an address.
-    let query = format!("v={}", text.replace('+', "%2B"));
-    url::form_urlencoded::parse(query.as_bytes())
-        .next()
-        .map(|(_, value)| value.into_owned())
-        .unwrap_or_default()
 }
 
 fn delivery(section: &Section<'_>) -> DeliverySettings {
