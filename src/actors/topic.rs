@@ -29,13 +29,13 @@ use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
 use crate::process::{Cause, Origin, record_letter};
 use crate::routing::{InputId, KeyLimit, RateLimit};
-use crate::source::blocked::Blocked;
-use crate::source::window::{Bounds, Phase, Piece, Resend, Resolved, Settled, Window};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_record::{
     Assignment, BatchAck, BatchId, PartitionAccounts, RecordBatch, TopicPartition,
 };
+use kafkamq_source::blocked::Blocked;
+use kafkamq_source::window::{Bounds, Phase, Piece, Resend, Resolved, Settled, Window};
 
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);

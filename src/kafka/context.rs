@@ -25,10 +25,10 @@ use super::native;
 use super::partition::{PartitionReader, Placement};
 use super::poll_loop::Reading;
 use super::{AssignmentListener, KafkaError, PartitionStanding, Standing, Statistics};
-use crate::source::commits::{CommitEntry, CommitResult, Commits, Confirmed};
-use crate::source::lease::{Generation, Lease, Position};
-use crate::source::positions::{Positions, Sought, Wanted};
 use kafkamq_record::TopicPartition;
+use kafkamq_source::commits::{CommitEntry, CommitResult, Commits, Confirmed};
+use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_source::positions::{Positions, Sought, Wanted};
 
 /// The last commit of partitions that go is waited for this long beyond their drain.
 const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -19,11 +19,11 @@ use super::KafkaError;
 use super::birth_store::GroupBirths;
 use super::context::PollContext;
 use super::native::{self, Described, Listed};
-use crate::source::lease::{LogId, Position};
-use crate::source::memo::Memo;
-use crate::source::positions::{Sought, Wanted};
-use crate::source::start::{Begin, Facts, Gone, InitialOffset, Why, begin, go_on};
 use kafkamq_record::{NextOffset, TopicPartition};
+use kafkamq_source::lease::{LogId, Position};
+use kafkamq_source::memo::Memo;
+use kafkamq_source::positions::{Sought, Wanted};
+use kafkamq_source::start::{Begin, Facts, Gone, InitialOffset, Why, begin, go_on};
 
 /// How long one question about topics or offsets may take. After it the question is asked anew.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -48,11 +48,11 @@ pub use statistics::{PartitionStatistics, Statistics};
 pub use stretch::Stretch;
 pub use topics::Topics;
 
-pub use crate::source::commits::{Confirmed, Unconfirmed};
-pub use crate::source::lease::Generation;
-pub use crate::source::positions::Unknown;
-pub use crate::source::start::{InitialOffset, Why};
 use kafkamq_record::{NextOffset, TopicPartition};
+pub use kafkamq_source::commits::{Confirmed, Unconfirmed};
+pub use kafkamq_source::lease::Generation;
+pub use kafkamq_source::positions::Unknown;
+pub use kafkamq_source::start::{InitialOffset, Why};
 
 /// What can go wrong between this process and the brokers.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,8 @@ use actix::{Context, Handler};
 
 use super::TopicActor;
 use crate::actors::messages::{Committed, Placed};
-use crate::source::start::Why;
 use kafkamq_record::NextOffset;
+use kafkamq_source::start::Why;
 
 impl TopicActor {
     /// Everything below `next` is settled.

@@ -12,7 +12,7 @@ use super::memo::Memo;
 
 /// When the group first looked at a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Birth {
+pub struct Birth {
     /// Milliseconds since the Unix epoch.
     pub at: i64,
     /// How many partitions the topic had then; none if it did not exist yet. Later ones are read from
@@ -22,7 +22,7 @@ pub(crate) struct Birth {
 
 /// The births of one group.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct Births {
+pub struct Births {
     /// When the group first looked at any topic, in milliseconds since the Unix epoch.
     group: Option<i64>,
     topics: BTreeMap<String, Birth>,
@@ -31,23 +31,23 @@ pub(crate) struct Births {
 impl Births {
     /// When the group first looked.
     #[must_use]
-    pub(crate) const fn group(&self) -> Option<i64> {
+    pub const fn group(&self) -> Option<i64> {
         self.group
     }
 
     /// When the group first looked at `topic`.
     #[must_use]
-    pub(crate) fn topic(&self, topic: &str) -> Option<Birth> {
+    pub fn topic(&self, topic: &str) -> Option<Birth> {
         self.topics.get(topic).copied()
     }
 
     /// The group looks at the cluster, perhaps not for the first time.
-    pub(crate) fn look(&mut self, now_ms: i64) {
+    pub fn look(&mut self, now_ms: i64) {
         self.group.get_or_insert(now_ms);
     }
 
     /// The group looks at `topic`, which has so many partitions, perhaps not for the first time.
-    pub(crate) fn look_at(&mut self, topic: &str, partitions: i32, now_ms: i64) {
+    pub fn look_at(&mut self, topic: &str, partitions: i32, now_ms: i64) {
         self.look(now_ms);
         if !self.topics.contains_key(topic) {
             let at = now_ms;
@@ -57,7 +57,7 @@ impl Births {
     }
 
     /// `topic` does not exist, so everything in it will be new to the group.
-    pub(crate) fn miss(&mut self, topic: &str, now_ms: i64) {
+    pub fn miss(&mut self, topic: &str, now_ms: i64) {
         let birth = Birth {
             at: now_ms,
             partitions: 0,
@@ -67,7 +67,7 @@ impl Births {
 
     /// Another member, or this one in an earlier life, wrote `memo` for `topic`. The earliest look
     /// counts.
-    pub(crate) fn learn(&mut self, topic: &str, memo: &Memo) {
+    pub fn learn(&mut self, topic: &str, memo: &Memo) {
         if let Some(group) = memo.group {
             self.group = Some(self.group.map_or(group, |known| known.min(group)));
         }

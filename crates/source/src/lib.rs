@@ -11,12 +11,13 @@
 //!
 //! The machines take the time as a value and return what is to be done. The poll thread and the topic
 //! actors drive them.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub(crate) mod births;
-pub(crate) mod blocked;
-pub(crate) mod commits;
-pub(crate) mod lease;
-pub(crate) mod memo;
-pub(crate) mod positions;
-pub(crate) mod start;
-pub(crate) mod window;
+pub mod births;
+pub mod blocked;
+pub mod commits;
+pub mod lease;
+pub mod memo;
+pub mod positions;
+pub mod start;
+pub mod window;
