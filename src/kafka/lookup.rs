@@ -19,6 +19,7 @@ use super::KafkaError;
 use super::birth_store::GroupBirths;
 use super::context::PollContext;
 use super::native::{self, Described, Listed};
+use super::report::meaning;
 use kafkamq_record::{NextOffset, TopicPartition};
 use kafkamq_source::lease::{LogId, Position};
 use kafkamq_source::memo::Memo;
@@ -219,7 +220,10 @@ impl LookupThread {
         let topics = match self.describe(consumer, wanted) {
             Ok(topics) => topics,
             Err(error) => {
-                let cause = format!("the brokers do not describe the topic: {error}");
+                let cause = format!(
+                    "the brokers do not describe the topic: {}",
+                    error.in_words()
+                );
                 return failed(&all, &cause).into_iter().collect();
             }
         };
@@ -229,7 +233,8 @@ impl LookupThread {
             let topic = match topics.get(&*one.source.topic) {
                 Some(Ok(topic)) => topic,
                 Some(Err(code)) => {
-                    let cause = format!("the brokers do not describe the topic: {code}");
+                    let cause =
+                        format!("the brokers do not describe the topic: {}", meaning(*code));
                     results.extend(failed(&[one], &cause));
                     continue;
                 }
@@ -247,7 +252,10 @@ impl LookupThread {
             match self.assigned(consumer, &assigned, &topics) {
                 Ok(found) => results.extend(found),
                 Err(error) => {
-                    let cause = format!("the coordinator does not say what is committed: {error}");
+                    let cause = format!(
+                        "the coordinator does not say what is committed: {}",
+                        error.in_words()
+                    );
                     results.extend(failed(&assigned, &cause));
                 }
             }
@@ -380,7 +388,10 @@ impl LookupThread {
                 };
                 let listed = committed.get(&one.source);
                 if let Some(code) = listed.and_then(|listed| listed.error) {
-                    let cause = format!("the coordinator does not say what is committed: {code}");
+                    let cause = format!(
+                        "the coordinator does not say what is committed: {}",
+                        meaning(code)
+                    );
                     decided.push((one, Err(NotFound::Failed(cause))));
                     continue;
                 }
