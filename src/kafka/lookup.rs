@@ -164,7 +164,7 @@ impl LookupThread {
                 let client = consumer.client().native_ptr();
                 match native::describe_topics(client, &topics, TIMEOUT) {
                     Ok(topics) => {
-                        self.notice_absent(&topics);
+                        self.notice(&topics);
                         let known = topics.into_iter();
                         let known = known.filter_map(|(name, topic)| Some((name, topic.ok()?)));
                         vec![Answer::Topics(known.collect())]
@@ -189,19 +189,23 @@ impl LookupThread {
         }
     }
 
-    /// Topics that do not exist yet are read from their first record when they come.
-    fn notice_absent(&self, topics: &Topics) {
+    /// Topics that do not exist yet are read from their first record when they come, and so are those
+    /// that were made again, whatever becomes of their commits.
+    fn notice(&self, topics: &Topics) {
         let absent = topics
             .iter()
             .filter(|(_, topic)| matches!(topic, Err(RDKafkaErrorCode::UnknownTopicOrPartition)));
         let absent: Vec<&String> = absent.map(|(name, _)| name).collect();
-        if !absent.is_empty() {
-            self.options.births.update(|births| {
-                for name in absent {
-                    births.miss(name, now_ms());
+        self.options.births.update(|births| {
+            for name in absent {
+                births.miss(name, now_ms());
+            }
+            for (name, topic) in topics {
+                if let Some(log) = topic.as_ref().ok().and_then(|topic| topic.log) {
+                    births.see_log(name, log);
                 }
-            });
-        }
+            }
+        });
     }
 
     fn positions(
@@ -401,7 +405,11 @@ impl LookupThread {
                     committed: own,
                     log: described.log,
                     birth: before.topic(topic),
-                    known_log: logs.get(topic).copied().flatten(),
+                    known_log: logs
+                        .get(topic)
+                        .copied()
+                        .flatten()
+                        .or_else(|| before.log(topic)),
                     has_siblings: logs.contains_key(topic),
                     by_pattern: !named.contains(topic),
                     group: before.group(),
@@ -409,6 +417,9 @@ impl LookupThread {
                     now_ms,
                 });
                 births.look_at(topic, described.partitions, now_ms);
+                if let Some(log) = described.log {
+                    births.see_log(topic, log);
+                }
                 decided.push((one, Ok((begin, why, own))));
             }
             decided

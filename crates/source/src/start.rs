@@ -216,6 +216,7 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::births::Births;
     use super::*;
 
     fn log(id: i64) -> Option<LogId> {
@@ -242,6 +243,28 @@ mod tests {
             at: 700,
             partitions,
         })
+    }
+
+    #[test]
+    fn a_topic_made_again_whose_commits_are_gone_is_read_from_its_first_record() {
+        let mut births = Births::default();
+        births.look_at("t", 3, 700);
+        births.see_log("t", log(1).unwrap());
+        let found = Facts {
+            log: log(2),
+            birth: births.topic("t"),
+            known_log: births.log("t"),
+            ..facts()
+        };
+        assert_eq!(begin(&found), (Begin::Oldest, Why::Recreated));
+        // Later partitions, and members that start later, find the new log and nothing committed.
+        births.see_log("t", log(2).unwrap());
+        let again = Facts {
+            birth: births.topic("t"),
+            known_log: births.log("t"),
+            ..found
+        };
+        assert_eq!(begin(&again), (Begin::Oldest, Why::AppearedLater));
     }
 
     #[test]
