@@ -50,6 +50,5 @@ pub mod routes;
 pub mod routing;
 pub mod run_time;
 pub mod scripts;
-mod source;
 pub mod state_folder;
 pub mod telemetry;

@@ -10,6 +10,7 @@ use std::process::Command;
 /// What a package may use of the workspace. What is not named may use nothing of ours.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("kafkamq-record", &["kafkamq-memory"]),
+    ("kafkamq-source", &["kafkamq-record"]),
     ("kafkamq-settings", &["kafkamq-address", "kafkamq-point"]),
     ("kafkamq-pipeline", &["kafkamq-memory", "kafkamq-point"]),
     (
@@ -33,6 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kafkamq-point",
             "kafkamq-record",
             "kafkamq-settings",
+            "kafkamq-source",
             "kafkamq-testbed",
         ],
     ),
@@ -44,6 +46,7 @@ const WITHOUT_C: &[&str] = &[
     "kafkamq-address",
     "kafkamq-memory",
     "kafkamq-record",
+    "kafkamq-source",
     "kafkamq-settings",
     "kafkamq-delivery",
     "kafkamq-pipeline",

@@ -7,7 +7,7 @@ use actix::Addr;
 
 use super::messages::{
     InputFailed, InputJoined, InputReport, InputStands, OffsetsCommitted, PartitionPlaced,
-    PartitionsAssigned, PartitionsRevoked,
+    PartitionsAssigned, PartitionsRevoked, TopicsDescribed,
 };
 use super::router::RouterActor;
 use crate::kafka::{
@@ -122,6 +122,7 @@ impl AssignmentListener for RouterListener {
             input: self.input.clone(),
             error: error.to_string(),
             held: error.needs_operator(),
+            trouble: error.trouble(),
         });
     }
 
@@ -130,6 +131,13 @@ impl AssignmentListener for RouterListener {
         self.router.do_send(OffsetsCommitted {
             input: self.input.clone(),
             confirmed,
+        });
+    }
+
+    fn described(&self, topics: Vec<String>) {
+        self.router.do_send(TopicsDescribed {
+            input: self.input.clone(),
+            topics,
         });
     }
 

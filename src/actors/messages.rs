@@ -26,6 +26,7 @@ use kafkamq_delivery::lanes::{Item, Pool};
 use kafkamq_record::BatchId;
 use kafkamq_record::{AckShare, Resolution};
 use kafkamq_record::{RecordBatch, TopicPartition};
+use kafkamq_source::trouble::Trouble;
 
 /// Poll thread to router: partitions were assigned.
 #[derive(Message)]
@@ -108,6 +109,16 @@ pub(crate) struct InputFailed {
     pub(crate) error: String,
     /// Whether somebody has to act, as with a missing permission.
     pub(crate) held: bool,
+    /// What is in the way, if the error tells of that.
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// Poll thread to router: the brokers describe these topics.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TopicsDescribed {
+    pub(crate) input: InputId,
+    pub(crate) topics: Vec<String>,
 }
 
 /// Client library, timer: the partition's queue may hold records.

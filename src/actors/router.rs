@@ -13,6 +13,7 @@ mod report;
 mod shutdown;
 mod threads;
 mod topics;
+mod troubles;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -28,8 +29,8 @@ use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
 use super::directory::{Addresses, Directory};
 use super::messages::{
-    ChildStopped, DecideSuspect, Drain, GetStatus, Hold, InputFailed, InputJoined, InputReport,
-    PartitionPlaced, PartitionsAssigned, PartitionsRevoked, Placed, SetCredits, Shutdown, Sweep,
+    ChildStopped, DecideSuspect, Drain, GetStatus, Hold, InputJoined, InputReport, PartitionPlaced,
+    PartitionsAssigned, PartitionsRevoked, Placed, SetCredits, Shutdown, Sweep,
 };
 use super::status::{LastError, ServiceStatus, SuspectStatus};
 use super::topic::{TopicActor, TopicBounds, TopicOptions, View};
@@ -50,6 +51,7 @@ use kafkamq_delivery::delivery::Decision;
 use kafkamq_memory::Account;
 use kafkamq_record::{PartitionAccounts, TopicPartition};
 use kafkamq_settings::{DeadLetterKind, FlowSettings, InputSettings, Settings};
+use kafkamq_source::trouble::Troubles;
 
 /// Share of the memory limit that is charged to accounts; the rest is for prefetched records.
 const CHARGED_SHARE: u64 = 2;
@@ -72,8 +74,6 @@ const RESPAWN_PAUSE_MAX: Duration = Duration::from_secs(5);
 const RESPAWN_RESET: Duration = Duration::from_secs(30);
 /// A member that has lag, nothing in flight and moves nothing for this long gets a new client.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
-/// An error of a client is logged again only after this long.
-const LOG_REPEAT_AFTER: Duration = Duration::from_secs(60);
 /// How long the end waits for points of aggregation, which no offset stands for.
 const FINAL_DELIVERY_GRACE: Duration = Duration::from_secs(5);
 /// How long the status page waits for an actor.
@@ -141,6 +141,8 @@ struct Input {
     blocks: blocked::Blocks,
     /// When its client was made anew because nothing moved.
     rebuilt: Instant,
+    /// What is in the way between it and its brokers.
+    troubles: Troubles,
     last_error: Option<LastError>,
     /// Errors logged lately; a client repeats itself, and mixes several, while a broker is away.
     logged: HashMap<String, Instant>,
@@ -182,6 +184,7 @@ impl Input {
             standing: Standing::default(),
             blocks: blocked::Blocks::default(),
             rebuilt: Instant::now(),
+            troubles: Troubles::default(),
             last_error: None,
             logged: HashMap::new(),
             alarm: None,
@@ -783,29 +786,6 @@ impl Handler<InputJoined> for RouterActor {
                 .with_label_values(&[&*message.input.0]);
             gauge.set(i64::from(message.joined));
         }
-    }
-}
-
-impl Handler<InputFailed> for RouterActor {
-    type Result = ();
-
-    fn handle(&mut self, failed: InputFailed, _: &mut Self::Context) {
-        let Some(input) = self.inputs.get_mut(&failed.input) else {
-            return;
-        };
-        let now = Instant::now();
-        input
-            .logged
-            .retain(|_, logged| now.saturating_duration_since(*logged) < LOG_REPEAT_AFTER);
-        if !input.logged.contains_key(&failed.error) {
-            tracing::warn!(input = %failed.input, error = failed.error, held = failed.held, "kafka");
-            input.logged.insert(failed.error.clone(), now);
-        }
-        if failed.held {
-            input.alarm = Some(failed.error.clone());
-            input.alarmed = now;
-        }
-        input.last_error = Some(LastError::now(failed.error));
     }
 }
 

@@ -272,11 +272,8 @@ pub(crate) struct LastError {
 }
 
 impl LastError {
-    pub(crate) fn now(message: String) -> Self {
-        Self {
-            at: std::time::Instant::now(),
-            message,
-        }
+    pub(crate) const fn at(at: std::time::Instant, message: String) -> Self {
+        Self { at, message }
     }
 
     pub(crate) fn status(&self) -> ErrorStatus {

@@ -5,6 +5,7 @@
     reason = "test threads may sleep, no arbiter runs on them"
 )]
 
+mod brokers;
 mod contract;
 mod converting;
 mod explained;

@@ -29,14 +29,16 @@ use crate::kafka::{Generation, KafkaError, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
 use crate::process::{Cause, Origin, record_letter};
 use crate::routing::{InputId, KeyLimit, RateLimit};
-use crate::source::blocked::Blocked;
-use crate::source::window::{Bounds, Phase, Piece, Resend, Resolved, Settled, Window};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_record::{
     Assignment, BatchAck, BatchId, PartitionAccounts, RecordBatch, TopicPartition,
 };
+use kafkamq_source::blocked::Blocked;
+use kafkamq_source::window::{Bounds, Phase, Piece, Resend, Resolved, Settled, Window};
 
+/// Pause before it is looked at again whether records may be read.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);
 /// While draining, destinations are told this often to send what waits for more.
@@ -84,6 +86,8 @@ pub(crate) struct TopicActor {
     waits: bool,
     /// Whether the account says when it has room again.
     awaits_room: bool,
+    /// Whether it is about to look again if records may be read.
+    looks_again: bool,
     assignment: Arc<Assignment>,
     /// Batches and bytes in flight as the metrics show them.
     shown: (usize, usize),
@@ -125,6 +129,7 @@ impl TopicActor {
             options,
             waits: false,
             awaits_room: false,
+            looks_again: false,
             shown: (0, 0),
             waited: None,
         }
@@ -192,7 +197,7 @@ impl TopicActor {
             let most = limit.map_or(room, |limit| room.min(limit.most_records()));
             let read = self.reader.as_mut()?.read(most);
             for error in &read.errors {
-                self.report(error);
+                self.report(error, ctx);
             }
             if let Some(first) = read.batch.first_offset().or(read.end)
                 && !self.continues_at(first)
@@ -261,8 +266,9 @@ impl TopicActor {
             if let Some(next) = self.window.passed(end) {
                 self.settled(next);
             }
-            self.show();
         }
+        // Even where the end was known: that it is told shows that the partition is read.
+        self.show();
     }
 
     fn begin(&mut self, batch: RecordBatch, ctx: &mut Context<Self>) {
@@ -430,11 +436,18 @@ impl TopicActor {
         }
     }
 
-    fn report(&self, error: &KafkaError) {
+    fn report(&mut self, error: &KafkaError, ctx: &mut Context<Self>) {
+        if error.is_refused_access() && !std::mem::replace(&mut self.looks_again, true) {
+            let at = self.window.expected();
+            ctx.run_later(LOOK_AGAIN_AFTER, move |actor, ctx| {
+                actor.look_again(at, ctx)
+            });
+        }
         self.options.failures.do_send(InputFailed {
             input: self.options.input.clone(),
             error: error.to_string(),
             held: error.needs_operator(),
+            trouble: error.trouble(),
         });
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::source::births::Births;
 use crate::state_folder;
+use kafkamq_source::births::Births;
 
 const FILE: &str = "births.json";
 /// The version of the file's shape.

@@ -7,7 +7,10 @@ use rdkafka::consumer::BaseConsumer;
 
 use super::KafkaError;
 
-use kafkamq_settings::{ClusterSettings, GroupProtocol, InputSettings, LimitSettings, Sasl};
+use kafkamq_settings::{
+    ClusterSettings, GroupProtocol, InputSettings, LimitSettings, Offset, OutOfRange, Sasl,
+};
+use kafkamq_source::start::InitialOffset;
 
 /// Share of the memory limit that prefetched records may take, all partitions together.
 const PREFETCH_SHARE: u64 = 2;
@@ -20,6 +23,17 @@ const PREFETCH_KIB: std::ops::RangeInclusive<u64> = 256..=2048;
 pub fn prefetch_kib(limits: &LimitSettings) -> u64 {
     let per_partition = limits.memory_bytes / PREFETCH_SHARE / limits.partitions.max(1) as u64;
     (per_partition / 1024).clamp(*PREFETCH_KIB.start(), *PREFETCH_KIB.end())
+}
+
+/// What `offsets` and `offset_out_of_range` mean to those who look for positions.
+#[must_use]
+pub const fn initial_offset(offset: Offset) -> InitialOffset {
+    match offset {
+        Offset::Newest => InitialOffset::Newest,
+        Offset::Oldest => InitialOffset::Oldest,
+        Offset::At(time) => InitialOffset::At(time),
+        Offset::Ago(span) => InitialOffset::Ago(span),
+    }
 }
 
 /// The configuration of a consumer for `input`.
@@ -106,7 +120,6 @@ pub fn outside_config(input: &InputSettings, limits: &LimitSettings) -> ClientCo
 }
 
 fn reset_policy(input: &InputSettings) -> &'static str {
-    use kafkamq_settings::{Offset, OutOfRange};
     match input.out_of_range {
         OutOfRange::Resume(Offset::Newest) => "latest",
         // The client knows neither a time nor how to wait. The reader of the partition notices where

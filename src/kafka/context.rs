@@ -24,11 +24,12 @@ use super::lookup::{Answer, Found, Lookup, NotFound, Question};
 use super::native;
 use super::partition::{PartitionReader, Placement};
 use super::poll_loop::Reading;
+use super::report::{is_close, meaning, reported, trouble};
 use super::{AssignmentListener, KafkaError, PartitionStanding, Standing, Statistics};
-use crate::source::commits::{CommitEntry, CommitResult, Commits, Confirmed};
-use crate::source::lease::{Generation, Lease, Position};
-use crate::source::positions::{Positions, Sought, Wanted};
 use kafkamq_record::TopicPartition;
+use kafkamq_source::commits::{CommitEntry, CommitResult, Commits, Confirmed};
+use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_source::positions::{Positions, Sought, Wanted};
 
 /// The last commit of partitions that go is waited for this long beyond their drain.
 const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,6 +50,10 @@ pub(super) struct PollContext {
     pub(super) client_resets: bool,
     pub(super) drain_timeout: Duration,
     pub(super) reading: Reading,
+    /// Brokers of the configuration.
+    brokers: Vec<String>,
+    /// Whether the cluster was once seen to take this client.
+    was_connected: AtomicBool,
 }
 
 impl fmt::Debug for PollContext {
@@ -69,6 +74,7 @@ impl PollContext {
         client_resets: bool,
         drain_timeout: Duration,
         reading: Reading,
+        brokers: Vec<String>,
     ) -> Self {
         Self {
             listener,
@@ -81,6 +87,8 @@ impl PollContext {
             client_resets,
             drain_timeout,
             reading,
+            brokers,
+            was_connected: AtomicBool::new(false),
         }
     }
 
@@ -192,7 +200,7 @@ impl PollContext {
             Ok(answers) => {
                 let refused = answers.iter().find_map(|answer| answer.error);
                 if let Some(code) = refused {
-                    self.listener.commit_refused(&code.to_string());
+                    self.listener.commit_refused(&meaning(code));
                 }
                 let taken = answers.into_iter().filter(|answer| answer.error.is_none());
                 let taken: Vec<_> = taken.map(|answer| answer.source).collect();
@@ -285,6 +293,9 @@ impl PollContext {
                 }
             },
             Answer::Topics(topics) => {
+                if !topics.is_empty() {
+                    self.listener.described(topics.keys().cloned().collect());
+                }
                 for (topic, described) in topics {
                     let Some(log) = described.log else { continue };
                     let replaced = self.positions.lock().described(now, &topic, log);
@@ -380,7 +391,18 @@ fn sources(partitions: &TopicPartitionList) -> impl Iterator<Item = TopicPartiti
 
 impl ClientContext for PollContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What a broker that hangs up may mean is known only before it ever did something else.
+        if is_close(level, facility) && !self.was_connected.load(Ordering::Acquire) {
+            let code = RDKafkaErrorCode::BrokerTransportFailure;
+            if let Some(trouble) = trouble(code, message, &self.brokers) {
+                self.listener.error(&KafkaError::InTheWay(trouble));
+            }
+        }
         match level {
+            // Said once and in words, not with every retry.
+            _ if facility == "FAIL" => {
+                tracing::debug!(target: "librdkafka", facility, message);
+            }
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
@@ -395,14 +417,27 @@ impl ClientContext for PollContext {
 
     fn stats_raw(&self, report: &[u8]) {
         match Statistics::parse(report) {
-            Ok(statistics) => self.listener.statistics(statistics),
+            Ok(statistics) => {
+                if !statistics.connected.is_empty() {
+                    self.was_connected.store(true, Ordering::Release);
+                }
+                self.listener.statistics(statistics);
+            }
             Err(error) => tracing::warn!(%error, "cannot read the client's statistics"),
         }
     }
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
         tracing::debug!(target: "librdkafka", %error, reason, "client error");
-        self.listener.error(&KafkaError::from_client(error));
+        let code = error.rdkafka_error_code();
+        if code == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
+        let trouble = code.and_then(|code| trouble(code, reason, &self.brokers));
+        self.listener.error(&match trouble {
+            Some(trouble) => KafkaError::InTheWay(trouble),
+            None => KafkaError::Reported(reported(reason)),
+        });
     }
 
     fn generate_oauth_token(
@@ -437,11 +472,14 @@ impl ConsumerContext for PollContext {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let whole = result.err().map(|error| error.to_string());
+        let whole = result.err().map(|error| {
+            let code = error.rdkafka_error_code();
+            code.map_or_else(|| error.to_string(), meaning)
+        });
         let results: Vec<CommitResult> = native::listed(offsets)
             .into_iter()
             .filter_map(|listed| {
-                let own = listed.error.map(|code| code.to_string());
+                let own = listed.error.map(meaning);
                 Some(CommitResult {
                     source: listed.source,
                     next: kafkamq_record::NextOffset(listed.offset?),

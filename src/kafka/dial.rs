@@ -22,9 +22,10 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 
 use super::KafkaError;
 use super::client::set_cluster;
+use super::report::is_close;
 use kafkamq_settings::{ClusterSettings, Sasl};
 
-mod fault;
+pub(super) mod fault;
 #[cfg(test)]
 mod tests;
 
@@ -350,12 +351,7 @@ impl Reports {
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "librdkafka", facility, message);
-        // That a broker hung up is logged, but not reported as an error.
-        let is_close = matches!(
-            level,
-            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info
-        );
-        if is_close && facility == "FAIL" {
+        if is_close(level, facility) {
             self.note(RDKafkaErrorCode::BrokerTransportFailure, message);
         }
     }

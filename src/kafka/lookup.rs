@@ -19,11 +19,12 @@ use super::KafkaError;
 use super::birth_store::GroupBirths;
 use super::context::PollContext;
 use super::native::{self, Described, Listed};
-use crate::source::lease::{LogId, Position};
-use crate::source::memo::Memo;
-use crate::source::positions::{Sought, Wanted};
-use crate::source::start::{Begin, Facts, Gone, InitialOffset, Why, begin, go_on};
+use super::report::meaning;
 use kafkamq_record::{NextOffset, TopicPartition};
+use kafkamq_source::lease::{LogId, Position};
+use kafkamq_source::memo::Memo;
+use kafkamq_source::positions::{Sought, Wanted};
+use kafkamq_source::start::{Begin, Facts, Gone, InitialOffset, Why, begin, go_on};
 
 /// How long one question about topics or offsets may take. After it the question is asked anew.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -163,7 +164,7 @@ impl LookupThread {
                 let client = consumer.client().native_ptr();
                 match native::describe_topics(client, &topics, TIMEOUT) {
                     Ok(topics) => {
-                        self.notice_absent(&topics);
+                        self.notice(&topics);
                         let known = topics.into_iter();
                         let known = known.filter_map(|(name, topic)| Some((name, topic.ok()?)));
                         vec![Answer::Topics(known.collect())]
@@ -188,19 +189,23 @@ impl LookupThread {
         }
     }
 
-    /// Topics that do not exist yet are read from their first record when they come.
-    fn notice_absent(&self, topics: &Topics) {
+    /// Topics that do not exist yet are read from their first record when they come, and so are those
+    /// that were made again, whatever becomes of their commits.
+    fn notice(&self, topics: &Topics) {
         let absent = topics
             .iter()
             .filter(|(_, topic)| matches!(topic, Err(RDKafkaErrorCode::UnknownTopicOrPartition)));
         let absent: Vec<&String> = absent.map(|(name, _)| name).collect();
-        if !absent.is_empty() {
-            self.options.births.update(|births| {
-                for name in absent {
-                    births.miss(name, now_ms());
+        self.options.births.update(|births| {
+            for name in absent {
+                births.miss(name, now_ms());
+            }
+            for (name, topic) in topics {
+                if let Some(log) = topic.as_ref().ok().and_then(|topic| topic.log) {
+                    births.see_log(name, log);
                 }
-            });
-        }
+            }
+        });
     }
 
     fn positions(
@@ -219,7 +224,10 @@ impl LookupThread {
         let topics = match self.describe(consumer, wanted) {
             Ok(topics) => topics,
             Err(error) => {
-                let cause = format!("the brokers do not describe the topic: {error}");
+                let cause = format!(
+                    "the brokers do not describe the topic: {}",
+                    error.in_words()
+                );
                 return failed(&all, &cause).into_iter().collect();
             }
         };
@@ -229,7 +237,8 @@ impl LookupThread {
             let topic = match topics.get(&*one.source.topic) {
                 Some(Ok(topic)) => topic,
                 Some(Err(code)) => {
-                    let cause = format!("the brokers do not describe the topic: {code}");
+                    let cause =
+                        format!("the brokers do not describe the topic: {}", meaning(*code));
                     results.extend(failed(&[one], &cause));
                     continue;
                 }
@@ -247,7 +256,10 @@ impl LookupThread {
             match self.assigned(consumer, &assigned, &topics) {
                 Ok(found) => results.extend(found),
                 Err(error) => {
-                    let cause = format!("the coordinator does not say what is committed: {error}");
+                    let cause = format!(
+                        "the coordinator does not say what is committed: {}",
+                        error.in_words()
+                    );
                     results.extend(failed(&assigned, &cause));
                 }
             }
@@ -380,7 +392,10 @@ impl LookupThread {
                 };
                 let listed = committed.get(&one.source);
                 if let Some(code) = listed.and_then(|listed| listed.error) {
-                    let cause = format!("the coordinator does not say what is committed: {code}");
+                    let cause = format!(
+                        "the coordinator does not say what is committed: {}",
+                        meaning(code)
+                    );
                     decided.push((one, Err(NotFound::Failed(cause))));
                     continue;
                 }
@@ -390,7 +405,11 @@ impl LookupThread {
                     committed: own,
                     log: described.log,
                     birth: before.topic(topic),
-                    known_log: logs.get(topic).copied().flatten(),
+                    known_log: logs
+                        .get(topic)
+                        .copied()
+                        .flatten()
+                        .or_else(|| before.log(topic)),
                     has_siblings: logs.contains_key(topic),
                     by_pattern: !named.contains(topic),
                     group: before.group(),
@@ -398,6 +417,9 @@ impl LookupThread {
                     now_ms,
                 });
                 births.look_at(topic, described.partitions, now_ms);
+                if let Some(log) = described.log {
+                    births.see_log(topic, log);
+                }
                 decided.push((one, Ok((begin, why, own))));
             }
             decided

@@ -10,6 +10,7 @@
 //! * `native` holds calls of the native client that its crate lacks.
 //! * `partition` reads batches from one assigned partition.
 //! * `producer` writes records and says when brokers have them.
+//! * `report` words what clients report while they run.
 //! * `reader` reads a stretch of a topic once, outside any group.
 //! * `stretch` bounds what a consumer outside its group reads and delivers.
 //! * `bare` is the loop that the benchmark compares with, `topics` makes the topics for it.
@@ -29,6 +30,7 @@ mod partition;
 mod poll_loop;
 mod producer;
 mod reader;
+mod report;
 mod statistics;
 mod stretch;
 mod topics;
@@ -48,11 +50,12 @@ pub use statistics::{PartitionStatistics, Statistics};
 pub use stretch::Stretch;
 pub use topics::Topics;
 
-pub use crate::source::commits::{Confirmed, Unconfirmed};
-pub use crate::source::lease::Generation;
-pub use crate::source::positions::Unknown;
-pub use crate::source::start::{InitialOffset, Why};
 use kafkamq_record::{NextOffset, TopicPartition};
+pub use kafkamq_source::commits::{Confirmed, Unconfirmed};
+pub use kafkamq_source::lease::Generation;
+pub use kafkamq_source::positions::Unknown;
+pub use kafkamq_source::start::{InitialOffset, Why};
+use kafkamq_source::trouble::Trouble;
 
 /// What can go wrong between this process and the brokers.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,12 @@ pub enum KafkaError {
         /// The client library's explanation.
         detail: String,
     },
+    /// Something is in the way between this process and the brokers, a topic or the group.
+    #[error("{}", .0.text)]
+    InTheWay(Trouble),
+    /// What the client library reported besides.
+    #[error("the client reports: {0}")]
+    Reported(String),
     /// Any other error of the client library.
     #[error("{0}")]
     Client(rdkafka::error::KafkaError),
@@ -102,6 +111,30 @@ impl KafkaError {
             }
             other => Self::Client(other),
         }
+    }
+
+    /// What it means, with what to do about it where that is known.
+    fn in_words(&self) -> String {
+        self.code()
+            .map_or_else(|| self.to_string(), report::meaning)
+    }
+
+    /// What is in the way, if the error tells of that.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::InTheWay(trouble) => Some(trouble.clone()),
+            Self::Partition {
+                partition,
+                code,
+                detail,
+            } => report::unreadable(&partition.topic, *code, detail),
+            _ => None,
+        }
+    }
+
+    /// Whether records of a partition may not be read.
+    pub(crate) fn is_refused_access(&self) -> bool {
+        self.code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed)
     }
 
     /// The client library's code, if it gave one.
@@ -150,6 +183,9 @@ impl KafkaError {
     /// of range and the operator asked to stop there.
     #[must_use]
     pub fn needs_operator(&self) -> bool {
+        if let Self::InTheWay(trouble) = self {
+            return trouble.is_alarm;
+        }
         matches!(
             self.code(),
             Some(
@@ -210,6 +246,9 @@ pub trait AssignmentListener: Send + Sync {
 
     /// The brokers took a commit: the group remembers these offsets.
     fn committed(&self, confirmed: Vec<Confirmed>);
+
+    /// The brokers describe these topics.
+    fn described(&self, topics: Vec<String>);
 
     /// A commit was refused; the next one carries what it would have.
     fn commit_refused(&self, why: &str);

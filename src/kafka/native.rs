@@ -19,9 +19,9 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaError;
-use crate::source::commits::CommitEntry;
-use crate::source::lease::{LogId, Position};
 use kafkamq_record::TopicPartition;
+use kafkamq_source::commits::CommitEntry;
+use kafkamq_source::lease::{LogId, Position};
 
 mod raw {
     //! The same functions with codes as numbers.
@@ -463,8 +463,8 @@ fn to_millis(span: Duration) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::lease::Generation;
-    use crate::source::memo::Memo;
+    use kafkamq_source::lease::Generation;
+    use kafkamq_source::memo::Memo;
 
     #[test]
     fn a_code_that_the_library_does_not_know_is_unknown_and_nothing_worse() {

@@ -34,11 +34,11 @@ use super::KafkaError;
 use super::context::PollContext;
 use super::native as calls;
 use super::stretch::Stretch;
-use crate::source::commits::Confirmed;
-use crate::source::lease::{Generation, Lease, Position};
-use crate::source::start::Why;
 use kafkamq_record::NextOffset;
 use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
+use kafkamq_source::commits::Confirmed;
+use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_source::start::Why;
 
 /// Called from a thread of the client library when the partition's queue turns non-empty. It must
 /// only hand the news on; it may be called late, or once for many records.

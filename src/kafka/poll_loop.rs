@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError as ClientError;
 
 use super::birth_store::GroupBirths;
 use super::context::PollContext;
@@ -54,6 +55,8 @@ pub enum Reading {
 pub struct PollOptions {
     /// Name of the input, for the thread's name and the log.
     pub input: String,
+    /// Brokers of the configuration, as `host:port`.
+    pub brokers: Vec<String>,
     /// Topics to subscribe to; none leaves the thread idle.
     pub topics: TopicSelection,
     /// The client's configuration, from [`super::client::consumer_config`].
@@ -273,6 +276,7 @@ impl PollLoop {
             client_resets,
             self.options.drain_timeout,
             self.options.reading.clone(),
+            self.options.brokers.clone(),
         );
         let consumer: BaseConsumer<PollContext> = self
             .options
@@ -369,7 +373,14 @@ impl PollLoop {
             match consumer.poll(interval) {
                 None => {}
                 Some(Err(error)) => {
-                    self.listener.error(&KafkaError::from_client(error));
+                    // The context has heard all others, and in more words.
+                    if !matches!(
+                        error,
+                        ClientError::MessageConsumption(_)
+                            | ClientError::MessageConsumptionFatal(_)
+                    ) {
+                        self.listener.error(&KafkaError::from_client(error));
+                    }
                     if consumer.client().fatal_error().is_some() {
                         return Exit::Rebuild("the client reported a fatal error");
                     }

@@ -14,11 +14,15 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::KafkaError;
 use super::client::set_cluster;
+use super::report::Hearing;
 use kafkamq_record::TopicPartition;
 use kafkamq_settings::ClusterSettings;
 
 /// How long one call of the client waits before what it reported is looked at.
 const SLICE: Duration = Duration::from_millis(200);
+
+/// How long a report may follow the failure it explains.
+const REPORT_WAIT: Duration = Duration::from_millis(50);
 
 /// A record with everything in it, detached from the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +41,7 @@ pub struct StoredRecord {
 
 /// Reads one topic, partition by partition.
 pub struct TopicReader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Hearing>,
     topic: String,
     timeout: Duration,
 }
@@ -83,7 +87,9 @@ impl TopicReader {
             .set("queued.max.messages.kbytes", PREFETCH_KBYTES)
             .set("fetch.message.max.bytes", FETCH_BYTES);
         Ok(Self {
-            consumer: config.create().map_err(KafkaError::from_client)?,
+            consumer: config
+                .create_with_context(Hearing::new(&cluster.addrs))
+                .map_err(KafkaError::from_client)?,
             topic: topic.to_owned(),
             timeout,
         })
@@ -103,7 +109,7 @@ impl TopicReader {
         let metadata = self
             .consumer
             .fetch_metadata(Some(&self.topic), self.timeout)
-            .map_err(KafkaError::from_client)?;
+            .map_err(|error| self.explain(error))?;
         let mut partitions = Vec::new();
         for topic in metadata.topics() {
             match topic.error().map(RDKafkaErrorCode::from) {
@@ -112,7 +118,7 @@ impl TopicReader {
                     RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic,
                 ) => {}
                 Some(code) => {
-                    return Err(KafkaError::from_client(ClientError::MetadataFetch(code)));
+                    return Err(self.explain(ClientError::MetadataFetch(code)));
                 }
             }
         }
@@ -128,7 +134,7 @@ impl TopicReader {
         let (low, high) = self
             .consumer
             .fetch_watermarks(&self.topic, partition, self.timeout)
-            .map_err(KafkaError::from_client)?;
+            .map_err(|error| self.explain(error))?;
         Ok(low..high)
     }
 
@@ -145,11 +151,11 @@ impl TopicReader {
         let found = self
             .consumer
             .offsets_for_times(wanted, self.timeout)
-            .map_err(KafkaError::from_client)?;
+            .map_err(|error| self.explain(error))?;
         let Some(element) = found.find_partition(&self.topic, partition) else {
             return Ok(None);
         };
-        element.error().map_err(KafkaError::from_client)?;
+        element.error().map_err(|error| self.explain(error))?;
         Ok(match element.offset() {
             Offset::Offset(offset) => Some(offset),
             _ => None,
@@ -167,12 +173,20 @@ impl TopicReader {
         let committed = self
             .consumer
             .committed_offsets(wanted, self.timeout)
-            .map_err(KafkaError::from_client)?;
+            .map_err(|error| self.explain(error))?;
         let element = committed.find_partition(&self.topic, partition);
         Ok(element.and_then(|element| match element.offset() {
             Offset::Offset(next) => Some(next),
             _ => None,
         }))
+    }
+
+    /// Why a question was not answered. The client tells what is in the way only while it is polled.
+    fn explain(&self, error: ClientError) -> KafkaError {
+        while let Some(Err(_)) = self.consumer.poll(REPORT_WAIT) {}
+        self.consumer
+            .context()
+            .explain(KafkaError::from_client(error))
     }
 
     /// The records of `partition` whose offsets lie in `offsets`, in order. Offsets that are gone, or
@@ -239,7 +253,7 @@ impl Iterator for Records<'_> {
                     // The client goes on trying after all others.
                     if error.needs_operator() || error.is_unknown_topic() {
                         self.done = true;
-                        return Some(Err(error));
+                        return Some(Err(self.reader.consumer.context().explain(error)));
                     }
                     last = Some(error);
                 }
@@ -247,7 +261,8 @@ impl Iterator for Records<'_> {
             if Instant::now() >= deadline {
                 self.done = true;
                 let source = TopicPartition::new(&*self.reader.topic, self.partition);
-                return Some(Err(last.unwrap_or(KafkaError::Silent(source))));
+                let error = last.unwrap_or(KafkaError::Silent(source));
+                return Some(Err(self.reader.consumer.context().explain(error)));
             }
         }
         self.done = true;

@@ -33,6 +33,9 @@ pub struct Statistics {
     pub rebalances: u64,
     /// Brokers connected and known.
     pub brokers_up: u64,
+    /// Brokers whose connection has stood for some seconds, as `host:port`. One that wants credentials,
+    /// or gets wrong ones, is connected for a moment time and again.
+    pub connected: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +50,11 @@ struct RawReport {
 
 #[derive(Deserialize)]
 struct RawBroker {
+    #[serde(default)]
+    nodename: String,
+    /// Microseconds.
+    #[serde(default, rename = "stateage")]
+    state_age: i64,
     #[serde(default)]
     state: String,
 }
@@ -82,11 +90,20 @@ struct RawPartition {
     ls_offset: i64,
 }
 
+/// Age of a connection that can be relied on, in microseconds.
+const STANDS_AFTER: i64 = 2_500_000;
+
 const fn unknown() -> i64 {
     -1
 }
 
 impl Statistics {
+    /// Whether the client is a settled member of its group.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.group_state == "up" && self.join_state == "steady"
+    }
+
     /// Reads a report. The client writes it, so a report that cannot be read is a defect worth a
     /// warning, not a failure.
     pub(super) fn parse(report: &[u8]) -> Result<Self, serde_json::Error> {
@@ -120,12 +137,16 @@ impl Statistics {
             .values()
             .filter(|broker| broker.state == "UP")
             .count() as u64;
+        let stands = |broker: &&RawBroker| broker.state == "UP" && broker.state_age >= STANDS_AFTER;
+        let connected = raw.brokers.values().filter(stands);
+        let connected = connected.map(|broker| broker.nodename.clone()).collect();
         Ok(Self {
             partitions,
             group_state,
             join_state,
             rebalances,
             brokers_up,
+            connected,
         })
     }
 }
@@ -136,7 +157,8 @@ mod tests {
 
     #[test]
     fn unknown_positions_are_none_and_foreign_partitions_left_out() {
-        let report = br#"{"type":"consumer","brokers":{"a":{"state":"UP"},"b":{"state":"DOWN"}},
+        let report = br#"{"type":"consumer","brokers":{"a":{"state":"UP","nodename":"a:1","stateage":2600000},
+            "b":{"state":"DOWN","nodename":"b:1","stateage":9000000}},
             "cgrp":{"state":"up","join_state":"steady","rebalance_cnt":2},
             "topics":{"t":{"partitions":{
               "-1":{"partition":-1,"desired":false},
@@ -161,6 +183,7 @@ mod tests {
             statistics.partitions[&TopicPartition::new("t", 0)].prefetched_bytes,
             99
         );
+        assert_eq!(statistics.connected, ["a:1"]);
         assert_eq!((statistics.brokers_up, statistics.rebalances), (1, 2));
         assert_eq!(statistics.join_state, "steady");
     }

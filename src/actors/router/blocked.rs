@@ -8,8 +8,8 @@ use crate::actors::status::BlockedStatus;
 use crate::actors::topic::Seen;
 use crate::metrics::Metrics;
 use crate::routing::{InputId, RouteTable};
-use crate::source::blocked::Blocked;
 use kafkamq_record::TopicPartition;
+use kafkamq_source::blocked::Blocked;
 
 /// A partition that is not read for this long is shown in metrics and logged.
 const SHOWN_AFTER: Duration = Duration::from_secs(3);

@@ -15,7 +15,7 @@ use crate::actors::forwarder::ForwarderActor;
 use crate::actors::listener::RouterListener;
 use crate::actors::messages::{Child, ChildStopped};
 use crate::actors::parser::{ParserActor, ParserOptions};
-use crate::kafka::client::{consumer_config, outside_config, refused_options};
+use crate::kafka::client::{consumer_config, initial_offset, outside_config, refused_options};
 use crate::kafka::{AssignmentListener, BirthStore, PollOptions, PreparedConsumer, Reading};
 use crate::metrics::Metrics;
 use crate::routing::{Destination, InputId};
@@ -72,14 +72,15 @@ pub(super) fn prepare_input(
     });
     let options = PollOptions {
         input: input.name.clone(),
+        brokers: input.cluster.addrs.clone(),
         topics: input.selection(),
         client: match reading {
             Reading::Member => consumer_config(input, limits),
             Reading::Once(_) => outside_config(input, limits),
         },
-        initial: input.offsets.into(),
+        initial: initial_offset(input.offsets),
         out_of_range: match input.out_of_range {
-            OutOfRange::Resume(at) => Some(at.into()),
+            OutOfRange::Resume(at) => Some(initial_offset(at)),
             OutOfRange::Stop => None,
         },
         commit_interval: input.commit_interval,

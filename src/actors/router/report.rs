@@ -25,7 +25,8 @@ impl RouterActor {
         let Some(input) = self.inputs.get_mut(input_id) else {
             return;
         };
-        let joined = statistics.group_state == "up" && statistics.join_state == "steady";
+        let joined = statistics.is_member();
+        input.recovered(input_id, &statistics, Instant::now());
         input.joined = joined;
         self.metrics
             .input_joined
@@ -116,7 +117,11 @@ impl RouterActor {
                 false => None,
             },
             partitions: Vec::new(),
-            alarm: input.alarm.clone(),
+            alarm: {
+                let trouble = input.troubles.alarm();
+                let own = input.alarm.clone();
+                own.or_else(|| trouble.map(|trouble| trouble.text.clone()))
+            },
             last_error: input.last_error.as_ref().map(LastError::status),
         }
     }

@@ -1,6 +1,6 @@
 //! Where partitions are read from: sought until it is found, and never passing over what is new.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafkamq_broker::{ApiKey, Fault, ResponseError};
 use kafkamq_testbed::faults;
@@ -95,6 +95,43 @@ fn a_topic_that_is_made_again_is_read_and_committed_from_its_start() {
         let done = || (committed() == Some(100)).then_some(());
         assert!(rig.broker.wait(WAIT, done).is_some(), "{:?}", committed());
     }
+    running.stop();
+}
+
+#[test]
+fn a_topic_made_again_while_the_service_was_down_is_read_though_its_commits_are_gone() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.produce(Route::CustomLog, 0..10);
+    let folder = rig.folder.path().join("state");
+    std::fs::create_dir(&folder).unwrap();
+    let state = format!("[server]\nstate_dir = \"{}\"", folder.display());
+    let config = newest(&rig, "").replace("[server]", &state);
+    let running = rig.start(&config);
+    wait_positions(&running, 10);
+    running.stop();
+    rig.broker.delete_topic(TOPIC).unwrap();
+    assert_eq!(rig.broker.committed("group", TOPIC, 0), None);
+    rig.broker.create_topic(TOPIC, 2).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut faker = Faker::new(3, 1_700_000_000_000_000_000);
+    for sequence in 10..20 {
+        for partition in 0..2u16 {
+            let id = RecordId::new(Route::CustomLog, partition, sequence);
+            let record = kafkamq_broker::Record {
+                timestamp: i64::try_from(now.as_millis()).unwrap(),
+                value: Some(Sample::of(id, &mut faker).value),
+                ..Default::default()
+            };
+            let partition = i32::from(partition);
+            rig.broker
+                .append_records(TOPIC, partition, &[record])
+                .unwrap();
+        }
+    }
+    let running = rig.start(&config);
+    rig.wait_delivered(Route::CustomLog, 20);
+    rig.wait_committed(TOPIC, 0, 10);
     running.stop();
 }
 

@@ -7,7 +7,7 @@ use actix::{AsyncContext, Context, Handler};
 
 use super::TopicActor;
 use crate::actors::messages::{Hold, Release};
-use crate::source::window::{Phase, Token};
+use kafkamq_source::window::{Phase, Token};
 
 /// The same while the router waits for what is in flight before it changes routes.
 const HOLD_FLUSH_INTERVAL: Duration = Duration::from_millis(10);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::source::blocked::Blocked;
+use kafkamq_source::blocked::Blocked;
 
 /// What a topic actor shows of itself.
 #[derive(Debug, Clone)]

@@ -81,7 +81,7 @@ pub struct DialFault {
 }
 
 impl DialFault {
-    pub(super) fn new(layer: Layer, message: impl Into<String>) -> Self {
+    pub(in crate::kafka) fn new(layer: Layer, message: impl Into<String>) -> Self {
         Self {
             layer,
             message: message.into(),
@@ -96,7 +96,7 @@ impl DialFault {
     }
 
     /// Reads what the client library reported; `None` if that names no layer.
-    pub(super) fn classify(code: Code, reason: &str) -> Option<Self> {
+    pub(in crate::kafka) fn classify(code: Code, reason: &str) -> Option<Self> {
         let said = || match plain(reason) {
             empty if empty.is_empty() => code.to_string(),
             said => said,
@@ -121,6 +121,12 @@ impl DialFault {
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedSASLMechanism
             | Code::IllegalSASLState => with(Layer::Sasl, Layer::Sasl.remedy()),
+            Code::Resolve => with(Layer::Dns, Layer::Dns.remedy()),
+            Code::BrokerTransportFailure
+                if reason.contains("Connect to ") || reason.contains("in state CONNECT)") =>
+            {
+                with(Layer::Tcp, Layer::Tcp.remedy())
+            }
             Code::BrokerTransportFailure if reason.contains("SSL handshake failed") => with(
                 Layer::Tls,
                 "the listener does not speak TLS: use the port that does, or a `tls_security_protocol` without it",
@@ -205,7 +211,7 @@ impl DialFault {
     }
 
     /// The same fault of an address that a broker announced and nobody wrote down here.
-    pub(super) fn announced(self) -> Self {
+    pub(in crate::kafka) fn announced(self) -> Self {
         match self.layer {
             Layer::Dns | Layer::Tcp => Self {
                 remedy: "the brokers announce this address (`advertised.listeners`): it has to be reachable from here",
@@ -227,7 +233,7 @@ fn just_connected(reason: &str) -> bool {
 
 /// The library's report without the address in front and its own advice behind, which names keys
 /// that nobody sets here.
-pub(super) fn plain(reason: &str) -> String {
+pub(in crate::kafka) fn plain(reason: &str) -> String {
     let mut without_address = reason;
     // The thread in brackets and the broker, such as `ssl://kafka-1:9093/bootstrap`.
     while let Some((first, rest)) = without_address.split_once(": ")

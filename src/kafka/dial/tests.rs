@@ -298,10 +298,12 @@ fn hanging_up_after_the_first_answer_is_missing_credentials() {
     for other in [
         "b:9092/bootstrap: Disconnected (after 2500ms in state UP)",
         "sasl_ssl://b:9092/bootstrap: Disconnected (after 3ms in state UP)",
-        "b:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed (after 0ms in state CONNECT)",
     ] {
         assert_eq!(classify(other), None, "{other}");
     }
+    let refused =
+        "b:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed (after 0ms in state CONNECT)";
+    assert_eq!(classify(refused), Some(Layer::Tcp));
 }
 
 #[test]

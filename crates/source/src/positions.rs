@@ -18,7 +18,7 @@ const STOPPED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a position is sought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sought {
+pub enum Sought {
     /// The partition was assigned.
     Assigned,
     /// Its log was replaced under the reader.
@@ -34,7 +34,7 @@ pub(crate) enum Sought {
 
 /// A partition whose position is to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub struct Wanted {
     /// The partition.
     pub source: TopicPartition,
     /// The assignment it was sought for.
@@ -75,13 +75,13 @@ struct Seat {
 
 /// The assigned partitions of one client.
 #[derive(Debug, Default)]
-pub(crate) struct Positions {
+pub struct Positions {
     seats: BTreeMap<TopicPartition, Seat>,
 }
 
 impl Positions {
     /// Partitions were assigned; their positions are sought.
-    pub(crate) fn assigned(
+    pub fn assigned(
         &mut self,
         now: Instant,
         generation: Generation,
@@ -98,14 +98,14 @@ impl Positions {
     }
 
     /// Partitions went.
-    pub(crate) fn revoked<'a>(&mut self, sources: impl IntoIterator<Item = &'a TopicPartition>) {
+    pub fn revoked<'a>(&mut self, sources: impl IntoIterator<Item = &'a TopicPartition>) {
         for source in sources {
             self.seats.remove(source);
         }
     }
 
     /// A position is needed anew.
-    pub(crate) fn seek(&mut self, now: Instant, source: &TopicPartition, sought: Sought) {
+    pub fn seek(&mut self, now: Instant, source: &TopicPartition, sought: Sought) {
         if let Some(seat) = self.seats.get_mut(source)
             && seat.search.is_none()
         {
@@ -115,12 +115,7 @@ impl Positions {
 
     /// The topic has this id now. Returns the partitions that read another log, whose positions are
     /// sought from now on.
-    pub(crate) fn described(
-        &mut self,
-        now: Instant,
-        topic: &str,
-        log: LogId,
-    ) -> Vec<TopicPartition> {
+    pub fn described(&mut self, now: Instant, topic: &str, log: LogId) -> Vec<TopicPartition> {
         let mut replaced = Vec::new();
         for (source, seat) in &mut self.seats {
             if *source.topic != *topic || seat.log.is_none_or(|known| known == log) {
@@ -134,7 +129,7 @@ impl Positions {
     }
 
     /// What to ask the brokers for now; it counts as asked.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<Wanted> {
+    pub fn due(&mut self, now: Instant) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         for (source, seat) in &mut self.seats {
             if let Some(search) = &mut seat.search
@@ -154,7 +149,7 @@ impl Positions {
     }
 
     /// The brokers did not say where. They are asked again after a pause.
-    pub(crate) fn failed(&mut self, now: Instant, wanted: &Wanted, cause: &str) {
+    pub fn failed(&mut self, now: Instant, wanted: &Wanted, cause: &str) {
         if let Some(search) = self.search(wanted) {
             search.asked = false;
             let pause = PAUSE * 2u32.saturating_pow(search.attempts.min(16));
@@ -165,7 +160,7 @@ impl Positions {
     }
 
     /// Somebody has to decide first. It is looked at again now and then.
-    pub(crate) fn stopped(&mut self, now: Instant, wanted: &Wanted, cause: &str) {
+    pub fn stopped(&mut self, now: Instant, wanted: &Wanted, cause: &str) {
         self.failed(now, wanted, cause);
         if let Some(search) = self.search(wanted) {
             search.due = now + STOPPED_PAUSE;
@@ -173,7 +168,7 @@ impl Positions {
     }
 
     /// The position was found, in this log. Returns whether anybody still wants it.
-    pub(crate) fn found(&mut self, wanted: &Wanted, log: Option<LogId>) -> bool {
+    pub fn found(&mut self, wanted: &Wanted, log: Option<LogId>) -> bool {
         if self.search(wanted).is_none() {
             return false;
         }
@@ -192,7 +187,7 @@ impl Positions {
     }
 
     /// Partitions whose position is not known.
-    pub(crate) fn unknown(&self) -> impl Iterator<Item = Unknown> + '_ {
+    pub fn unknown(&self) -> impl Iterator<Item = Unknown> + '_ {
         self.seats.iter().filter_map(|(source, seat)| {
             let search = seat.search.as_ref()?;
             let waiting = match search.sought {
@@ -212,14 +207,14 @@ impl Positions {
 
     /// Whether an answer is awaited.
     #[must_use]
-    pub(crate) fn is_asking(&self) -> bool {
+    pub fn is_asking(&self) -> bool {
         let searches = self.seats.values().filter_map(|seat| seat.search.as_ref());
         searches.into_iter().any(|search| search.asked)
     }
 
     /// The topics of assigned partitions, sorted.
     #[must_use]
-    pub(crate) fn topics(&self) -> Vec<String> {
+    pub fn topics(&self) -> Vec<String> {
         let mut topics: Vec<String> = self
             .seats
             .keys()

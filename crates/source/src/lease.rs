@@ -11,12 +11,12 @@ pub struct Generation(pub u64);
 /// Kafka's topic id (KIP-516). A topic that was deleted and made again has another one, so it tells
 /// two logs of one name apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct LogId(u128);
+pub struct LogId(u128);
 
 impl LogId {
     /// The id with these halves; `None` for zero, which brokers without topic ids give.
     #[must_use]
-    pub(crate) fn from_halves(most_significant: i64, least_significant: i64) -> Option<Self> {
+    pub fn from_halves(most_significant: i64, least_significant: i64) -> Option<Self> {
         let halves =
             [most_significant, least_significant].map(|half| u128::from(half.cast_unsigned()));
         let id = (halves[0] << 64) | halves[1];
@@ -25,7 +25,7 @@ impl LogId {
 
     /// The id that [`fmt::Display`] wrote.
     #[must_use]
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let id = u128::from_str_radix(text, 16).ok()?;
         (id != 0).then_some(Self(id))
     }

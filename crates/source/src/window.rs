@@ -25,11 +25,11 @@ const ATTEMPTS_BEFORE_HALVING: u32 = 3;
 const UNCOMMITTED_SHARE: usize = 4;
 
 /// Dropping it tells whoever waits for it.
-pub(crate) type Token = Box<dyn Any + Send>;
+pub type Token = Box<dyn Any + Send>;
 
 /// What a partition is about.
 #[derive(Default)]
-pub(crate) enum Phase {
+pub enum Phase {
     /// It reads while it has credits.
     #[default]
     Reading,
@@ -41,15 +41,16 @@ pub(crate) enum Phase {
     /// The same, and it goes on when what began by older routes has come back, so that nothing newer
     /// overtakes it.
     Releasing,
-    /// It takes nothing more and ends when nothing is in flight. The token is dropped with it.
-    Draining(#[expect(dead_code, reason = "dropping it is what it is for")] Token),
+    /// It takes nothing more and ends when nothing is in flight. The token is dropped with it, which
+    /// is all that it is for.
+    Draining(Token),
     /// Its end was asked for and has come.
     Finished,
 }
 
 /// Bounds of what is in flight.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// Records in flight.
     pub records: usize,
     /// Records of one batch.
@@ -59,7 +60,7 @@ pub(crate) struct Bounds {
 }
 
 /// A part of a batch that is acknowledged on its own; normally the whole batch.
-pub(crate) struct Piece {
+pub struct Piece {
     /// Its records.
     pub batch: Arc<RecordBatch>,
     /// Their acknowledgement.
@@ -76,7 +77,7 @@ impl Piece {
 }
 
 /// A piece to be sent again after a pause.
-pub(crate) struct Resend {
+pub struct Resend {
     /// Its batch.
     pub id: BatchId,
     /// What keeps the batch open meanwhile.
@@ -90,7 +91,7 @@ pub(crate) struct Resend {
 }
 
 /// What follows from a piece that came back.
-pub(crate) enum Resolved {
+pub enum Resolved {
     /// Nothing: it is not known any more.
     Nothing,
     /// So many records are settled. The batch may be, too; then everything below the offset, if there
@@ -104,7 +105,7 @@ pub(crate) enum Resolved {
 
 /// A batch is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Settled {
+pub struct Settled {
     /// Everything below may be committed, where that has changed.
     pub watermark: Option<NextOffset>,
 }
@@ -121,7 +122,7 @@ struct InFlight {
 }
 
 /// The work of one partition in flight.
-pub(crate) struct Window {
+pub struct Window {
     /// What the partition is about.
     pub phase: Phase,
     bounds: Bounds,
@@ -141,7 +142,7 @@ pub(crate) struct Window {
 impl Window {
     /// Nothing in flight.
     #[must_use]
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub fn new(bounds: Bounds) -> Self {
         Self {
             phase: Phase::default(),
             bounds,
@@ -157,54 +158,54 @@ impl Window {
     }
 
     /// The bounds.
-    pub(crate) const fn bounds(&mut self) -> &mut Bounds {
+    pub const fn bounds(&mut self) -> &mut Bounds {
         &mut self.bounds
     }
 
     /// Where the next record is expected.
     #[must_use]
-    pub(crate) const fn expected(&self) -> Option<i64> {
+    pub const fn expected(&self) -> Option<i64> {
         self.expected
     }
 
     /// Reading goes on at `start`.
-    pub(crate) const fn expect(&mut self, start: i64) {
+    pub const fn expect(&mut self, start: i64) {
         self.expected = Some(start);
     }
 
     /// Batches in flight.
     #[must_use]
-    pub(crate) fn batches(&self) -> usize {
+    pub fn batches(&self) -> usize {
         self.in_flight.len()
     }
 
     /// Records in flight.
     #[must_use]
-    pub(crate) const fn records(&self) -> usize {
+    pub const fn records(&self) -> usize {
         self.records
     }
 
     /// Memory of the records in flight.
     #[must_use]
-    pub(crate) const fn bytes(&self) -> usize {
+    pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Everything below may be committed; `None` until something is settled.
     #[must_use]
-    pub(crate) const fn watermark(&self) -> Option<NextOffset> {
+    pub const fn watermark(&self) -> Option<NextOffset> {
         self.tracker.watermark()
     }
 
     /// Bytes of a record to come, guessed from those read last; `None` before the first.
     #[must_use]
-    pub(crate) const fn record_bytes(&self) -> Option<usize> {
+    pub const fn record_bytes(&self) -> Option<usize> {
         self.record_bytes
     }
 
     /// How many records may be read now, if the memory allows for `by_memory`; `None` without credit.
     #[must_use]
-    pub(crate) fn room(&self, by_memory: usize) -> Option<usize> {
+    pub fn room(&self, by_memory: usize) -> Option<usize> {
         let bounds = self.bounds;
         let taken = self.records + self.uncommitted.records();
         let records = bounds.records.checked_sub(taken).filter(|&n| n > 0)?;
@@ -220,12 +221,12 @@ impl Window {
 
     /// Whether it is mostly commits that use up the credits.
     #[must_use]
-    pub(crate) const fn waits_for_commits(&self) -> bool {
+    pub const fn waits_for_commits(&self) -> bool {
         self.uncommitted.records() > self.records
     }
 
     /// Counts a batch in flight and has its offsets tracked.
-    pub(crate) fn open(&mut self, batch: &RecordBatch) -> Option<BatchId> {
+    pub fn open(&mut self, batch: &RecordBatch) -> Option<BatchId> {
         let (records, bytes) = (batch.len(), batch.bytes());
         let next = NextOffset(batch.next_offset()?);
         self.records += records;
@@ -248,7 +249,7 @@ impl Window {
 
     /// Reading came to `end`, with no record between it and what was read before. Returns the offset
     /// that may be committed if that moved it.
-    pub(crate) fn passed(&mut self, end: i64) -> Option<NextOffset> {
+    pub fn passed(&mut self, end: i64) -> Option<NextOffset> {
         if self.expected.is_some_and(|expected| end <= expected) {
             return None;
         }
@@ -258,7 +259,7 @@ impl Window {
     }
 
     /// Names the next piece of a batch; `None` if the batch is gone.
-    pub(crate) fn name_piece(&mut self, id: BatchId) -> Option<u32> {
+    pub fn name_piece(&mut self, id: BatchId) -> Option<u32> {
         let entry = self.in_flight.get_mut(&id)?;
         let piece = entry.next_piece;
         entry.next_piece += 1;
@@ -266,14 +267,14 @@ impl Window {
     }
 
     /// A piece is on its way.
-    pub(crate) fn sent(&mut self, id: BatchId, name: u32, piece: Piece) {
+    pub fn sent(&mut self, id: BatchId, name: u32, piece: Piece) {
         if let Some(entry) = self.in_flight.get_mut(&id) {
             entry.pieces.insert(name, piece);
         }
     }
 
     /// A piece came back. With `cancelled` nobody waits for it any more.
-    pub(crate) fn resolved(
+    pub fn resolved(
         &mut self,
         id: BatchId,
         name: u32,
@@ -357,13 +358,13 @@ impl Window {
     }
 
     /// The pause before a piece is sent again is over. Returns whether it is still wanted.
-    pub(crate) fn resend_due(&mut self, id: BatchId, placeholder: u32) -> bool {
+    pub fn resend_due(&mut self, id: BatchId, placeholder: u32) -> bool {
         let entry = self.in_flight.get_mut(&id);
         entry.is_some_and(|entry| entry.pieces.remove(&placeholder).is_some())
     }
 
     /// Lets batches go that were not sent and will not be.
-    pub(crate) fn let_go(&mut self, ids: impl IntoIterator<Item = BatchId>) {
+    pub fn let_go(&mut self, ids: impl IntoIterator<Item = BatchId>) {
         for id in ids {
             self.take(id);
         }
@@ -371,13 +372,13 @@ impl Window {
 
     /// Whether no piece of any batch is on its way.
     #[must_use]
-    pub(crate) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         self.in_flight.values().all(|entry| entry.pieces.is_empty())
     }
 
     /// What came back while the partition was held, oldest first: what of it is still open, and which
     /// attempt it was. It is to be sent again, which is no further attempt.
-    pub(crate) fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, u32)> {
+    pub fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, u32)> {
         let parked = std::mem::take(&mut self.parked).into_iter();
         parked
             .map(|((id, _), piece)| {
@@ -392,18 +393,18 @@ impl Window {
 
     /// Whether so much is settled and not confirmed that a commit is worth more than its interval.
     #[must_use]
-    pub(crate) const fn wants_commit(&self) -> bool {
+    pub const fn wants_commit(&self) -> bool {
         let uncommitted = self.uncommitted.records();
         uncommitted > 0 && uncommitted * UNCOMMITTED_SHARE >= self.bounds.records
     }
 
     /// The group remembers everything below `next`, by a commit of the lease in force.
-    pub(crate) fn confirmed(&mut self, next: NextOffset) {
+    pub fn confirmed(&mut self, next: NextOffset) {
         self.uncommitted.confirm(next);
     }
 
     /// A new lease begins at `start`. What is open goes on and is not committed.
-    pub(crate) fn relet(&mut self, start: i64) {
+    pub fn relet(&mut self, start: i64) {
         self.tracker.restart();
         self.uncommitted = Uncommitted::default();
         for entry in self.in_flight.values_mut() {
@@ -414,7 +415,7 @@ impl Window {
 
     /// Ends everything. Returns the offset below which all is settled, within the oldest open batch,
     /// if it was never cut into pieces.
-    pub(crate) fn finish(&mut self) -> Option<NextOffset> {
+    pub fn finish(&mut self) -> Option<NextOffset> {
         let settled = self
             .tracker
             .oldest_open()

@@ -7,16 +7,19 @@
 //! * [`start`] decides where reading begins, and where it goes on when an offset no longer exists.
 //! * [`positions`] seeks the position of every assigned partition until it is found.
 //! * [`commits`] is the one writer of committed offsets.
+//! * [`trouble`] knows what is in the way between the input and its brokers, and since when.
 //! * [`window`] is the work of one partition in flight.
 //!
 //! The machines take the time as a value and return what is to be done. The poll thread and the topic
 //! actors drive them.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub(crate) mod births;
-pub(crate) mod blocked;
-pub(crate) mod commits;
-pub(crate) mod lease;
-pub(crate) mod memo;
-pub(crate) mod positions;
-pub(crate) mod start;
-pub(crate) mod window;
+pub mod births;
+pub mod blocked;
+pub mod commits;
+pub mod lease;
+pub mod memo;
+pub mod positions;
+pub mod start;
+pub mod trouble;
+pub mod window;

@@ -13,7 +13,7 @@ const VERSION: &str = "k1";
 
 /// What a commit remembers besides its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Memo {
+pub struct Memo {
     /// The log that the offset belongs to.
     pub log: Option<LogId>,
     /// When the group first looked at the topic, and how many partitions it had.
@@ -25,7 +25,7 @@ pub(crate) struct Memo {
 impl Memo {
     /// Reads what [`fmt::Display`] wrote; `None` if it is something else.
     #[must_use]
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         if words.next() != Some(VERSION) {
             return None;

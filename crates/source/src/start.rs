@@ -20,18 +20,6 @@ pub enum InitialOffset {
     Ago(Duration),
 }
 
-impl From<kafkamq_settings::Offset> for InitialOffset {
-    fn from(offset: kafkamq_settings::Offset) -> Self {
-        use kafkamq_settings::Offset as Wanted;
-        match offset {
-            Wanted::Newest => Self::Newest,
-            Wanted::Oldest => Self::Oldest,
-            Wanted::At(time) => Self::At(time),
-            Wanted::Ago(span) => Self::Ago(span),
-        }
-    }
-}
-
 impl InitialOffset {
     /// What it means for somebody who looks at `now_ms` and at no other time.
     #[must_use]
@@ -111,7 +99,7 @@ impl fmt::Display for Why {
 
 /// What is known of a partition that was assigned.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts {
+pub struct Facts {
     /// Its number.
     pub partition: i32,
     /// What the group has committed for it.
@@ -136,7 +124,7 @@ pub(crate) struct Facts {
 
 /// Where reading of a partition begins that was assigned.
 #[must_use]
-pub(crate) fn begin(facts: &Facts) -> (Begin, Why) {
+pub fn begin(facts: &Facts) -> (Begin, Why) {
     let recreated = |before: Option<LogId>| {
         before
             .zip(facts.log)
@@ -174,7 +162,7 @@ pub(crate) fn begin(facts: &Facts) -> (Begin, Why) {
 
 /// What is known of a partition whose position the brokers call out of range.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Gone {
+pub struct Gone {
     /// The position.
     pub at: i64,
     /// The first offset of the log.
@@ -196,7 +184,7 @@ pub(crate) struct Gone {
 /// Where reading goes on. The flag tells whether a new lease begins, since what was read before does
 /// not belong to what follows.
 #[must_use]
-pub(crate) fn go_on(gone: &Gone) -> (Begin, Why, bool) {
+pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
     let by_policy = || {
         let policy = gone.policy;
         policy.map_or(Begin::Stop, |initial| initial.now(gone.now_ms))
@@ -228,6 +216,7 @@ pub(crate) fn go_on(gone: &Gone) -> (Begin, Why, bool) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::births::Births;
     use super::*;
 
     fn log(id: i64) -> Option<LogId> {
@@ -254,6 +243,28 @@ mod tests {
             at: 700,
             partitions,
         })
+    }
+
+    #[test]
+    fn a_topic_made_again_whose_commits_are_gone_is_read_from_its_first_record() {
+        let mut births = Births::default();
+        births.look_at("t", 3, 700);
+        births.see_log("t", log(1).unwrap());
+        let found = Facts {
+            log: log(2),
+            birth: births.topic("t"),
+            known_log: births.log("t"),
+            ..facts()
+        };
+        assert_eq!(begin(&found), (Begin::Oldest, Why::Recreated));
+        // Later partitions, and members that start later, find the new log and nothing committed.
+        births.see_log("t", log(2).unwrap());
+        let again = Facts {
+            birth: births.topic("t"),
+            known_log: births.log("t"),
+            ..found
+        };
+        assert_eq!(begin(&again), (Begin::Oldest, Why::AppearedLater));
     }
 
     #[test]

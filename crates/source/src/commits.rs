@@ -14,7 +14,7 @@ use super::lease::{Generation, Lease, Position};
 use super::memo::Memo;
 
 /// Commits that were not confirmed for this long are an alarm.
-pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(30);
+pub const OVERDUE_AFTER: Duration = Duration::from_secs(30);
 /// Pause after a refused commit.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// The client gives up on a commit long before this; should it lose one, the next is sent.
@@ -22,11 +22,11 @@ const LOST_AFTER: Duration = Duration::from_secs(150);
 
 /// Names a commit of one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CommitId(u64);
+pub struct CommitId(u64);
 
 /// What a commit says about a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CommitEntry {
+pub struct CommitEntry {
     /// The partition.
     pub source: TopicPartition,
     /// The lease it belongs to.
@@ -39,7 +39,7 @@ pub(crate) struct CommitEntry {
 
 /// A commit to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CommitList {
+pub struct CommitList {
     /// Its name.
     pub id: CommitId,
     /// What it says.
@@ -48,7 +48,7 @@ pub(crate) struct CommitList {
 
 /// How a commit ended for one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CommitResult {
+pub struct CommitResult {
     /// The partition.
     pub source: TopicPartition,
     /// The offset that the answer is about.
@@ -117,7 +117,7 @@ struct UnderWay {
 
 /// The commits of one client.
 #[derive(Debug)]
-pub(crate) struct Commits {
+pub struct Commits {
     interval: Duration,
     accounts: BTreeMap<TopicPartition, Account>,
     under_way: Option<UnderWay>,
@@ -130,7 +130,7 @@ pub(crate) struct Commits {
 impl Commits {
     /// No leases yet. Commits are sent every `interval` while there is something to say.
     #[must_use]
-    pub(crate) fn new(interval: Duration) -> Self {
+    pub fn new(interval: Duration) -> Self {
         Self {
             interval,
             accounts: BTreeMap::new(),
@@ -143,7 +143,7 @@ impl Commits {
 
     /// Gives the right to commit for `source` from `start` on, and ends the lease before. The start
     /// itself is committed unless it is what the group knows: a restart must not skip what comes now.
-    pub(crate) fn begin(
+    pub fn begin(
         &mut self,
         now: Instant,
         source: TopicPartition,
@@ -167,7 +167,7 @@ impl Commits {
     }
 
     /// Everything below `at` is settled. Returns whether the lease is in force.
-    pub(crate) fn settle(&mut self, now: Instant, lease: &Lease, at: Position) -> bool {
+    pub fn settle(&mut self, now: Instant, lease: &Lease, at: Position) -> bool {
         let Some(account) = self.of(lease) else {
             return false;
         };
@@ -180,7 +180,7 @@ impl Commits {
     }
 
     /// The next commit of this lease is worth more than its part of the interval.
-    pub(crate) fn hurry(&mut self, lease: &Lease) {
+    pub fn hurry(&mut self, lease: &Lease) {
         if let Some(account) = self.of(lease) {
             account.urgent = true;
         }
@@ -192,7 +192,7 @@ impl Commits {
     }
 
     /// The commit to send now, which counts as sent.
-    pub(crate) fn due(&mut self, now: Instant) -> Option<CommitList> {
+    pub fn due(&mut self, now: Instant) -> Option<CommitList> {
         if let Some(under_way) = &self.under_way {
             if now.saturating_duration_since(under_way.sent) < LOST_AFTER {
                 return None;
@@ -231,7 +231,7 @@ impl Commits {
     }
 
     /// The commit under way could not be sent.
-    pub(crate) fn not_sent(&mut self, now: Instant, id: CommitId, why: &str) {
+    pub fn not_sent(&mut self, now: Instant, id: CommitId, why: &str) {
         if let Some(under_way) = self.under_way.take_if(|under_way| under_way.list.id == id) {
             for entry in under_way.list.entries {
                 self.refuse(&entry, why);
@@ -250,7 +250,7 @@ impl Commits {
 
     /// The client answered. An answer about other offsets than those under way belongs to a commit that
     /// nobody waits for any more.
-    pub(crate) fn answered(&mut self, now: Instant, results: &[CommitResult]) -> Vec<Confirmed> {
+    pub fn answered(&mut self, now: Instant, results: &[CommitResult]) -> Vec<Confirmed> {
         let results: BTreeMap<&TopicPartition, &CommitResult> =
             results.iter().map(|one| (&one.source, one)).collect();
         let belongs = |under_way: &mut UnderWay| {
@@ -298,7 +298,7 @@ impl Commits {
 
     /// Ends the leases of `sources` and returns what they settled that is not confirmed: the list to
     /// send before the partitions go.
-    pub(crate) fn end<'a>(
+    pub fn end<'a>(
         &mut self,
         sources: impl IntoIterator<Item = &'a TopicPartition>,
     ) -> Vec<CommitEntry> {
@@ -312,7 +312,7 @@ impl Commits {
     }
 
     /// Partitions of which something is settled and not confirmed, for longer than usual.
-    pub(crate) fn overdue(&self, now: Instant) -> impl Iterator<Item = Unconfirmed> + '_ {
+    pub fn overdue(&self, now: Instant) -> impl Iterator<Item = Unconfirmed> + '_ {
         let accounts = self.accounts.iter();
         accounts.filter_map(move |(source, account)| {
             let since = account.since?;
@@ -326,7 +326,7 @@ impl Commits {
 
     /// What the group remembers for `source`, if that is known.
     #[must_use]
-    pub(crate) fn committed(&self, source: &TopicPartition) -> Option<NextOffset> {
+    pub fn committed(&self, source: &TopicPartition) -> Option<NextOffset> {
         let account = self.accounts.get(source)?;
         account.confirmed.map(|(position, _)| position.next)
     }
@@ -334,13 +334,13 @@ impl Commits {
     /// From where on records of `source` count as outstanding: the committed offset, or, before the
     /// first commit, the offset at which reading began.
     #[must_use]
-    pub(crate) fn basis(&self, source: &TopicPartition) -> Option<NextOffset> {
+    pub fn basis(&self, source: &TopicPartition) -> Option<NextOffset> {
         let account = self.accounts.get(source)?;
         Some(self.committed(source).unwrap_or(account.start))
     }
 
     /// The partitions that have a lease.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = &TopicPartition> {
+    pub fn sources(&self) -> impl Iterator<Item = &TopicPartition> {
         self.accounts.keys()
     }
 }

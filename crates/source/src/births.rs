@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lease::LogId;
 use super::memo::Memo;
 
 /// When the group first looked at a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Birth {
+pub struct Birth {
     /// Milliseconds since the Unix epoch.
     pub at: i64,
     /// How many partitions the topic had then; none if it did not exist yet. Later ones are read from
@@ -22,32 +23,35 @@ pub(crate) struct Birth {
 
 /// The births of one group.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct Births {
+pub struct Births {
     /// When the group first looked at any topic, in milliseconds since the Unix epoch.
     group: Option<i64>,
     topics: BTreeMap<String, Birth>,
+    /// The log that was last seen under the name of a topic, as text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    logs: BTreeMap<String, String>,
 }
 
 impl Births {
     /// When the group first looked.
     #[must_use]
-    pub(crate) const fn group(&self) -> Option<i64> {
+    pub const fn group(&self) -> Option<i64> {
         self.group
     }
 
     /// When the group first looked at `topic`.
     #[must_use]
-    pub(crate) fn topic(&self, topic: &str) -> Option<Birth> {
+    pub fn topic(&self, topic: &str) -> Option<Birth> {
         self.topics.get(topic).copied()
     }
 
     /// The group looks at the cluster, perhaps not for the first time.
-    pub(crate) fn look(&mut self, now_ms: i64) {
+    pub fn look(&mut self, now_ms: i64) {
         self.group.get_or_insert(now_ms);
     }
 
     /// The group looks at `topic`, which has so many partitions, perhaps not for the first time.
-    pub(crate) fn look_at(&mut self, topic: &str, partitions: i32, now_ms: i64) {
+    pub fn look_at(&mut self, topic: &str, partitions: i32, now_ms: i64) {
         self.look(now_ms);
         if !self.topics.contains_key(topic) {
             let at = now_ms;
@@ -57,7 +61,7 @@ impl Births {
     }
 
     /// `topic` does not exist, so everything in it will be new to the group.
-    pub(crate) fn miss(&mut self, topic: &str, now_ms: i64) {
+    pub fn miss(&mut self, topic: &str, now_ms: i64) {
         let birth = Birth {
             at: now_ms,
             partitions: 0,
@@ -65,9 +69,30 @@ impl Births {
         self.topics.entry(topic.to_owned()).or_insert(birth);
     }
 
+    /// The log that was last seen under the name `topic`, where brokers know one.
+    #[must_use]
+    pub fn log(&self, topic: &str) -> Option<LogId> {
+        LogId::parse(self.logs.get(topic)?)
+    }
+
+    /// `topic` has this log now. Everything in a log that took the place of another is new to the
+    /// group, even if the brokers forgot what was committed for the one before.
+    pub fn see_log(&mut self, topic: &str, log: LogId) {
+        let before = self.log(topic);
+        if before == Some(log) {
+            return;
+        }
+        self.logs.insert(topic.to_owned(), log.to_string());
+        if before.is_some()
+            && let Some(birth) = self.topics.get_mut(topic)
+        {
+            birth.partitions = 0;
+        }
+    }
+
     /// Another member, or this one in an earlier life, wrote `memo` for `topic`. The earliest look
     /// counts.
-    pub(crate) fn learn(&mut self, topic: &str, memo: &Memo) {
+    pub fn learn(&mut self, topic: &str, memo: &Memo) {
         if let Some(group) = memo.group {
             self.group = Some(self.group.map_or(group, |known| known.min(group)));
         }
@@ -83,6 +108,27 @@ impl Births {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_that_took_the_place_of_another_is_new_to_the_group_in_all_its_partitions() {
+        let mut births = Births::default();
+        births.look_at("t", 3, 500);
+        let log = |id| LogId::from_halves(0, id).unwrap();
+        births.see_log("t", log(1));
+        births.see_log("t", log(1));
+        assert_eq!(births.topic("t").map(|birth| birth.partitions), Some(3));
+        births.see_log("t", log(2));
+        let expected = Birth {
+            at: 500,
+            partitions: 0,
+        };
+        assert_eq!(births.topic("t"), Some(expected));
+        assert_eq!(births.log("t"), Some(log(2)));
+        // The file of a version that kept no logs is read as before.
+        let kept = r#"{"group":1,"topics":{"t":{"at":1,"partitions":2}}}"#;
+        let births: Births = serde_json::from_str(kept).unwrap();
+        assert_eq!((births.group(), births.log("t")), (Some(1), None));
+    }
 
     #[test]
     fn the_earliest_look_counts_wherever_it_is_remembered() {

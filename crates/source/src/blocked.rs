@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What keeps a partition from being read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Blocked {
+pub enum Blocked {
     /// Its position is not known; the text tells why.
     PositionUnknown(String),
     /// Commits are not confirmed; the text is the broker's, if it answered.
@@ -28,7 +28,7 @@ pub(crate) enum Blocked {
 impl Blocked {
     /// The label of metrics, from a closed set.
     #[must_use]
-    pub(crate) const fn label(&self) -> &'static str {
+    pub const fn label(&self) -> &'static str {
         match self {
             Self::PositionUnknown(_) => "position_unknown",
             Self::CommitsUnconfirmed(_) => "commits_unconfirmed",
@@ -45,7 +45,7 @@ impl Blocked {
     /// Whether the service is not ready while it lasts: somebody has to look, and no other part says
     /// so.
     #[must_use]
-    pub(crate) const fn is_alarm(&self) -> bool {
+    pub const fn is_alarm(&self) -> bool {
         match self {
             Self::PositionUnknown(_)
             | Self::CommitsUnconfirmed(_)
