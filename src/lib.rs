@@ -40,6 +40,7 @@ pub mod explain;
 mod introduction;
 pub mod kafka;
 pub mod metrics;
+mod outputs;
 pub mod parse;
 pub mod preflight;
 mod process;

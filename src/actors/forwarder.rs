@@ -18,7 +18,6 @@ use actix::{
 };
 use bytes::Bytes;
 
-use super::carrier::{Carrier, Origin, retire};
 use super::consignment::Consignment;
 use super::directory::Directory;
 use super::messages::{
@@ -27,6 +26,7 @@ use super::messages::{
 };
 use super::status::{DestinationStatus, ErrorStatus, SuspectStatus};
 use crate::metrics::{DestinationMetrics, Metrics, Outcome};
+use crate::outputs::{Carrier, Origin, retire};
 use crate::routing::{Destination, InputId};
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::{Delivery, Notice, SuspectView};
@@ -47,7 +47,7 @@ const SHOWN_SUSPECTS: usize = 10;
 pub(crate) struct ForwarderActor {
     destination: Destination,
     delivery: Delivery<Consignment>,
-    carrier: Carrier,
+    carrier: Arc<dyn Carrier>,
     in_flight: HashMap<RequestId, SpawnHandle>,
     timer: Option<(Instant, SpawnHandle)>,
     metrics: DestinationMetrics,
@@ -64,7 +64,7 @@ pub(crate) struct ForwarderActor {
 impl ForwarderActor {
     pub(crate) fn new(
         destination: Destination,
-        carrier: Carrier,
+        carrier: Arc<dyn Carrier>,
         directory: Arc<Directory>,
         metrics: &Metrics,
         stopped: Recipient<ChildStopped>,
@@ -125,7 +125,7 @@ impl ForwarderActor {
                 false => Vec::new(),
             },
         };
-        let carrier = self.carrier.clone();
+        let carrier = Arc::clone(&self.carrier);
         let parts = carrier.wants();
         let origins = parts.map_or_else(Vec::new, |parts| self.origins(&request, parts));
         let id = request.id;

@@ -24,7 +24,6 @@ pub use self::reconfigure::{Prepared, Stopping};
 use self::threads::Threads;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError};
 
-use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
 use super::directory::{Addresses, Directory};
 use super::messages::{
@@ -40,6 +39,7 @@ use crate::kafka::{
     Standing, Statistics, Stretch,
 };
 use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
+use crate::outputs::{Carrier, CarrierError};
 use crate::process::RecordRules;
 use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
@@ -391,7 +391,9 @@ impl Router {
         let mut found = Vec::new();
         match RouteTable::compile(settings, 1) {
             Ok(routes) => {
-                let refused = routes.destinations().map(Carrier::refusal_of);
+                let refused = routes
+                    .destinations()
+                    .map(|destination| destination.reach.kind().refusal());
                 let named = routes.destinations().zip(refused);
                 found.extend(named.filter_map(|(destination, refused)| {
                     let destination = destination.id.to_string();
@@ -466,11 +468,15 @@ fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
     Ok(Arc::new(scripts))
 }
 
-fn carrier(destination: &Destination) -> Result<Carrier, StartError> {
-    Carrier::try_new(destination).map_err(|source| StartError::Destination {
-        destination: destination.id.to_string(),
-        source,
-    })
+fn carrier(destination: &Destination) -> Result<Arc<dyn Carrier>, StartError> {
+    destination
+        .reach
+        .kind()
+        .carrier()
+        .map_err(|source| StartError::Destination {
+            destination: destination.id.to_string(),
+            source,
+        })
 }
 
 fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
@@ -523,7 +529,7 @@ impl RouterActor {
         settings: Arc<Settings>,
         metrics: Metrics,
         routes: Arc<RouteTable>,
-        carriers: HashMap<DestinationId, Carrier>,
+        carriers: HashMap<DestinationId, Arc<dyn Carrier>>,
         graveyard: Graveyard,
         scripts: Arc<Scripts>,
         controls: Arc<Controls>,
@@ -577,7 +583,7 @@ impl RouterActor {
         };
         for destination in routes.destinations() {
             if let Some(carrier) = carriers.get(&destination.id) {
-                actor.start_forwarder(destination.clone(), carrier.clone(), address);
+                actor.start_forwarder(destination.clone(), Arc::clone(carrier), address);
             }
         }
         for index in 0..actor.threads.parse.len() + actor.threads.waiting.len() {
