@@ -459,6 +459,11 @@ fn charged_bytes(settings: &Settings) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+/// The bytes of them that all backlogs together may take.
+fn backlog_bytes(settings: &Settings) -> usize {
+    usize::try_from(settings.limits.backlog_bytes()).unwrap_or(usize::MAX)
+}
+
 fn load_scripts(settings: &Settings) -> Result<Arc<Scripts>, ScriptsError> {
     let share = settings.limits.memory_bytes / SCRIPTS_SHARE;
     let account = Account::root("scripts", usize::try_from(share).unwrap_or(usize::MAX));
@@ -557,6 +562,7 @@ impl RouterActor {
             forwarders: HashMap::new(),
             dead_letter,
             memory: Arc::clone(&memory),
+            backlogs: memory.child("backlogs", backlog_bytes(&settings)),
         });
         let series = PartitionSeries::new(&metrics, settings.limits.partition_series);
         let actor = Self {
@@ -625,6 +631,8 @@ impl RouterActor {
 
     fn share_out_credits(&self) {
         self.memory.set_limit(charged_bytes(&self.settings));
+        let backlogs = &self.directory.load().backlogs;
+        backlogs.set_limit(backlog_bytes(&self.settings));
         let credits = SetCredits {
             bytes: self.partition_bytes(),
         };

@@ -112,9 +112,11 @@ fn resolve(reader: &Reader<'_>) -> Option<Settings> {
     let recorder = root
         .section_or_default("recorder")
         .map(|section| tables::recorder::read(&section));
-    let limits = root
-        .section_or_default("limits")
-        .map(|section| tables::limits::read(&section));
+    let limits = root.section_or_default("limits").map(|section| {
+        let limits = tables::limits::read(&section);
+        outputs::check_backlogs(&section, &outputs, &limits);
+        limits
+    });
     let log = root
         .section_or_default("log")
         .map(|section| tables::log::read(&section));

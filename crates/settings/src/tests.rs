@@ -281,6 +281,18 @@ fn credentials_in_addresses_become_headers() {
 }
 
 #[test]
+fn backlogs_that_the_memory_does_not_hold_are_a_warning() {
+    let output = "[[output]]\nkind = \"stdout\"\nrequired = false\nbacklog = \"20MiB\"\n";
+    let fits = format!("{output}[limits]\nmemory = \"160MiB\"\n");
+    assert_eq!(warnings(&fits), "");
+    let found = warnings(&format!("{output}[limits]\nmemory = \"80MiB\"\n"));
+    assert!(
+        found.contains("backlogs of 20 MiB together, of which `memory` allows 10 MiB"),
+        "{found}"
+    );
+}
+
+#[test]
 fn an_output_refuses_an_encoding_that_its_kind_does_not_take() {
     for (kind, encoding, message) in [
         (

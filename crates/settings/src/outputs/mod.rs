@@ -19,12 +19,12 @@ pub use dataway::DatawayOutput;
 pub use file::FileOutput;
 pub use kafka::{KafkaOutput, OriginParts};
 
-use crate::HttpSettings;
 use crate::diagnostic::Diagnostic;
 use crate::document::Part;
 use crate::keys::{CLUSTER, Group, HTTP, Key, Kind, Table, TakesEffect};
 use crate::reader::Section;
 use crate::tables::categories;
+use crate::{HttpSettings, LimitSettings};
 
 /// How an output is reached: one variant a kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,7 +154,7 @@ const COMMON: Group = Group::own(&[
         "backlog",
         Kind::Bytes,
         r#""16MiB""#,
-        "Bytes of points that may wait for an output that is not required. They count towards `memory` of `[limits]`; all backlogs together get at most a quarter of what it leaves for records.",
+        "Bytes of points that may wait for an output that is not required. All backlogs together get at most an eighth of `memory` of `[limits]`, to which they count.",
     ),
 ]);
 
@@ -213,6 +213,27 @@ pub(crate) fn read(root: &Section<'_>) -> Vec<OutputSettings> {
         outputs.push(output);
     }
     outputs
+}
+
+/// Warns where backlogs cannot get what their keys say; `section` is `[limits]`.
+pub(crate) fn check_backlogs(
+    section: &Section<'_>,
+    outputs: &[OutputSettings],
+    limits: &LimitSettings,
+) {
+    let asked = outputs.iter().filter_map(|output| output.backlog);
+    let asked = asked.fold(0, u64::saturating_add);
+    let most = limits.backlog_bytes();
+    if asked > most {
+        let (asked, most) = (asked >> 20, most >> 20);
+        let message = format!(
+            "the outputs that are not required have backlogs of {asked} MiB together, of which \
+             `memory` allows {most} MiB"
+        );
+        let warning = section.warning("memory", message);
+        let hint = "points for them are dropped earlier; raise `memory` to eight times the sum";
+        section.reader().note_value(warning.with_hint(hint));
+    }
 }
 
 fn output(section: &Section<'_>) -> Option<OutputSettings> {
