@@ -6,7 +6,8 @@ use super::http::{self, HttpReach, HttpTarget};
 use super::{Compiled, Reach, Wanted};
 use kafkamq_delivery::endpoint::{Endpoint, EndpointError};
 use kafkamq_delivery::status::Profile;
-use kafkamq_settings::{DatawayOutput, HttpSettings};
+use kafkamq_settings::HttpSettings;
+use kafkamq_settings::outputs::DatawayOutput;
 
 /// The header in which the centre is told the index of log points.
 const STORAGE_INDEX_HEADER: &str = "X-Storage-Index-Name";

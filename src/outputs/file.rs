@@ -7,7 +7,7 @@ use kafkamq_point::codec::Encoding;
 use super::{Carrier, CarrierError, Compiled, Reach, Reachable, Trial, Wanted, local};
 use kafkamq_delivery::endpoint::EndpointError;
 use kafkamq_delivery::local::{FileOptions, Files, LocalWriter};
-use kafkamq_settings::FileOutput;
+use kafkamq_settings::outputs::FileOutput;
 
 pub(super) fn compile(files: &FileOutput, wanted: &Wanted<'_>) -> Result<Compiled, EndpointError> {
     Ok(Compiled {

@@ -49,7 +49,6 @@ impl HttpReach {
                 cert_file: identity.map(|identity| identity.cert_file.clone()),
                 key_file: identity.map(|identity| identity.key_file.clone()),
                 insecure: http.insecure_skip_verify,
-                ..TlsOptions::default()
             },
             ..TransportOptions::default()
         }

@@ -12,7 +12,8 @@ use crate::kafka::{KafkaError, Outbound, Producer};
 use kafkamq_delivery::answer::{Layer, Reply, TransportError};
 use kafkamq_delivery::endpoint::EndpointError;
 use kafkamq_delivery::http::Post;
-use kafkamq_settings::{ClusterSettings, KafkaOutput, OriginParts};
+use kafkamq_settings::outputs::KafkaOutput;
+use kafkamq_settings::{ClusterSettings, OriginParts};
 
 /// Requests that may wait for the brokers at once: enough to fill the time an answer takes.
 const TOPIC_REQUESTS: usize = 32;

@@ -35,7 +35,8 @@ use kafkamq_delivery::lanes::Limits;
 use kafkamq_delivery::local::FileOptions;
 use kafkamq_delivery::status::Policy;
 use kafkamq_record::Record;
-use kafkamq_settings::{ClusterSettings, KafkaOutput, OriginParts, OutputKind, OutputSettings};
+use kafkamq_settings::outputs::KafkaOutput;
+use kafkamq_settings::{ClusterSettings, OriginParts, OutputKind, OutputSettings};
 
 /// How a destination is reached: one variant a carrier.
 #[derive(Debug, Clone, PartialEq)]

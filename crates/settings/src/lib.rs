@@ -15,7 +15,7 @@ pub mod keys;
 mod log_filter;
 mod manual;
 mod masking;
-mod outputs;
+pub mod outputs;
 mod quantity;
 mod reader;
 mod resolve;
@@ -39,9 +39,7 @@ pub use input::{
 };
 pub use log_filter::{LogFilter, LogFilterError};
 pub use manual::{manual, reference};
-pub use outputs::{
-    BatchSettings, DatawayOutput, FileOutput, KafkaOutput, OriginParts, OutputKind, OutputSettings,
-};
+pub use outputs::{BatchSettings, OriginParts, OutputKind, OutputSettings};
 pub use quantity::time as parse_time;
 pub use resolve::{Loaded, load, load_change, scripts_folder};
 pub use route::{
