@@ -8,6 +8,7 @@
 //!
 //! * [`kafkamq_settings`]: what the operator asked for.
 //! * [`routing`]: which topic's records go where, compiled from the settings.
+//! * `outputs`: how each kind of output is reached.
 //! * [`kafka`]: the only module that knows the client library.
 //! * `source`: what reading a partition decides: positions, leases, commits, work in flight.
 //! * [`kafkamq_record`]: a batch, its acknowledgement, and what may be committed.
@@ -40,6 +41,7 @@ pub mod explain;
 mod introduction;
 pub mod kafka;
 pub mod metrics;
+mod outputs;
 pub mod parse;
 pub mod preflight;
 mod process;

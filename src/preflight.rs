@@ -13,8 +13,7 @@ use kafkamq_point::Category;
 
 use crate::actors::Router;
 use kafkamq_settings::{
-    DestinationKind, Diagnostic, Diagnostics, InputSettings, Loaded, MASK, Sources, load,
-    scripts_folder,
+    Diagnostic, Diagnostics, InputSettings, Loaded, MASK, OutputKind, Sources, load, scripts_folder,
 };
 use url::Url;
 
@@ -187,7 +186,7 @@ fn points_left_behind(loaded: &Loaded) -> Option<Diagnostic> {
     let [output] = settings.outputs.as_slice() else {
         return None;
     };
-    let DestinationKind::Datakit(http) = &output.kind else {
+    let OutputKind::Datakit(http) = &output.kind else {
         return None;
     };
     let is_elsewhere =
@@ -214,7 +213,7 @@ fn points_without_output(loaded: &Loaded) -> Vec<Diagnostic> {
     let takes = |category: Category| {
         outputs.iter().any(|output| {
             let wanted = output.categories.is_empty() || output.categories.contains(&category);
-            let datakit = matches!(output.kind, DestinationKind::Datakit(_));
+            let datakit = matches!(output.kind, OutputKind::Datakit(_));
             wanted && !(datakit && category == Category::Profiling)
         })
     };

@@ -31,6 +31,8 @@ pub(crate) struct Addresses {
     pub(crate) dead_letter: Addr<DeadLetterActor>,
     /// The account of the service, above those of its partitions.
     pub(crate) memory: Arc<Account>,
+    /// The account of all points that wait for outputs which are not required, below the service's.
+    pub(crate) backlogs: Arc<Account>,
 }
 
 /// Shared access to the newest snapshot.

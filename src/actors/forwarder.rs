@@ -16,9 +16,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient,
     SpawnHandle, WrapFuture,
 };
-use bytes::Bytes;
 
-use super::carrier::{Carrier, Origin, retire};
 use super::consignment::Consignment;
 use super::directory::Directory;
 use super::messages::{
@@ -27,17 +25,20 @@ use super::messages::{
 };
 use super::status::{DestinationStatus, ErrorStatus, SuspectStatus};
 use crate::metrics::{DestinationMetrics, Metrics, Outcome};
+use crate::outputs::{Carrier, Origin, retire};
 use crate::routing::{Destination, InputId};
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::{Delivery, Notice, SuspectView};
 use kafkamq_delivery::endpoint::OffsetRange;
 use kafkamq_delivery::health::State;
 use kafkamq_delivery::http::Post;
-use kafkamq_delivery::lanes::{Cancelled, Item, LaneId, Parcel, Request, RequestId};
+use kafkamq_delivery::lanes::{Cancelled, LaneId, Parcel, Request, RequestId};
 use kafkamq_settings::OriginParts;
 
+mod backlog;
 mod fates;
 
+use backlog::{Backlog, Turn};
 use fates::Fates;
 
 /// Suspects that the status page shows.
@@ -47,14 +48,13 @@ const SHOWN_SUSPECTS: usize = 10;
 pub(crate) struct ForwarderActor {
     destination: Destination,
     delivery: Delivery<Consignment>,
-    carrier: Carrier,
+    carrier: Arc<dyn Carrier>,
     in_flight: HashMap<RequestId, SpawnHandle>,
     timer: Option<(Instant, SpawnHandle)>,
     metrics: DestinationMetrics,
     directory: Arc<Directory>,
     stopped: Recipient<ChildStopped>,
-    /// Whether the backlog was full when something came last.
-    overflowing: bool,
+    backlog: Backlog,
     /// The revisions below which routes of these topics no longer lead here.
     floors: HashMap<(InputId, Arc<str>), u64>,
     /// Whether the end was asked for, so that the router need not be told.
@@ -64,12 +64,15 @@ pub(crate) struct ForwarderActor {
 impl ForwarderActor {
     pub(crate) fn new(
         destination: Destination,
-        carrier: Carrier,
+        carrier: Arc<dyn Carrier>,
         directory: Arc<Directory>,
         metrics: &Metrics,
         stopped: Recipient<ChildStopped>,
     ) -> Self {
+        let backlogs = &directory.load().backlogs;
+        let bytes = destination.backlog.unwrap_or(0);
         Self {
+            backlog: Backlog::new(backlogs, &destination.id.0, bytes),
             delivery: Delivery::new(destination.delivery, fastrand::Rng::new()),
             metrics: DestinationMetrics::new(metrics, &destination.id.0),
             destination,
@@ -78,7 +81,6 @@ impl ForwarderActor {
             timer: None,
             directory,
             stopped,
-            overflowing: false,
             floors: HashMap::new(),
             finished: false,
         }
@@ -125,7 +127,7 @@ impl ForwarderActor {
                 false => Vec::new(),
             },
         };
-        let carrier = self.carrier.clone();
+        let carrier = Arc::clone(&self.carrier);
         let parts = carrier.wants();
         let origins = parts.map_or_else(Vec::new, |parts| self.origins(&request, parts));
         let id = request.id;
@@ -300,40 +302,26 @@ impl ForwarderActor {
 
     /// Takes points into the backlog of an output that is not required, or drops them. Either way
     /// their records need not wait for it.
-    fn detach(&mut self, forward: Forward, backlog: usize) -> Option<Forward> {
+    fn detach(&mut self, forward: Forward) -> Option<Forward> {
         let records = forward.items.iter().map(|item| item.record);
         forward
             .consignment
             .settle_all(records, Outcome::NotRequired);
-        let load = self.delivery.load();
-        let mut room = backlog.saturating_sub(load.queued_bytes + load.in_flight_bytes);
-        let came = forward.items.len();
-        // Copied, since their bytes are slices of what the partition's window counts.
-        let taken: Vec<Item> = forward
-            .items
-            .iter()
-            .map_while(|item| {
-                room = room.checked_sub(item.body.len())?;
-                let body = Bytes::copy_from_slice(&item.body);
-                Some(Item { body, ..*item })
-            })
-            .collect();
-        let full = taken.len() < came;
-        if full {
-            self.metrics.dropped("backlog_full", came - taken.len());
+        let taken = self.backlog.take(&forward.items);
+        if taken.dropped > 0 {
+            self.metrics.dropped("backlog_full", taken.dropped);
         }
-        if full != std::mem::replace(&mut self.overflowing, full) {
-            let destination = &self.destination.id;
-            match full {
-                true => tracing::warn!(
-                    %destination, backlog,
-                    "the backlog of an output that is not required is full; points for it are dropped"
-                ),
-                false => tracing::info!(%destination, "the backlog has room again"),
-            }
+        let destination = &self.destination.id;
+        match taken.turn {
+            Some(Turn::Full(error)) => tracing::warn!(
+                %destination, %error,
+                "the backlog of an output that is not required is full; points for it are dropped"
+            ),
+            Some(Turn::Room) => tracing::info!(%destination, "the backlog has room again"),
+            None => {}
         }
-        (!taken.is_empty()).then(|| Forward {
-            items: taken,
+        (!taken.items.is_empty()).then(|| Forward {
+            items: taken.items,
             consignment: Consignment::Unattached,
             ..forward
         })
@@ -395,7 +383,7 @@ impl Handler<Forward> for ForwarderActor {
         }
         let forward = match self.destination.backlog {
             None => forward,
-            Some(backlog) => match self.detach(forward, backlog) {
+            Some(_) => match self.detach(forward) {
                 Some(forward) => forward,
                 None => return,
             },
@@ -428,6 +416,8 @@ impl Handler<Adopt> for ForwarderActor {
         self.delivery
             .set_options(Instant::now(), adopt.destination.delivery);
         self.destination = adopt.destination;
+        self.backlog
+            .set_limit(self.destination.backlog.unwrap_or(0));
         if let Some(carrier) = adopt.carrier {
             retire(std::mem::replace(&mut self.carrier, carrier));
         }

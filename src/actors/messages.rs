@@ -10,13 +10,13 @@ use actix::Message;
 use bytes::Bytes;
 use kafkamq_point::{Category, UnknownCategory};
 
-use super::carrier::Carrier;
 use super::consignment::Consignment;
 use super::status::{
     DeadLetterStatus, DestinationStatus, PartitionStatus, ServiceStatus, SuspectStatus,
 };
 use super::topic::TopicBounds;
 use crate::kafka::{Confirmed, Generation, PartitionReader, Placement, Standing, Statistics};
+use crate::outputs::Carrier;
 use crate::process::RecordRules;
 use crate::routing::{Destination, DestinationId, InputId, Route};
 use kafkamq_delivery::dead_letter::DeadLetter;
@@ -255,7 +255,7 @@ pub(crate) struct Flush;
 #[rtype(result = "()")]
 pub(crate) struct Adopt {
     pub(crate) destination: Destination,
-    pub(crate) carrier: Option<Carrier>,
+    pub(crate) carrier: Option<Arc<dyn Carrier>>,
 }
 
 /// Router to forwarders: give back what came by older routes of these topics.

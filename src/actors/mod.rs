@@ -20,7 +20,6 @@
 //! with each of them a share of an acknowledgement: the records come back to their topic actor and
 //! are sent again, to the address that the router has put into the `directory` by then.
 
-pub(crate) mod carrier;
 mod consignment;
 #[cfg(test)]
 mod crash;
@@ -37,6 +36,5 @@ mod topic;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use carrier::Carrier;
-pub use carrier::CarrierError;
+pub use crate::outputs::CarrierError;
 pub use router::{Prepared, Router, StartError, Stopping};

@@ -25,7 +25,6 @@ pub use self::reconfigure::{Prepared, Stopping};
 use self::threads::Threads;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MailboxError};
 
-use super::carrier::{Carrier, CarrierError};
 use super::dead_letter::{Graveyard, TopicGraveyard};
 use super::directory::{Addresses, Directory};
 use super::messages::{
@@ -41,6 +40,7 @@ use crate::kafka::{
     Standing, Statistics, Stretch,
 };
 use crate::metrics::{HandledCounters, Metrics, PartitionSeries, TopicMetrics};
+use crate::outputs::{Carrier, CarrierError};
 use crate::process::RecordRules;
 use crate::recorder::Recorder;
 use crate::routing::{Destination, DestinationId, InputId, RateLimit, RouteTable, RoutingError};
@@ -396,7 +396,9 @@ impl Router {
         let mut found = Vec::new();
         match RouteTable::compile(settings, 1) {
             Ok(routes) => {
-                let refused = routes.destinations().map(Carrier::refusal_of);
+                let refused = routes
+                    .destinations()
+                    .map(|destination| destination.reach.kind().refusal());
                 let named = routes.destinations().zip(refused);
                 found.extend(named.filter_map(|(destination, refused)| {
                     let destination = destination.id.to_string();
@@ -462,6 +464,11 @@ fn charged_bytes(settings: &Settings) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+/// The bytes of them that all backlogs together may take.
+fn backlog_bytes(settings: &Settings) -> usize {
+    usize::try_from(settings.limits.backlog_bytes()).unwrap_or(usize::MAX)
+}
+
 fn load_scripts(settings: &Settings, memory: &Arc<Account>) -> Result<Arc<Scripts>, ScriptsError> {
     let share = settings.limits.memory_bytes / SCRIPTS_SHARE;
     let account = memory.child("scripts", usize::try_from(share).unwrap_or(usize::MAX));
@@ -471,11 +478,15 @@ fn load_scripts(settings: &Settings, memory: &Arc<Account>) -> Result<Arc<Script
     Ok(Arc::new(scripts))
 }
 
-fn carrier(destination: &Destination) -> Result<Carrier, StartError> {
-    Carrier::try_new(destination).map_err(|source| StartError::Destination {
-        destination: destination.id.to_string(),
-        source,
-    })
+fn carrier(destination: &Destination) -> Result<Arc<dyn Carrier>, StartError> {
+    destination
+        .reach
+        .kind()
+        .carrier()
+        .map_err(|source| StartError::Destination {
+            destination: destination.id.to_string(),
+            source,
+        })
 }
 
 fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
@@ -528,7 +539,7 @@ impl RouterActor {
         settings: Arc<Settings>,
         metrics: Metrics,
         routes: Arc<RouteTable>,
-        carriers: HashMap<DestinationId, Carrier>,
+        carriers: HashMap<DestinationId, Arc<dyn Carrier>>,
         graveyard: Graveyard,
         scripts: Arc<Scripts>,
         controls: Arc<Controls>,
@@ -556,6 +567,7 @@ impl RouterActor {
             forwarders: HashMap::new(),
             dead_letter,
             memory: Arc::clone(&memory),
+            backlogs: memory.child("backlogs", backlog_bytes(&settings)),
         });
         let series = PartitionSeries::new(&metrics, settings.limits.partition_series);
         let mut actor = Self {
@@ -582,7 +594,7 @@ impl RouterActor {
         };
         for destination in routes.destinations() {
             if let Some(carrier) = carriers.get(&destination.id) {
-                actor.start_forwarder(destination.clone(), carrier.clone(), address);
+                actor.start_forwarder(destination.clone(), Arc::clone(carrier), address);
             }
         }
         for index in 0..actor.threads.parse.len() {
@@ -625,6 +637,8 @@ impl RouterActor {
 
     fn share_out_credits(&self) {
         self.memory.set_limit(charged_bytes(&self.settings));
+        let backlogs = &self.directory.load().backlogs;
+        backlogs.set_limit(backlog_bytes(&self.settings));
         let credits = SetCredits {
             bytes: self.partition_bytes(),
         };

@@ -9,10 +9,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::kafka::dial::{DialTarget, dial};
-use crate::routing::{Destination, DestinationId, Means, OutputRoute, RouteKind, RouteTable};
+use crate::outputs::Trial;
+use crate::outputs::http::HttpReach;
+use crate::routing::{DestinationId, OutputRoute, RouteKind, RouteTable};
 use kafkamq_delivery::endpoint::{Endpoint, EndpointOptions};
 use kafkamq_delivery::http::Transport;
-use kafkamq_settings::{DeadLetterKind, HttpSettings, Settings, TopicPattern};
+use kafkamq_settings::{DeadLetterKind, Settings, TopicPattern};
 
 /// Bound of each step towards a broker: name resolution, TCP, a request.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -220,23 +222,21 @@ impl Connections {
                 continue;
             }
             let owner = format!("destination `{}`", destination.id);
-            match &destination.means {
-                Means::Http(http) => {
-                    let dialled = runtime.block_on(dial_destination(destination, http));
+            match destination.reach.kind().trial() {
+                Trial::Dial(http) => {
+                    let dialled = runtime.block_on(dial_destination(http));
                     self.push(&owner, destination.shown_url(), dialled.err());
                 }
-                Means::Kafka(kafka) => {
-                    let topic = kafka.topic.as_str();
-                    let is_fixed = !topic.contains('{');
+                Trial::Cluster(cluster, topic) => {
                     let target = DialTarget {
-                        cluster: &kafka.cluster,
+                        cluster,
                         group: None,
-                        topics: if is_fixed { &[topic] } else { &[] },
+                        topics: topic.as_slice(),
                     };
                     self.cluster(&owner, &target);
                 }
-                Means::Files(files) => self.folder(&owner, &files.folder),
-                Means::Stdout => {}
+                Trial::Folder(folder) => self.folder(&owner, folder),
+                Trial::Nothing => {}
             }
         }
         // A resolver that hangs must not hold up the end.
@@ -294,18 +294,17 @@ fn used_by(kind: &RouteKind) -> Vec<&DestinationId> {
     own.into_iter().chain(outputs).collect()
 }
 
-/// Connects to `destination` as its requests would.
-async fn dial_destination(destination: &Destination, http: &HttpSettings) -> Result<(), Obstacle> {
-    let transport =
-        Transport::try_new(&destination.transport_options(http)).map_err(|error| Obstacle {
-            is_warning: false,
-            layer: "tls",
-            message: error.to_string(),
-            remedy: "check the certificate files of this destination",
-        })?;
+/// Connects to a destination as its requests would.
+async fn dial_destination(http: &HttpReach) -> Result<(), Obstacle> {
+    let transport = Transport::try_new(&http.transport_options()).map_err(|error| Obstacle {
+        is_warning: false,
+        layer: "tls",
+        message: error.to_string(),
+        remedy: "check the certificate files of this destination",
+    })?;
     // All endpoints of a destination share its host.
     let endpoint = Endpoint::try_new(EndpointOptions {
-        url: http.endpoint.to_string(),
+        url: http.settings.endpoint.to_string(),
         ..EndpointOptions::default()
     })
     .map_err(|error| Obstacle {

@@ -13,7 +13,7 @@ use kafkamq_point::codec::{DecodeOptions, Encoding, Precision};
 use kafkamq_point::{Category, Point};
 
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
-use crate::actors::Carrier;
+use crate::outputs::Carrier;
 use crate::routing::{OutputRoute, RouteTable};
 use kafkamq_delivery::answer::Answer;
 use kafkamq_delivery::delivery::{Delivery, Notice, Rejection, Settle};
@@ -122,7 +122,7 @@ fn replay(settings: &Settings, arguments: &ReplayArgs) -> anyhow::Result<Sent> {
         .enable_all()
         .build()?
         .block_on(async {
-            let carrier = Carrier::try_new(destination)?;
+            let carrier = destination.reach.kind().carrier()?;
             let mut delivery = Delivery::new(destination.delivery, fastrand::Rng::new());
             let mut sent = Sent::default();
             for file in &files {
@@ -131,7 +131,7 @@ fn replay(settings: &Settings, arguments: &ReplayArgs) -> anyhow::Result<Sent> {
                     point.set_time_ns(point.time_ns().saturating_add(shift));
                 }
                 send(
-                    &carrier,
+                    &*carrier,
                     &mut delivery,
                     route,
                     file.category,
@@ -216,7 +216,7 @@ fn newest(files: &[Recorded]) -> anyhow::Result<i64> {
 
 /// Hands `points` to the machine and lets it deliver them.
 async fn send(
-    carrier: &Carrier,
+    carrier: &dyn Carrier,
     delivery: &mut Delivery<()>,
     route: &OutputRoute,
     category: Category,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kafkamq_point::Category;
 
 use super::Entry;
-use crate::actors::carrier::Carrier;
+use crate::outputs::Carrier;
 use crate::routing::{DestinationId, OutputRoute, RouteTable};
 use kafkamq_delivery::dead_letter::LetterPart;
 use kafkamq_delivery::endpoint::OffsetRange;
@@ -18,7 +18,7 @@ use kafkamq_settings::Settings;
 /// Sends points to the outputs of a configuration, one request each.
 pub(super) struct PointSender {
     routes: RouteTable,
-    carriers: HashMap<DestinationId, Carrier>,
+    carriers: HashMap<DestinationId, Arc<dyn Carrier>>,
 }
 
 impl PointSender {
@@ -65,12 +65,16 @@ impl PointSender {
             .endpoint(category)
             .ok_or_else(|| format!("output `{destination}` takes no points of {category}"))?;
         let carrier = match self.carriers.get(&id) {
-            Some(carrier) => carrier.clone(),
+            Some(carrier) => Arc::clone(carrier),
             None => {
                 let found = self.routes.destination(&id);
                 let found = found.ok_or_else(|| format!("`{destination}` is not configured"))?;
-                let carrier = Carrier::try_new(found).map_err(|error| error.to_string())?;
-                self.carriers.insert(id, carrier.clone());
+                let carrier = found
+                    .reach
+                    .kind()
+                    .carrier()
+                    .map_err(|error| error.to_string())?;
+                self.carriers.insert(id, Arc::clone(&carrier));
                 carrier
             }
         };

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::work::Outgoing;
 use crate::dead_letters::Payload;
-use crate::routing::{Means, RouteTable};
+use crate::outputs::Reachable;
+use crate::routing::RouteTable;
 use kafkamq_delivery::endpoint::{OffsetRange, idempotency_key, package_headers};
 use kafkamq_delivery::http::RequestBody;
 use kafkamq_record::{Record, TopicPartition};
@@ -47,15 +48,17 @@ impl RequestView {
             endpoint,
             items,
         } = outgoing;
-        let means = routes.destination(destination).map(|found| &found.means);
-        let is_http = matches!(means, Some(Means::Http(_)));
+        let kind = routes
+            .destination(destination)
+            .map(|found| found.reach.kind());
+        let has_headers = kind.is_some_and(Reachable::has_headers);
         let framing = endpoint.framing();
         let mut plain = framing.prefix.to_vec();
         for (at, item) in items.iter().enumerate() {
             if at > 0 {
                 plain.extend_from_slice(&framing.separator);
             }
-            if at > 0 && !is_http {
+            if at > 0 && !has_headers {
                 // Each is a line of its own, or a record.
                 plain.push(b'\n');
             }
@@ -90,14 +93,9 @@ impl RequestView {
             .unwrap_or(plain.len() as u64);
         Self {
             destination: destination.to_string(),
-            method: match means {
-                Some(Means::Kafka(_)) => "produce",
-                Some(Means::Files(_)) => "append",
-                Some(Means::Stdout) => "write",
-                Some(Means::Http(_)) | None => "POST",
-            },
+            method: kind.map_or("POST", Reachable::verb),
             url: endpoint.to_string(),
-            headers: if is_http { headers } else { Vec::new() },
+            headers: if has_headers { headers } else { Vec::new() },
             items: items.len(),
             body_bytes: plain.len(),
             sent_bytes,

@@ -1,7 +1,5 @@
 //! Settings to routes: every topic gets its kind, its destination and a checked endpoint.
 
-mod output;
-
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,25 +8,24 @@ use kafkamq_pipeline::manager::ScriptRoutes;
 
 use super::pattern::{InputPatterns, Patterns};
 use super::{
-    Destination, DestinationId, HandleRoute, InputId, KeyLanes, Means, PointRoute, Route,
+    Destination, DestinationId, HandleRoute, InputId, KeyLanes, OutputRoute, PointRoute, Route,
     RouteKind, RouteTable, Target, TranscodeRoute,
 };
+use crate::outputs::http::{self, HttpReach, HttpTarget};
+use crate::outputs::{self, Reach, Wanted};
 use crate::parse::{Conversion, Form, OtlpJson, PointConversion, Signal};
 use kafkamq_delivery::delivery::DeliveryOptions;
-use kafkamq_delivery::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
-use kafkamq_delivery::health::HealthOptions;
+use kafkamq_delivery::endpoint::{Endpoint, EndpointError, Framing};
 use kafkamq_delivery::lanes::Limits;
-use kafkamq_delivery::status::{Class, Policy, Profile};
+use kafkamq_delivery::status::Profile;
 use kafkamq_settings::{
     self, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute, JaegerSource,
     Newlines, OtelEncoding, OtelSignal, OutputSettings, PointTime, RecordFields, Settings,
-    SkywalkingKind, SkywalkingTarget, StatusAction, ValuePolicy,
+    SkywalkingKind, SkywalkingTarget, ValuePolicy,
 };
 
 /// Where a `Content-Type` says protobuf.
 const PROTOBUF: &str = "application/x-protobuf";
-/// The header that lets a receiver recognise a repeated request.
-const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
 /// How large a request of several OTLP payloads may grow; receivers take 64 MiB by recommendation.
 const MERGED_REQUEST_BYTES: usize = 4 << 20;
 /// How large one request to a destination of single payloads may be: whatever Kafka could carry.
@@ -97,9 +94,8 @@ struct Compiler {
 /// What a route's kind needs besides the route's own table.
 #[derive(Clone)]
 struct Place<'a> {
-    http: &'a HttpSettings,
+    target: HttpTarget<'a>,
     destination: DestinationId,
-    profile: Profile,
 }
 
 impl Compiler {
@@ -369,41 +365,70 @@ impl Compiler {
         limits: Limits,
     ) -> Place<'a> {
         let id = DestinationId(format!("{input}.{block}").into());
-        self.destination(&id, http, limits);
+        let reach = HttpReach {
+            settings: http.clone(),
+            response_bytes: self.response_bytes,
+        };
+        let options = http::delivery(http, limits);
+        self.reached_by(&id, Reach::Http(Box::new(reach)), options);
         Place {
-            http,
+            target: HttpTarget { http, profile },
             destination: id,
-            profile,
         }
     }
 
-    fn destination(&mut self, id: &DestinationId, http: &HttpSettings, limits: Limits) {
-        let delivery = &http.delivery;
-        let options = DeliveryOptions {
-            limits,
-            health: HealthOptions {
-                base: delivery.backoff_min,
-                cap: delivery.backoff_max,
-                alarm_base: delivery.backoff_min.max(Duration::from_secs(1)),
-                alarm_cap: delivery.hold_backoff,
-                retry_after_cap: delivery.retry_after_max,
-            },
-            max_retries: delivery.max_retries,
-            probe_past: delivery.probe_past,
-        };
-        self.reached_by(id, Means::Http(Box::new(http.clone())), options);
+    /// Routes of points to `outputs`; log points go to `storage_index`, if there is one.
+    fn outputs(
+        &mut self,
+        outputs: &[OutputSettings],
+        storage_index: Option<&str>,
+    ) -> Result<Arc<[OutputRoute]>, RoutingError> {
+        outputs
+            .iter()
+            .map(|output| self.output(output, storage_index))
+            .collect()
     }
 
-    fn reached_by(&mut self, id: &DestinationId, means: Means, delivery: DeliveryOptions) {
+    fn output(
+        &mut self,
+        output: &OutputSettings,
+        storage_index: Option<&str>,
+    ) -> Result<OutputRoute, RoutingError> {
+        let id = DestinationId(output.name.as_str().into());
+        let compiled = outputs::compile(&Wanted {
+            output,
+            storage_index,
+            response_bytes: self.response_bytes,
+        });
+        let compiled = compiled.map_err(|source| RoutingError::Endpoint {
+            place: id.to_string(),
+            source,
+        })?;
+        let destination = self.reached_by(&id, compiled.reach, compiled.delivery);
+        destination.backlog = output
+            .backlog
+            .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        Ok(OutputRoute {
+            destination: id,
+            encoding: output.encoding,
+            endpoints: compiled.endpoints,
+        })
+    }
+
+    fn reached_by(
+        &mut self,
+        id: &DestinationId,
+        reach: Reach,
+        delivery: DeliveryOptions,
+    ) -> &mut Destination {
         self.destinations
             .entry(id.clone())
             .or_insert_with(|| Destination {
                 id: id.clone(),
-                means,
+                reach,
                 delivery,
                 backlog: None,
-                response_bytes: self.response_bytes,
-            });
+            })
     }
 }
 
@@ -439,60 +464,12 @@ impl Place<'_> {
         framing: Framing,
         idempotency: bool,
     ) -> Result<Arc<Endpoint>, RoutingError> {
-        let mut options = self.options(path, content_type, framing);
-        options.idempotency_header = idempotency.then(|| IDEMPOTENCY_HEADER.to_owned());
-        self.build(options)
-    }
-
-    fn options(&self, path: &str, content_type: &str, framing: Framing) -> EndpointOptions {
-        let headers = self
-            .http
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
-            .collect();
-        EndpointOptions {
-            url: self.http.url(path).into(),
-            headers,
-            content_type: Some(content_type.to_owned()),
-            framing,
-            compression: match self.http.compression {
-                kafkamq_settings::Compression::None => Compression::None,
-                kafkamq_settings::Compression::Gzip => Compression::Gzip,
-                kafkamq_settings::Compression::Zstd => Compression::Zstd,
-            },
-            policy: self.policy(),
-            ..EndpointOptions::default()
-        }
-    }
-
-    fn build(&self, options: EndpointOptions) -> Result<Arc<Endpoint>, RoutingError> {
-        Endpoint::try_new(options)
-            .map(Arc::new)
+        self.target
+            .endpoint(path, content_type, framing, idempotency)
             .map_err(|source| RoutingError::Endpoint {
                 place: self.destination.to_string(),
                 source,
             })
-    }
-
-    fn policy(&self) -> Policy {
-        let delivery = &self.http.delivery;
-        let mut policy = Policy::new(self.profile);
-        for (range, action) in &delivery.status.rules {
-            let class = match action {
-                StatusAction::Retry => Class::Retry,
-                StatusAction::Hold => Class::Hold,
-                StatusAction::DeadLetter => Class::Reject,
-                StatusAction::Drop => Class::Drop,
-            };
-            policy = policy.with(format!("{}-{}", range.first, range.last).parse(), class);
-        }
-        policy
     }
 }
 

@@ -21,14 +21,13 @@ pub use key_limit::KeyLimit;
 pub use limit::RateLimit;
 use pattern::Patterns;
 
+use crate::outputs::{Endpoints, Reach};
 use crate::parse::{Conversion, Form, PointConversion};
 use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::endpoint::Endpoint;
-use kafkamq_delivery::http::{Proxies, TlsOptions, TransportOptions};
-use kafkamq_delivery::local::FileOptions;
 use kafkamq_settings::{
-    FlowSettings, HandleContent, HeaderCheck, HttpSettings, KafkaDestination, Newlines, PointTime,
-    RecordFields, SamplingKey, SplitSettings, ValuePolicy,
+    FlowSettings, HandleContent, HeaderCheck, Newlines, PointTime, RecordFields, SamplingKey,
+    SplitSettings, ValuePolicy,
 };
 
 /// Names an input: `[[inputs.kafkamq]]`.
@@ -243,7 +242,7 @@ pub struct OutputRoute {
     pub destination: DestinationId,
     /// How they are encoded.
     pub encoding: Encoding,
-    endpoints: [Option<Arc<Endpoint>>; Category::ALL.len()],
+    endpoints: Endpoints,
 }
 
 impl OutputRoute {
@@ -269,88 +268,30 @@ pub struct HandleRoute {
     pub answers: Option<Arc<[OutputRoute]>>,
 }
 
-/// How a destination is reached.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Means {
-    /// HTTP requests.
-    Http(Box<HttpSettings>),
-    /// Records of a topic.
-    Kafka(Box<KafkaDestination>),
-    /// Files.
-    Files(FileOptions),
-    /// Standard output.
-    Stdout,
-}
-
 /// One destination: how its actor reaches it and how much it may do at once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Destination {
     /// Its name.
     pub id: DestinationId,
     /// How it is reached.
-    pub means: Means,
+    pub(crate) reach: Reach,
     /// Limits of requests, back-off, and the rule of refusals.
     pub delivery: DeliveryOptions,
     /// If its output is not required: the bytes that may wait for it. What is more is dropped.
     pub backlog: Option<usize>,
-    /// Largest answer that is read, in bytes.
-    pub response_bytes: usize,
 }
 
 impl Destination {
     /// Whether what carries requests to `other` is built as for this one.
     #[must_use]
     pub fn is_carried_like(&self, other: &Self) -> bool {
-        match (&self.means, &other.means) {
-            (Means::Http(a), Means::Http(b)) => {
-                self.transport_options(a) == other.transport_options(b)
-            }
-            (a, b) => a == b,
-        }
+        self.reach.kind().is_carried_like(&other.reach)
     }
 
     /// The address without secrets, for people.
     #[must_use]
     pub fn shown_url(&self) -> String {
-        let http = match &self.means {
-            Means::Http(http) => http,
-            Means::Kafka(kafka) => {
-                return format!("kafka://{}/{}", kafka.cluster.addrs.join(","), kafka.topic);
-            }
-            Means::Files(files) => return format!("file:{}", files.folder.display()),
-            Means::Stdout => return "stdout".to_owned(),
-        };
-        kafkamq_address::masked(&http.endpoint, "***").unwrap_or_else(|| http.endpoint.to_string())
-    }
-
-    /// How the HTTP client of a destination that is reached by `http` is built.
-    #[must_use]
-    pub fn transport_options(&self, http: &HttpSettings) -> TransportOptions {
-        TransportOptions {
-            connect_timeout: http.delivery.connect_timeout,
-            total_timeout: http.delivery.timeout,
-            max_idle: http.concurrency,
-            max_age: http.delivery.connection_max_age,
-            proxies: match http.delivery.proxy_from_environment {
-                true => Proxies::Environment,
-                false => Proxies::None,
-            },
-            max_answer_bytes: self.response_bytes,
-            tls: TlsOptions {
-                ca_file: http.ca_file.clone(),
-                cert_file: http
-                    .identity
-                    .as_ref()
-                    .map(|identity| identity.cert_file.clone()),
-                key_file: http
-                    .identity
-                    .as_ref()
-                    .map(|identity| identity.key_file.clone()),
-                insecure: http.insecure_skip_verify,
-                ..TlsOptions::default()
-            },
-            ..TransportOptions::default()
-        }
+        self.reach.kind().shown_url()
     }
 }
 

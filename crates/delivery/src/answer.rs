@@ -39,7 +39,7 @@ pub enum Reply {
 impl Reply {
     /// The answer, if it came over HTTP.
     #[must_use]
-    pub fn into_answer(self) -> Option<Answer> {
+    pub(crate) fn into_answer(self) -> Option<Answer> {
         match self {
             Self::Http(answer) => Some(answer),
             Self::Taken | Self::Refused { .. } => None,

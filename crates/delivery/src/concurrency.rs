@@ -41,7 +41,7 @@ const AS_MEASURED: f64 = 1.25;
 
 /// Goes with one request; its outcome is reported with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Ticket {
+pub(crate) struct Ticket {
     round: u64,
     /// Whether the number was a bound when it was sent, so that more might have been used.
     full: bool,
@@ -49,7 +49,7 @@ pub struct Ticket {
 
 /// The number of requests at once for one destination.
 #[derive(Clone, Debug)]
-pub struct Concurrency {
+pub(crate) struct Concurrency {
     max: f64,
     limit: f64,
     /// Until the first sign of trouble the number grows with each answer.
@@ -82,7 +82,7 @@ struct Measurement {
 impl Concurrency {
     /// At most `max` requests at once, at least one.
     #[must_use]
-    pub fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         let max = max.max(1) as f64;
         let limit = max.min(START);
         Self {
@@ -101,19 +101,19 @@ impl Concurrency {
 
     /// How many requests may be in flight now; between 1 and the bound.
     #[must_use]
-    pub fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit as usize
     }
 
     /// Replaces the bound.
-    pub fn set_max(&mut self, max: usize) {
+    pub(crate) fn set_max(&mut self, max: usize) {
         self.max = max.max(1) as f64;
         self.limit = self.limit.min(self.max);
     }
 
     /// Notes that a request is sent, the last of `in_flight`.
     #[must_use]
-    pub fn sent(&self, in_flight: usize) -> Ticket {
+    pub(crate) fn sent(&self, in_flight: usize) -> Ticket {
         Ticket {
             round: self.round,
             full: in_flight >= self.limit(),
@@ -121,7 +121,7 @@ impl Concurrency {
     }
 
     /// The destination answered after `took`, whatever it thought of the content.
-    pub fn answered(&mut self, ticket: Ticket, took: Duration) {
+    pub(crate) fn answered(&mut self, ticket: Ticket, took: Duration) {
         let took = took.as_secs_f64();
         if self.measure(ticket, took) {
             return;
@@ -168,7 +168,7 @@ impl Concurrency {
     }
 
     /// The request failed in a way that can be due to load: no answer, or one that says "later".
-    pub fn failed(&mut self, ticket: Ticket) {
+    pub(crate) fn failed(&mut self, ticket: Ticket) {
         if ticket.round == self.round {
             if let Some(measuring) = self.measuring.take() {
                 self.limit = measuring.limit.min(self.max);

@@ -169,7 +169,7 @@ impl<P> Delivery<P> {
     /// Takes work in. Returns the attachment at once if there is nothing to deliver.
     #[must_use = "the attachment of an empty parcel comes straight back"]
     pub fn push(&mut self, parcel: Parcel<P>, pool: Option<Pool>) -> Option<P> {
-        self.lanes.push_within(parcel, pool)
+        self.lanes.push(parcel, pool)
     }
 
     /// Everything that came in up to `now` goes out without waiting for fuller requests.

@@ -355,7 +355,7 @@ fn shown_value<'a>(name: &HeaderName, value: &'a HeaderValue) -> &'a str {
 /// Turns any bytes into one header value: control characters become spaces, blanks at the ends go,
 /// and what exceeds 8 KiB is cut, so that no value can start a header of its own.
 #[must_use]
-pub fn header_value(bytes: &[u8]) -> HeaderValue {
+pub(crate) fn header_value(bytes: &[u8]) -> HeaderValue {
     let cut = bytes.get(..MAX_HEADER_VALUE_BYTES).unwrap_or(bytes);
     let clean: Vec<u8> = cut
         .iter()

@@ -92,7 +92,7 @@ impl State {
 
 /// Whether a request may be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Gate {
+pub(crate) enum Gate {
     /// As many as the concurrency limit allows.
     Open,
     /// One.
@@ -103,14 +103,14 @@ pub enum Gate {
 
 /// Stands for one request that was sent; its outcome is reported with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Permit {
+pub(crate) struct Permit {
     epoch: u64,
     probe: bool,
 }
 
 /// What kind of failure a request met.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// No answer, or one that says "later".
     Passing,
     /// The configuration is wrong.
@@ -119,7 +119,7 @@ pub enum Failure {
 
 /// The state machine of one destination.
 #[derive(Debug)]
-pub struct Health {
+pub(crate) struct Health {
     options: HealthOptions,
     rng: fastrand::Rng,
     state: State,
@@ -133,7 +133,7 @@ pub struct Health {
 impl Health {
     /// A destination that is up. `rng` draws the delays: seed it differently in every process.
     #[must_use]
-    pub fn new(options: HealthOptions, mut rng: fastrand::Rng) -> Self {
+    pub(crate) fn new(options: HealthOptions, mut rng: fastrand::Rng) -> Self {
         // Neighbouring seeds make sequences of this generator that resemble each other; one step
         // between seed and state takes that away.
         let rng = rng.fork();
@@ -148,25 +148,25 @@ impl Health {
     }
 
     /// Replaces the options; a delay that runs keeps its end.
-    pub fn set_options(&mut self, options: HealthOptions) {
+    pub(crate) fn set_options(&mut self, options: HealthOptions) {
         self.options = options;
     }
 
     /// The present state.
     #[must_use]
-    pub fn state(&self) -> &State {
+    pub(crate) fn state(&self) -> &State {
         &self.state
     }
 
     /// When it stopped being up, if it is not.
     #[must_use]
-    pub fn since(&self) -> Option<Instant> {
+    pub(crate) fn since(&self) -> Option<Instant> {
         self.since
     }
 
     /// Whether a request may be sent at `now`.
     #[must_use]
-    pub fn gate(&self, now: Instant) -> Gate {
+    pub(crate) fn gate(&self, now: Instant) -> Gate {
         match &self.state {
             State::Up => Gate::Open,
             State::BackingOff { until, .. } | State::Alarm { until, .. } => {
@@ -185,7 +185,7 @@ impl Health {
     /// once, to [`succeeded`](Self::succeeded), [`failed`](Self::failed) or
     /// [`abandoned`](Self::abandoned).
     #[must_use]
-    pub fn sent(&mut self) -> Permit {
+    pub(crate) fn sent(&mut self) -> Permit {
         let probe = self.state != State::Up;
         self.probing |= probe;
         Permit {
@@ -196,7 +196,7 @@ impl Health {
 
     /// The destination accepted the request, which is the only sign of life. Returns true if that
     /// brought it up.
-    pub fn succeeded(&mut self, permit: Permit) -> bool {
+    pub(crate) fn succeeded(&mut self, permit: Permit) -> bool {
         if permit.epoch != self.epoch {
             return false;
         }
@@ -209,7 +209,7 @@ impl Health {
 
     /// The request failed. `retry_after` is the wish of the destination, measured from `now`.
     /// Returns true if the state changed its kind.
-    pub fn failed(
+    pub(crate) fn failed(
         &mut self,
         permit: Permit,
         failure: Failure,
@@ -252,7 +252,7 @@ impl Health {
 
     /// The request ended without telling whether the destination is well: it was called off, or its
     /// content was refused. A probe makes way for the next at once.
-    pub fn abandoned(&mut self, permit: Permit) {
+    pub(crate) fn abandoned(&mut self, permit: Permit) {
         if permit.probe && permit.epoch == self.epoch {
             self.probing = false;
         }
@@ -261,7 +261,7 @@ impl Health {
     /// How long one request that was refused waits before it is sent again, while others go on: a
     /// random time below a bound that doubles with each of the `tries` before.
     #[must_use]
-    pub fn pause(
+    pub(crate) fn pause(
         &mut self,
         failure: Failure,
         tries: u32,
@@ -273,7 +273,7 @@ impl Health {
 
     /// Cuts a delay short: the next request is a probe at once. For an operator, or after the
     /// configuration of the destination changed.
-    pub fn probe_now(&mut self, now: Instant) {
+    pub(crate) fn probe_now(&mut self, now: Instant) {
         if let State::BackingOff { until, .. } | State::Alarm { until, .. } = &mut self.state {
             *until = now.min(*until);
         }

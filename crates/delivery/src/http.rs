@@ -41,17 +41,8 @@ use connect::{ConnectedAt, Connector};
 pub use proxy::Proxies;
 pub use tls::{TlsError, TlsOptions};
 
-/// Which HTTP a destination is spoken to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Protocol {
-    /// HTTP/1.1 with kept connections: fastest for many small posts.
-    #[default]
-    Http1,
-    /// HTTP/2 where the TLS handshake offers it, HTTP/1.1 otherwise.
-    Negotiate,
-    /// HTTP/2 always, also without TLS.
-    Http2,
-}
+/// How long an unused connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How a [`Transport`] behaves.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,8 +51,6 @@ pub struct TransportOptions {
     pub connect_timeout: Duration,
     /// Time for a whole exchange, connecting and reading the answer included.
     pub total_timeout: Duration,
-    /// How long an unused connection is kept.
-    pub idle_timeout: Duration,
     /// Most unused connections kept per host; as many as requests may be in flight.
     pub max_idle: usize,
     /// How long a connection is used at most; `None` is as long as both sides keep it.
@@ -70,8 +59,6 @@ pub struct TransportOptions {
     pub proxies: Proxies,
     /// Bytes of an answer's body that are kept, before and after decompression.
     pub max_answer_bytes: usize,
-    /// Which HTTP is spoken.
-    pub protocol: Protocol,
     /// Trust and identity for `https`.
     pub tls: TlsOptions,
     /// `User-Agent`, unless the endpoint sets its own.
@@ -83,12 +70,10 @@ impl Default for TransportOptions {
         Self {
             connect_timeout: Duration::from_secs(5),
             total_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
             max_idle: 256,
             max_age: None,
             proxies: Proxies::None,
             max_answer_bytes: 4 << 20,
-            protocol: Protocol::default(),
             tls: TlsOptions::default(),
             user_agent: concat!("kafkamq/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -187,9 +172,8 @@ impl Transport {
         builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(options.idle_timeout)
-            .pool_max_idle_per_host(options.max_idle)
-            .http2_only(options.protocol == Protocol::Http2);
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(options.max_idle);
         Ok(Self {
             client: builder.build(connector.clone()),
             connector,

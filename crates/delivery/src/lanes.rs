@@ -76,7 +76,7 @@ struct Flight {
 }
 
 /// The work of one destination.
-pub struct Lanes<P> {
+pub(crate) struct Lanes<P> {
     limits: Limits,
     lanes: HashMap<LaneId, Lane>,
     groups: Vec<Group>,
@@ -92,7 +92,7 @@ pub struct Lanes<P> {
 impl<P> Lanes<P> {
     /// Nothing to do yet.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits: limits.sane(),
             lanes: HashMap::new(),
@@ -108,18 +108,18 @@ impl<P> Lanes<P> {
     }
 
     /// Replaces the limits; requests that are formed already keep their size.
-    pub fn set_limits(&mut self, limits: Limits) {
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits.sane();
     }
 
     /// Replaces the number of requests that may be in flight.
-    pub fn set_max_requests(&mut self, max_requests: usize) {
+    pub(crate) fn set_max_requests(&mut self, max_requests: usize) {
         self.limits.max_requests = max_requests.max(1);
     }
 
     /// What is under way now.
     #[must_use]
-    pub fn load(&self) -> Load {
+    pub(crate) fn load(&self) -> Load {
         Load {
             oldest: self.ages.first().map(|(arrived, _)| *arrived),
             ..self.load
@@ -128,19 +128,14 @@ impl<P> Lanes<P> {
 
     /// True if nothing is queued and nothing is in flight.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.parcels.is_empty() && self.flights.is_empty()
     }
 
-    /// Takes work in. Returns the attachment at once if there is nothing to deliver.
+    /// Takes work in, for a lane that may belong to a pool. A lane that has work keeps its pool.
+    /// Returns the attachment at once if there is nothing to deliver.
     #[must_use = "the attachment of an empty parcel comes straight back"]
-    pub fn push(&mut self, parcel: Parcel<P>) -> Option<P> {
-        self.push_within(parcel, None)
-    }
-
-    /// The same for a lane that belongs to a pool. A lane that has work keeps its pool.
-    #[must_use = "the attachment of an empty parcel comes straight back"]
-    pub fn push_within(&mut self, parcel: Parcel<P>, pool: Option<Pool>) -> Option<P> {
+    pub(crate) fn push(&mut self, parcel: Parcel<P>, pool: Option<Pool>) -> Option<P> {
         let Parcel {
             lane,
             endpoint,
@@ -193,7 +188,7 @@ impl<P> Lanes<P> {
     }
 
     /// Everything that came in up to `now` goes out without waiting for fuller requests.
-    pub fn flush(&mut self, now: Instant) {
+    pub(crate) fn flush(&mut self, now: Instant) {
         for group in &mut self.groups {
             group.flushed = Some(now);
         }
@@ -201,7 +196,7 @@ impl<P> Lanes<P> {
 
     /// The next request to send at `now`, if there is one and the number of requests allows it. It
     /// counts as in flight until its outcome is reported.
-    pub fn next(&mut self, now: Instant) -> Option<Request> {
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Request> {
         if self.load.in_flight_requests >= self.limits.max_requests {
             return None;
         }
@@ -232,7 +227,7 @@ impl<P> Lanes<P> {
     /// When [`next`](Self::next) has something to give, as far as is known now: a moment in the past
     /// means at once, `None` means not before something else happens.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         if self.load.in_flight_requests >= self.limits.max_requests {
             return None;
         }
@@ -246,7 +241,7 @@ impl<P> Lanes<P> {
     }
 
     /// What a request in flight consists of, parcel by parcel, without what was cancelled.
-    pub fn parts(&self, id: RequestId) -> impl Iterator<Item = RequestPart<'_, P>> {
+    pub(crate) fn parts(&self, id: RequestId) -> impl Iterator<Item = RequestPart<'_, P>> {
         self.flights
             .get(&id)
             .into_iter()
@@ -260,7 +255,11 @@ impl<P> Lanes<P> {
     /// The request was accepted: its items are settled and its lanes go on. `visit` sees the items
     /// of each parcel that is not cancelled. Returns the attachments of parcels that are complete.
     #[must_use = "the attachments of complete parcels have to be resolved"]
-    pub fn delivered(&mut self, id: RequestId, mut visit: impl FnMut(&mut P, &[Item])) -> Vec<P> {
+    pub(crate) fn delivered(
+        &mut self,
+        id: RequestId,
+        mut visit: impl FnMut(&mut P, &[Item]),
+    ) -> Vec<P> {
         let Some(mut flight) = self.land(id) else {
             return Vec::new();
         };
@@ -295,7 +294,11 @@ impl<P> Lanes<P> {
     /// The request is given up for good (dead letter, or dropped by the user's wish): settled as in
     /// [`delivered`](Self::delivered), and whatever was held back for it returns to its lanes.
     #[must_use = "the attachments of complete parcels have to be resolved"]
-    pub fn rejected(&mut self, id: RequestId, mut visit: impl FnMut(&mut P, &[Item])) -> Vec<P> {
+    pub(crate) fn rejected(
+        &mut self,
+        id: RequestId,
+        mut visit: impl FnMut(&mut P, &[Item]),
+    ) -> Vec<P> {
         let Some(flight) = self.land(id) else {
             return Vec::new();
         };
@@ -308,7 +311,7 @@ impl<P> Lanes<P> {
 
     /// The request failed and is sent again, not before `not_before` and ahead of anything else of
     /// its lanes.
-    pub fn retry(&mut self, id: RequestId, not_before: Instant) {
+    pub(crate) fn retry(&mut self, id: RequestId, not_before: Instant) {
         let Some(mut flight) = self.land(id) else {
             return;
         };
@@ -323,7 +326,7 @@ impl<P> Lanes<P> {
 
     /// The request was refused for its content: its left half is tried next, until the culprit
     /// stands alone. Returns false and changes nothing if it holds one item only, which is the culprit then.
-    pub fn bisect(&mut self, id: RequestId) -> bool {
+    pub(crate) fn bisect(&mut self, id: RequestId) -> bool {
         if self
             .flights
             .get(&id)
@@ -354,7 +357,7 @@ impl<P> Lanes<P> {
     /// The request was refused for its size: the endpoint gets at most half as much from now on, and
     /// the items return to the head of their lanes. Returns false and changes nothing if it holds
     /// one item only.
-    pub fn too_large(&mut self, id: RequestId) -> bool {
+    pub(crate) fn too_large(&mut self, id: RequestId) -> bool {
         if self
             .flights
             .get(&id)

@@ -20,7 +20,7 @@
 
 pub mod answer;
 pub mod burial;
-pub mod concurrency;
+mod concurrency;
 pub mod dead_letter;
 pub mod delivery;
 pub mod endpoint;

@@ -201,7 +201,7 @@ impl Policy {
 
     /// True if the answer's body carries points, so that a success without its whole body is none.
     #[must_use]
-    pub fn needs_body(&self) -> bool {
+    pub(crate) fn needs_body(&self) -> bool {
         self.profile == Profile::Handle
     }
 
@@ -263,7 +263,7 @@ pub enum Refusal {
 impl Refusal {
     /// Whether a record may be at fault, so that it is given up on evidence.
     #[must_use]
-    pub fn may_be_the_record(self) -> bool {
+    pub(crate) fn may_be_the_record(self) -> bool {
         matches!(self, Self::Unclear | Self::Access)
     }
 }

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use std::path::PathBuf;
 use url::Url;
 
-use super::{ClientIdentity, Compression};
+use super::ClientIdentity;
 
 /// One HTTP destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,4 +120,16 @@ impl StatusPolicy {
             .find(|(range, _)| (range.first..=range.last).contains(&status))
             .map(|&(_, action)| action)
     }
+}
+
+/// Compression of request bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// None.
+    #[default]
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
 }

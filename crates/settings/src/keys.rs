@@ -4,9 +4,9 @@
 //! `config/kafkamq.toml` and the reference in `docs/configuration.md`, so the three cannot disagree.
 
 mod input;
-mod output;
 mod route;
 
+pub use crate::outputs::OUTPUT;
 pub use crate::tables::dead_letter::DEAD_LETTER;
 pub use crate::tables::limits::LIMITS;
 pub use crate::tables::log::LOG;
@@ -16,7 +16,6 @@ pub use crate::tables::server::SERVER;
 pub use crate::tables::token::TOKEN;
 pub(crate) use input::CLUSTER;
 pub use input::{INPUT, TOPIC};
-pub use output::OUTPUT;
 pub use route::{CUSTOM, JAEGER, OTEL, REMOTE_HANDLE, SKYWALKING};
 
 /// What a key takes.
@@ -216,6 +215,8 @@ impl Key {
 pub struct Group {
     /// Title of keys that several tables share, so that they are explained once; otherwise empty.
     pub shared: &'static str,
+    /// What stands above the keys of one table; may be empty.
+    pub about: &'static str,
     /// The keys.
     pub keys: &'static [Key],
 }
@@ -223,7 +224,25 @@ pub struct Group {
 impl Group {
     /// Keys of one table.
     pub(crate) const fn own(keys: &'static [Key]) -> Self {
-        Self { shared: "", keys }
+        Self::of("", keys)
+    }
+
+    /// Keys of one table that some of its kinds read; `about` says which.
+    pub(crate) const fn of(about: &'static str, keys: &'static [Key]) -> Self {
+        Self {
+            shared: "",
+            about,
+            keys,
+        }
+    }
+
+    /// Keys that several tables share, called `title`.
+    pub(crate) const fn shared(title: &'static str, keys: &'static [Key]) -> Self {
+        Self {
+            shared: title,
+            about: "",
+            keys,
+        }
     }
 }
 
@@ -313,10 +332,7 @@ pub const INPUTS: Table = Table {
 };
 
 /// Keys of everything that sends HTTP requests.
-const HTTP: Group = Group {
-    shared: "HTTP requests",
-    keys: HTTP_KEYS,
-};
+pub(crate) const HTTP: Group = Group::shared("HTTP requests", HTTP_KEYS);
 
 const HTTP_KEYS: &[Key] = &[
     Key::new(

@@ -15,7 +15,7 @@ pub mod keys;
 mod log_filter;
 mod manual;
 mod masking;
-mod output;
+pub mod outputs;
 mod quantity;
 mod reader;
 mod resolve;
@@ -27,7 +27,9 @@ mod tables;
 mod topic_pattern;
 
 pub use change::ChangeBy;
-pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
+pub use delivery::{
+    Compression, DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
 pub use document::steps;
 pub use document::{Document, MASK};
@@ -37,10 +39,7 @@ pub use input::{
 };
 pub use log_filter::{LogFilter, LogFilterError};
 pub use manual::{manual, reference};
-pub use output::{
-    BatchSettings, Compression, DestinationKind, Encoding, KafkaDestination, OriginParts,
-    OutputSettings,
-};
+pub use outputs::{BatchSettings, OriginParts, OutputKind, OutputSettings};
 pub use quantity::time as parse_time;
 pub use resolve::{Loaded, load, load_change, scripts_folder};
 pub use route::{

@@ -62,6 +62,10 @@ fn manual_keys(
     explained: &mut BTreeSet<&'static str>,
 ) -> fmt::Result {
     for group in table.groups {
+        if !group.about.is_empty() {
+            writeln!(text)?;
+            comment(text, group.about);
+        }
         let brief = !group.shared.is_empty() && !explained.insert(group.shared);
         if brief {
             writeln!(text)?;
@@ -154,6 +158,12 @@ fn reference_tables(
             writeln!(text, "### `{}`\n\n{}\n", inner.header, inner.doc)?;
             for group in inner.groups {
                 if group.shared.is_empty() {
+                    if group.keys.is_empty() {
+                        continue;
+                    }
+                    if !group.about.is_empty() {
+                        writeln!(text, "{}\n", group.about)?;
+                    }
                     writeln!(text, "{}", key_table(Some(inner), group.keys)?)?;
                     continue;
                 }

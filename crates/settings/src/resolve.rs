@@ -1,8 +1,7 @@
 //! From a merged document to [`Settings`]: every table read, every rule between keys checked.
 
-mod http;
+pub(crate) mod http;
 mod input;
-mod output;
 mod route;
 pub(crate) mod security;
 
@@ -13,6 +12,7 @@ use std::path::PathBuf;
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::document::Document;
 use super::keys::ROOT;
+use super::outputs;
 use super::reader::Reader;
 use super::sources::Sources;
 use super::tables;
@@ -99,7 +99,7 @@ fn resolve(reader: &Reader<'_>) -> Option<Settings> {
         let sections = inputs.sections("kafkamq");
         input::inputs(&sections)
     });
-    let outputs = output::outputs(&root);
+    let outputs = outputs::read(&root);
     let server = root
         .section_or_default("server")
         .map(|section| tables::server::read(&section));
@@ -112,9 +112,11 @@ fn resolve(reader: &Reader<'_>) -> Option<Settings> {
     let recorder = root
         .section_or_default("recorder")
         .map(|section| tables::recorder::read(&section));
-    let limits = root
-        .section_or_default("limits")
-        .map(|section| tables::limits::read(&section));
+    let limits = root.section_or_default("limits").map(|section| {
+        let limits = tables::limits::read(&section);
+        outputs::check_backlogs(&section, &outputs, &limits);
+        limits
+    });
     let log = root
         .section_or_default("log")
         .map(|section| tables::log::read(&section));

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use kafkamq_point::Category;
+use kafkamq_point::codec::Encoding;
 
 use super::*;
 
@@ -60,7 +61,7 @@ fn nothing_at_all_gives_the_defaults() {
     let [output] = settings.outputs.as_slice() else {
         panic!("one output")
     };
-    let DestinationKind::Datakit(http) = &output.kind else {
+    let OutputKind::Datakit(http) = &output.kind else {
         panic!("datakit")
     };
     assert_eq!(http.endpoint.as_str(), "http://localhost:9529/");
@@ -265,18 +266,56 @@ fn credentials_in_addresses_become_headers() {
     ))
     .settings;
     assert!(!format!("{settings:?}").contains("hunter2"));
-    let DestinationKind::Influxdb(http) = &settings.outputs[0].kind else {
+    let OutputKind::Influxdb(http) = &settings.outputs[0].kind else {
         panic!("influxdb")
     };
     assert_eq!(http.endpoint.as_str(), "https://db/write?db=x");
     assert_eq!(http.headers["authorization"], "Basic dTpodW50ZXIy");
-    let DestinationKind::Dataway { http, token } = &settings.outputs[1].kind else {
+    let OutputKind::Dataway(dataway) = &settings.outputs[1].kind else {
         panic!("dataway")
     };
-    assert_eq!(http.endpoint.as_str(), "https://centre/?a=b");
-    assert_eq!(token.expose(), "tkn_hunter2");
-    assert_eq!(http.compression, Compression::Gzip);
+    assert_eq!(dataway.http.endpoint.as_str(), "https://centre/?a=b");
+    assert_eq!(dataway.token.expose(), "tkn_hunter2");
+    assert_eq!(dataway.http.compression, Compression::Gzip);
     assert_eq!(settings.outputs[1].encoding, Encoding::Protobuf);
+}
+
+#[test]
+fn backlogs_that_the_memory_does_not_hold_are_a_warning() {
+    let output = "[[output]]\nkind = \"stdout\"\nrequired = false\nbacklog = \"20MiB\"\n";
+    let fits = format!("{output}[limits]\nmemory = \"160MiB\"\n");
+    assert_eq!(warnings(&fits), "");
+    let found = warnings(&format!("{output}[limits]\nmemory = \"80MiB\"\n"));
+    assert!(
+        found.contains("backlogs of 20 MiB together, of which `memory` allows 10 MiB"),
+        "{found}"
+    );
+}
+
+#[test]
+fn an_output_refuses_an_encoding_that_its_kind_does_not_take() {
+    for (kind, encoding, message) in [
+        (
+            "influxdb\"\nendpoint = \"http://db",
+            "json",
+            "`influxdb` takes only `line-protocol`",
+        ),
+        (
+            "file",
+            "protobuf",
+            "`file` takes only `line-protocol`, `json`, `pbjson`",
+        ),
+        (
+            "stdout",
+            "protobuf",
+            "`stdout` takes only `line-protocol`, `json`, `pbjson`",
+        ),
+    ] {
+        let found = refuse(&format!(
+            "[output]\nkind = \"{kind}\"\nencoding = \"{encoding}\"\n"
+        ));
+        assert!(found.contains(message), "{found}");
+    }
 }
 
 #[test]

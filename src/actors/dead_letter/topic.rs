@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::actors::carrier::TopicWriter;
 use crate::dead_letters::PLACEHOLDER;
 use crate::dead_letters::headers::encode;
 use crate::kafka::{KafkaError, Outbound};
+use crate::outputs::kafka::TopicWriter;
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_settings::{ClusterSettings, Settings};
 

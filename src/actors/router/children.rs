@@ -9,7 +9,6 @@ use super::{
     Deaths, Input, RESPAWN_PAUSE, RESPAWN_PAUSE_MAX, RESPAWN_RESET, RouterActor, StartError,
     carrier,
 };
-use crate::actors::carrier::Carrier;
 use crate::actors::dead_letter::{DeadLetterActor, Graveyard};
 use crate::actors::forwarder::ForwarderActor;
 use crate::actors::listener::RouterListener;
@@ -18,6 +17,7 @@ use crate::actors::parser::{ParserActor, ParserOptions};
 use crate::kafka::client::{consumer_config, initial_offset, outside_config, refused_options};
 use crate::kafka::{AssignmentListener, BirthStore, PollOptions, PreparedConsumer, Reading};
 use crate::metrics::Metrics;
+use crate::outputs::Carrier;
 use crate::routing::{Destination, InputId};
 use kafkamq_settings::{InputSettings, LimitSettings, OutOfRange, Sasl};
 
@@ -136,7 +136,7 @@ impl RouterActor {
     pub(super) fn start_forwarder(
         &self,
         destination: Destination,
-        carrier: Carrier,
+        carrier: Arc<dyn Carrier>,
         address: &Addr<Self>,
     ) {
         let id = destination.id.clone();

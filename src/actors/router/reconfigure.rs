@@ -22,10 +22,10 @@ use actix::{
 
 use super::children::prepare_input;
 use super::{Input, Leaving, Router, RouterActor, StartError, carrier};
-use crate::actors::carrier::Carrier;
 use crate::actors::forwarder::ForwarderActor;
 use crate::actors::messages::{Adopt, Hold, Recall, Release, Retire, SetBounds};
 use crate::kafka::{ConsumerThread, PreparedConsumer, Reading};
+use crate::outputs::Carrier;
 use crate::process::RecordRules;
 use crate::reconfiguration::plan::{
     DestinationChange, InputAction, Plan, RouteChange, ScriptsPlan, deferred,
@@ -47,7 +47,7 @@ pub struct Prepared {
     pub plan: Plan,
     settings: Arc<Settings>,
     routes: Arc<RouteTable>,
-    carriers: HashMap<DestinationId, Carrier>,
+    carriers: HashMap<DestinationId, Arc<dyn Carrier>>,
     consumers: HashMap<InputId, PreparedConsumer>,
     scripts: Option<PreparedScripts>,
 }
@@ -317,7 +317,7 @@ impl RouterActor {
         change: DestinationChange,
         id: &DestinationId,
         destination: Option<Destination>,
-        carrier: Option<Carrier>,
+        carrier: Option<Arc<dyn Carrier>>,
         address: &Addr<Self>,
     ) {
         match (change, destination, carrier) {

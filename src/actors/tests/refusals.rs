@@ -109,6 +109,7 @@ fn an_output_that_is_not_required_stops_nothing_and_counts_what_it_drops() {
         .get();
     assert_eq!(waiting as u64 + dropped, 1000);
     assert!(waiting > 0 && dropped > 0);
+    assert!(running.router.memory().used() > 0, "what waits is charged");
     // What waits is delivered when it is well again.
     rig.testbed.collector.set_faults([]);
     wait_count(&rig.testbed.collector, waiting as u64);

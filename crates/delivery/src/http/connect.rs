@@ -21,9 +21,9 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::super::answer::{Layer, TransportError};
+use super::TransportOptions;
 use super::proxy::{ProxyTable, place, tunnel};
 use super::tls::{TlsError, TlsOptions};
-use super::{Protocol, TransportOptions};
 
 /// A connection, encrypted or not.
 #[derive(Debug)]
@@ -91,9 +91,7 @@ pub(super) struct Connector(Arc<Shared>);
 
 struct Shared {
     timeout: Duration,
-    protocol: Protocol,
     options: TlsOptions,
-    server_name: Option<ServerName<'static>>,
     proxies: ProxyTable,
     /// Made with the first `https` connection unless the user's files had to be checked earlier:
     /// reading the certificates of the system costs a start that needs none.
@@ -104,9 +102,7 @@ impl Connector {
     pub(super) fn try_new(options: &TransportOptions) -> Result<Self, TlsError> {
         let shared = Shared {
             timeout: options.connect_timeout,
-            protocol: options.protocol,
             options: options.tls.clone(),
-            server_name: options.tls.server_name()?,
             proxies: ProxyTable::new(&options.proxies),
             config: OnceLock::new(),
         };
@@ -155,12 +151,7 @@ impl Connector {
         let stream = TokioIo::new(stream);
         let tls = |message: String| TransportError::new(Layer::Tls, message);
         let config = shared.config().map_err(|error| tls(error.to_string()))?;
-        let name = match &shared.server_name {
-            Some(name) => name.clone(),
-            None => {
-                ServerName::try_from(host.to_owned()).map_err(|error| tls(error.to_string()))?
-            }
-        };
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| tls(error.to_string()))?;
         let handshake = TlsConnector::from(config).connect(name, TokioIo::new(stream));
         match timeout_at(deadline, handshake).await {
             Ok(Ok(stream)) => Ok(Stream {
@@ -186,10 +177,7 @@ impl Shared {
         if let Some(config) = self.config.get() {
             return Ok(config.clone());
         }
-        let http2 = self.protocol != Protocol::Http1;
-        let made = self
-            .options
-            .client_config(http2, self.protocol == Protocol::Http2)?;
+        let made = self.options.client_config()?;
         Ok(self.config.get_or_init(|| Arc::new(made)).clone())
     }
 

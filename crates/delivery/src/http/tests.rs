@@ -581,33 +581,3 @@ async fn a_refusal_that_breaks_off_is_one() {
         assert_eq!((answer.status, answer.truncated), (400, true));
     }
 }
-
-#[tokio::test]
-async fn http2_without_tls_shares_one_connection() {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let count = connections.clone();
-    let address = raw(move |stream| {
-        count.fetch_add(1, Ordering::SeqCst);
-        async move {
-            let service = service_fn(|request: Request<Incoming>| async move {
-                let body = request.into_body().collect().await.unwrap().to_bytes();
-                Ok::<_, Infallible>(Response::new(Full::new(body)))
-            });
-            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await
-                .ok();
-        }
-    })
-    .await;
-    let options = TransportOptions {
-        protocol: Protocol::Http2,
-        ..Default::default()
-    };
-    let transport = Transport::try_new(&options).unwrap();
-    let sends = (0..16).map(|_| transport.send(post(address, Profile::Handle)));
-    for outcome in futures_util::future::join_all(sends).await {
-        assert_eq!(outcome.unwrap().body.as_ref(), b"x");
-    }
-    assert_eq!(connections.load(Ordering::SeqCst), 1);
-}

@@ -10,7 +10,7 @@ impl<P> Lanes<P> {
     /// Takes out all parcels whose attachment `chosen` picks, such as those of a revoked partition.
     /// Their items in flight keep their lanes busy until the outcome is reported, which is then
     /// ignored for them.
-    pub fn cancel(&mut self, mut chosen: impl FnMut(&P) -> bool) -> Cancelled<P> {
+    pub(crate) fn cancel(&mut self, mut chosen: impl FnMut(&P) -> bool) -> Cancelled<P> {
         let mut payloads = Vec::new();
         let mut hit: Vec<ParcelId> = Vec::new();
         for (id, state) in &mut self.parcels {

@@ -124,13 +124,16 @@ impl World {
                 body: body.into(),
             });
         }
-        let back = self.lanes.push(Parcel {
-            lane,
-            endpoint: self.endpoints[endpoint].clone(),
-            items,
-            arrived: self.now,
-            payload: Tag(parcel),
-        });
+        let back = self.lanes.push(
+            Parcel {
+                lane,
+                endpoint: self.endpoints[endpoint].clone(),
+                items,
+                arrived: self.now,
+                payload: Tag(parcel),
+            },
+            None,
+        );
         assert_eq!(back.is_some(), sizes.is_empty());
         if back.is_none() {
             self.open_parcels.insert(parcel);
@@ -380,7 +383,7 @@ proptest! {
                 items: items.collect(),
                 arrived: world.now,
                 payload: Tag(lane as u64),
-            });
+            }, None);
             prop_assert!(back.is_none());
         }
         let (mut sent, mut isolated, mut delivered) = (0_u32, None, Vec::new());
@@ -439,12 +442,12 @@ fn limits() -> Limits {
 fn a_request_waits_for_company_or_age_or_flush() {
     let mut world = World::new(limits());
     let start = world.now;
-    assert!(world.lanes.push(parcel(&world, 1, 2)).is_none());
+    assert!(world.lanes.push(parcel(&world, 1, 2), None).is_none());
     assert!(world.lanes.next(start).is_none());
     assert_eq!(world.lanes.due(), Some(start + Duration::from_secs(5)));
-    assert!(world.lanes.push(parcel(&world, 2, 2)).is_none());
+    assert!(world.lanes.push(parcel(&world, 2, 2), None).is_none());
     assert_eq!(world.lanes.next(start).unwrap().items.len(), 4, "full");
-    assert!(world.lanes.push(parcel(&world, 3, 1)).is_none());
+    assert!(world.lanes.push(parcel(&world, 3, 1), None).is_none());
     assert!(
         world
             .lanes
@@ -455,7 +458,7 @@ fn a_request_waits_for_company_or_age_or_flush() {
         world.lanes.next(start + Duration::from_secs(5)).is_some(),
         "aged"
     );
-    assert!(world.lanes.push(parcel(&world, 4, 1)).is_none());
+    assert!(world.lanes.push(parcel(&world, 4, 1), None).is_none());
     world.lanes.flush(start);
     assert!(world.lanes.next(start).is_some(), "flushed");
     assert!(world.lanes.due().is_none());
@@ -465,7 +468,7 @@ fn a_request_waits_for_company_or_age_or_flush() {
 fn a_retry_keeps_its_items_and_goes_first() {
     let mut world = World::new(limits());
     let now = world.now;
-    assert!(world.lanes.push(parcel(&world, 1, 6)).is_none());
+    assert!(world.lanes.push(parcel(&world, 1, 6), None).is_none());
     let first = world.lanes.next(now).unwrap();
     assert_eq!((first.items.len(), first.tries), (4, 0));
     let later = now + Duration::from_secs(9);
@@ -484,7 +487,7 @@ fn too_large_teaches_the_limit_and_forgets_it_slowly() {
         ..limits()
     });
     let now = world.now;
-    assert!(world.lanes.push(parcel(&world, 1, 512)).is_none());
+    assert!(world.lanes.push(parcel(&world, 1, 512), None).is_none());
     let first = world.lanes.next(now).unwrap();
     assert_eq!(first.items.len(), 64);
     assert!(world.lanes.too_large(first.id));
@@ -506,14 +509,14 @@ fn cancelled_work_in_flight_keeps_its_lane_until_the_outcome() {
         ..limits()
     });
     let now = world.now;
-    assert!(world.lanes.push(parcel(&world, 1, 2)).is_none());
+    assert!(world.lanes.push(parcel(&world, 1, 2), None).is_none());
     let request = world.lanes.next(now).unwrap();
     let cancelled = world.lanes.cancel(|tag| tag.0 == 1);
     assert_eq!(
         (cancelled.payloads, cancelled.void),
         (vec![Tag(1)], vec![request.id])
     );
-    assert!(world.lanes.push(parcel(&world, 1, 1)).is_none());
+    assert!(world.lanes.push(parcel(&world, 1, 1), None).is_none());
     assert!(world.lanes.next(now).is_none());
     let complete = world
         .lanes
@@ -533,7 +536,7 @@ fn replaced_endpoints_are_forgotten() {
             endpoint: endpoint(name),
             ..parcel(&world, 1, 1)
         };
-        assert!(world.lanes.push(fresh).is_none());
+        assert!(world.lanes.push(fresh, None).is_none());
         let request = world.lanes.next(world.now).unwrap();
         let complete = world.lanes.delivered(request.id, |_, _| {});
         assert_eq!(complete, [Tag(1)]);

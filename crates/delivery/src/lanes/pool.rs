@@ -149,7 +149,7 @@ mod tests {
             arrived: Instant::now(),
             payload: lane,
         };
-        assert!(lanes.push_within(parcel, pool).is_none());
+        assert!(lanes.push(parcel, pool).is_none());
     }
 
     #[test]

@@ -58,10 +58,7 @@ const GROUP: &[Key] = &[
         .example(r#"{ "fetch.wait.max.ms" = "100" }"#),
 ];
 
-const FLOW: Group = Group {
-    shared: "Flow",
-    keys: FLOW_KEYS,
-};
+const FLOW: Group = Group::shared("Flow", FLOW_KEYS);
 
 const FLOW_KEYS: &[Key] = &[
     Key::new("limit_sec", Kind::Integer, "0", "Records per second, with a burst of twice as many; 0 is unlimited. The backlog waits in Kafka, nothing is dropped.").takes_effect(TakesEffect::InPlace),
@@ -74,10 +71,7 @@ const FLOW_KEYS: &[Key] = &[
     Key::new("empty_value", Kind::Choice(&["skip", "pass", "dlq"]), r#""pass""#, "Records whose value has no bytes.").takes_effect(TakesEffect::InPlace),
 ];
 
-const SECURITY: Group = Group {
-    shared: "Kafka security",
-    keys: SECURITY_KEYS,
-};
+const SECURITY: Group = Group::shared("Kafka security", SECURITY_KEYS);
 
 const SECURITY_KEYS: &[Key] = &[
     Key::new("tls_enable", Kind::Flag, "false", "Switches security on; despite its name also SASL without TLS, as `tls_security_protocol` says.").receiver(),

@@ -11,7 +11,7 @@ use super::super::{
 };
 use super::security;
 
-pub(super) const COMPRESSION: &[(&str, Compression)] = &[
+pub(crate) const COMPRESSION: &[(&str, Compression)] = &[
     ("none", Compression::None),
     ("gzip", Compression::Gzip),
     ("zstd", Compression::Zstd),
@@ -19,7 +19,7 @@ pub(super) const COMPRESSION: &[(&str, Compression)] = &[
 
 /// Reads the shared keys. Credentials in the address move into a header, so that the address may be
 /// shown.
-pub(super) fn http(
+pub(crate) fn http(
     section: &Section<'_>,
     mut endpoint: Url,
     compression: Compression,
@@ -113,7 +113,7 @@ fn basic_of(url: &Url) -> Option<HeaderValue> {
 }
 
 /// `Authorization: Basic`.
-pub(super) fn basic(username: &str, password: &str) -> Option<HeaderValue> {
+pub(crate) fn basic(username: &str, password: &str) -> Option<HeaderValue> {
     let encoded = base64_simd::STANDARD.encode_to_string(format!("{username}:{password}"));
     let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
     value.set_sensitive(true);

@@ -76,6 +76,15 @@ pub struct LimitSettings {
     pub partition_series: usize,
 }
 
+impl LimitSettings {
+    /// The bytes that may wait for all outputs together that are not required: little enough that
+    /// records go on while none of these outputs takes anything.
+    #[must_use]
+    pub const fn backlog_bytes(&self) -> u64 {
+        self.memory_bytes / 8
+    }
+}
+
 /// Least room for prefetched records of one partition, in bytes. A fetch that brings a larger batch
 /// takes more.
 const LEAST_PREFETCH: u64 = 256 * 1024;
