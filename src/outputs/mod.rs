@@ -255,3 +255,55 @@ impl<'a> Wanted<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::RouteTable;
+    use kafkamq_settings::keys::{Kind, OUTPUT};
+    use kafkamq_settings::{Sources, load};
+
+    /// The smallest settings of an output of `kind`, with every key that some kind cannot do without.
+    fn compiled(kind: &str) -> RouteTable {
+        let text = format!(
+            "[output]\nkind = \"{kind}\"\nendpoint = \"https://host:1/write?db=x\"\n\
+             token = \"hunter2\"\naddrs = [\"host:1\"]\ntopic = \"points\"\npath = \"points\"\n"
+        );
+        let loaded = load(&Sources::new().text("kafkamq.toml", text));
+        let settings = loaded.unwrap_or_else(|found| panic!("{found}")).settings;
+        RouteTable::compile(&settings, 1).unwrap()
+    }
+
+    #[test]
+    fn every_kind_takes_points_of_every_category_and_shows_no_secret() {
+        let Some(Kind::Choice(kinds)) = OUTPUT.key("kind").map(|key| key.kind) else {
+            panic!("`kind` is a choice");
+        };
+        let mut shown = Vec::new();
+        for kind in kinds {
+            let table = compiled(kind);
+            let [output] = &*table.outputs else {
+                panic!("one output");
+            };
+            for category in Category::ALL {
+                let endpoint = output.endpoint(category).unwrap();
+                assert!(!endpoint.to_string().contains("hunter2"), "{endpoint}");
+            }
+            let destination = table.destination(&output.destination).unwrap();
+            let reach = destination.reach.kind();
+            assert!(destination.is_carried_like(destination), "{kind}");
+            shown.push(format!("{} {}", reach.verb(), reach.shown_url()));
+        }
+        assert_eq!(
+            shown,
+            [
+                "POST https://host:1/write?db=x",
+                "POST https://host:1/write?db=x",
+                "POST https://host:1/write?db=x",
+                "produce kafka://host:1/points",
+                "append file:points",
+                "write stdout",
+            ]
+        );
+    }
+}
