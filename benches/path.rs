@@ -190,7 +190,10 @@ fn requests(criterion: &mut Criterion) {
         ("zstd", Compression::Zstd),
     ] {
         group.bench_function(format!("output: body of 1000 points, {name}"), |bencher| {
-            let framing = Framing::lines();
+            let framing = Framing {
+                separator: b"\n".as_slice().into(),
+                ..Framing::none()
+            };
             bencher
                 .iter(|| RequestBody::frame(&framing, black_box(&points)).compressed(compression));
         });

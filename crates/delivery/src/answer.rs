@@ -146,7 +146,7 @@ impl TransportError {
 /// A date is measured against the `Date` header of the same answer where there is one, since the
 /// clocks of both sides may differ, and against `now` otherwise. A date in the past is zero.
 #[must_use]
-pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         return (seconds >= 0.0)

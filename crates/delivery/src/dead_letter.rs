@@ -270,17 +270,6 @@ impl DeadLetterStore {
         Ok(())
     }
 
-    /// Deletes segments all of whose letters were marked, also by other processes.
-    ///
-    /// # Errors
-    /// If the marks cannot be read.
-    pub fn sweep(&self) -> Result<(), DeadLetterError> {
-        let inner = &mut *self.inner.lock();
-        inner.marks.refresh(&self.directory)?;
-        inner.sweep();
-        Ok(())
-    }
-
     /// The letters as they are now, for reading at leisure while others are appended.
     #[must_use]
     pub fn view(&self) -> View {

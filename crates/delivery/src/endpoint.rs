@@ -46,8 +46,8 @@ impl Framing {
     }
 
     /// One item a line, no newline after the last.
-    #[must_use]
-    pub fn lines() -> Self {
+    #[cfg(test)]
+    pub(crate) fn lines() -> Self {
         Self {
             separator: Bytes::from_static(b"\n"),
             ..Self::default()
@@ -80,7 +80,7 @@ pub enum Compression {
 impl Compression {
     /// The `Content-Encoding` token, if any.
     #[must_use]
-    pub fn content_encoding(self) -> Option<&'static str> {
+    pub(crate) fn content_encoding(self) -> Option<&'static str> {
         match self {
             Self::None => None,
             Self::Gzip => Some("gzip"),
@@ -230,25 +230,15 @@ impl Endpoint {
         &self.shown
     }
 
-    /// What is asked of its host, for display: the path without arguments, or the name it was given.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        let Some((_, rest)) = self.shown.split_once("://") else {
-            return &self.shown;
-        };
-        let path = rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/");
-        path.split('?').next().unwrap_or(path)
-    }
-
     /// Request URI, secrets included. Not for display.
     #[must_use]
-    pub fn uri(&self) -> &Uri {
+    pub(crate) fn uri(&self) -> &Uri {
         &self.uri
     }
 
     /// Headers every request carries, secrets included (those are marked sensitive).
     #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
+    pub(crate) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
@@ -299,7 +289,7 @@ impl Endpoint {
 
     /// Bytes of a body of `items` items whose bodies sum up to `item_bytes`, before compression.
     #[must_use]
-    pub fn body_bytes(&self, items: usize, item_bytes: usize) -> usize {
+    pub(crate) fn body_bytes(&self, items: usize, item_bytes: usize) -> usize {
         let Framing {
             prefix,
             separator,

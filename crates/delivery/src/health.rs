@@ -72,7 +72,7 @@ pub enum State {
 impl State {
     /// Stable name, fit for a metric label: `up`, `backing_off` or `alarm`.
     #[must_use]
-    pub fn as_str(&self) -> &'static str {
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::BackingOff { .. } => "backing_off",
@@ -82,7 +82,7 @@ impl State {
 
     /// Why it is not up.
     #[must_use]
-    pub fn reason(&self) -> Option<&Reason> {
+    pub(crate) fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Up => None,
             Self::BackingOff { reason, .. } | Self::Alarm { reason, .. } => Some(reason),

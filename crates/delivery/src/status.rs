@@ -75,7 +75,7 @@ pub struct StatusSetError(pub String);
 impl StatusSet {
     /// True if `status` is in the set.
     #[must_use]
-    pub fn contains(self, status: u16) -> bool {
+    pub(crate) fn contains(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)
     }
 }
@@ -193,12 +193,6 @@ impl Policy {
         self
     }
 
-    /// The profile.
-    #[must_use]
-    pub fn profile(&self) -> Profile {
-        self.profile
-    }
-
     /// True if the answer's body carries points, so that a success without its whole body is none.
     #[must_use]
     pub(crate) fn needs_body(&self) -> bool {
@@ -207,7 +201,7 @@ impl Policy {
 
     /// The class of a status code.
     #[must_use]
-    pub fn class(&self, status: u16) -> Class {
+    pub(crate) fn class(&self, status: u16) -> Class {
         self.exceptions
             .iter()
             .chain(table(self.profile))

@@ -147,7 +147,7 @@ impl View {
 
     /// How much there is; the limit is not known here and 0.
     #[must_use]
-    pub fn stats(&self) -> DeadLetterStats {
+    pub(crate) fn stats(&self) -> DeadLetterStats {
         let mut stats = DeadLetterStats::default();
         for segment in &self.segments {
             let replayed = self.marks.count(segment.first..segment.last + 1);

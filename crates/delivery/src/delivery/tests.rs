@@ -178,7 +178,7 @@ impl<R: FnMut(Duration, &str, &[u64]) -> Act> World<R> {
         while let Some(request) = self.delivery.next(self.now) {
             let numbers: Vec<u64> = request.items.iter().map(number).collect();
             let since = self.now - self.start;
-            let act = (self.receiver)(since, request.endpoint.path(), &numbers);
+            let act = (self.receiver)(since, request.endpoint.uri().path(), &numbers);
             self.sent.push(since);
             self.under_way.push((self.now + act.took(), request, act));
         }
