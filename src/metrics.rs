@@ -6,6 +6,7 @@
 
 mod handles;
 mod partitions;
+mod scripts;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -140,6 +141,10 @@ pub struct Metrics {
     pub prefetched_bytes: IntGaugeVec,
     /// Bytes charged to the account of the service.
     pub charged_bytes: IntGauge,
+    /// Bytes that scripts keep between runs, by what keeps them.
+    pub script_kept_bytes: IntGaugeVec,
+    /// Values that aggregation refused for want of room.
+    pub script_refused_values: IntCounter,
     /// Batches not settled yet.
     pub batches_in_flight: IntGaugeVec,
     /// Bytes of records not settled yet.
@@ -306,6 +311,15 @@ impl Metrics {
             charged_bytes: add.gauge(
                 "kafkamq_memory_charged_bytes",
                 "Bytes of records in flight, and of what was made of them, that are charged to the memory limit.",
+            )?,
+            script_kept_bytes: add.gauges(
+                "kafkamq_script_kept_bytes",
+                "Bytes that scripts keep between runs: groups and points (`aggregation`), or caches and windows (`caches`). Each may take at most half of the memory of scripts.",
+                &["kind"],
+            )?,
+            script_refused_values: add.counter(
+                "kafkamq_script_refused_values_total",
+                "Values that aggregation refused because there was no room for a new group or field.",
             )?,
             batches_in_flight: add.gauges(
                 "kafkamq_batches_in_flight",

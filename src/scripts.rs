@@ -7,6 +7,7 @@ mod runtime;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use kafkamq_memory::{Account, Charge};
@@ -18,6 +19,7 @@ use kafkamq_pipeline::manager::{
 };
 use kafkamq_pipeline::net::GeoError;
 use kafkamq_pipeline::refer_table::TableError;
+use kafkamq_pipeline::time::UnknownZone;
 use kafkamq_pipeline::{Clock as _, Engine, SystemClock};
 use kafkamq_point::{Category, Point, Text};
 use parking_lot::Mutex;
@@ -31,7 +33,7 @@ use kafkamq_settings::PipelineSettings;
 
 use engine::{Files, Renewed, ScriptMemory, engine};
 
-/// What scripts may take in all where nobody says: in bytes, once for runs and once for what they leave.
+/// Bytes that scripts may take in all by default: once for runs and once for what they keep between runs.
 const DEFAULT_MEMORY: usize = 64 << 20;
 
 /// Why the script engine cannot be set up.
@@ -57,11 +59,17 @@ pub enum ScriptsError {
         /// What is wrong with it.
         source: TableError,
     },
+    /// An abbreviation is given a time zone that does not exist.
+    #[error("`pipeline.time_zones`: {0}")]
+    TimeZone(#[from] UnknownZone),
 }
 
-/// Points that aggregation gave out and nobody fetched yet.
+/// Points that aggregation gave out and that were not fetched yet, and how many values it refused.
 #[derive(Debug, Default)]
-struct Outbox(Mutex<Vec<Aggregated>>);
+struct Outbox {
+    points: Mutex<Vec<Aggregated>>,
+    refused: AtomicU64,
+}
 
 /// Points of one bucket of aggregation. Whoever sends them keeps the charge until they are settled: as long
 /// as it lives no further points are given out, and the buckets go on gathering.
@@ -75,16 +83,20 @@ pub struct Aggregated {
 
 impl AggregateSink for Outbox {
     fn accept(&self, _source: &str, _category: Category, points: Vec<Point>, charge: Charge) {
-        self.0.lock().push(Aggregated { points, charge });
+        self.points.lock().push(Aggregated { points, charge });
+    }
+
+    fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// How aggregation and what scripts keep fare.
+/// What scripts keep between runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScriptState {
     /// Bytes of groups, and of points that were given out and are not settled yet.
     pub aggregation_bytes: usize,
-    /// Values that were refused because there was no room for a new group or field.
+    /// Values that aggregation refused because there was no room for a new group or field, since the start.
     pub refused_values: u64,
     /// Bytes of caches and windows.
     pub kept_bytes: usize,
@@ -398,13 +410,12 @@ impl Scripts {
         self.in_force().snapshot()
     }
 
-    /// How aggregation and what scripts keep fare.
+    /// What scripts keep between runs. Takes no lock.
     #[must_use]
     pub fn memory(&self) -> ScriptState {
-        let aggregator = self.state.lock().aggregator.clone();
         ScriptState {
             aggregation_bytes: self.memory.aggregation.used(),
-            refused_values: aggregator.refused(),
+            refused_values: self.outbox.refused.load(Ordering::Relaxed),
             kept_bytes: self.memory.kept.used(),
         }
     }
@@ -419,7 +430,7 @@ impl Scripts {
             state.aggregator.flush_due(now_ns);
         }
         drop(state);
-        std::mem::take(&mut *self.outbox.0.lock())
+        std::mem::take(&mut *self.outbox.points.lock())
     }
 }
 
@@ -465,6 +476,7 @@ fn default_scripts(settings: &PipelineSettings) -> DefaultScripts {
 fn same_engine(a: &PipelineSettings, b: &PipelineSettings) -> bool {
     (&a.global_tags, &a.geoip_file, &a.refer_tables)
         == (&b.global_tags, &b.geoip_file, &b.refer_tables)
+        && a.time_zones == b.time_zones
         && (a.http_request, a.http_request_private) == (b.http_request, b.http_request_private)
 }
 

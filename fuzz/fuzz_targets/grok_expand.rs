@@ -25,7 +25,7 @@ libfuzzer_sys::fuzz_target!(|input: (&str, &str, &str, &str)| {
         "b" => b.clone(),
         _ => None,
     };
-    // Compiling large expressions is slow and says nothing new.
+    // Compiling large expressions is slow and finds nothing new.
     if first.len() + second.len() + pattern.len() > 200 {
         return;
     }

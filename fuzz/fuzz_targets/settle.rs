@@ -3,7 +3,7 @@
 use kafkamq_point::codec::{DecodeOptions, Encoding, Precision};
 use kafkamq_point::{Category, Rules};
 
-/// Reads any bytes. What they hold must be writable in every encoding (or be refused for want of
+/// Reads any bytes. What they hold must be writable in every encoding (or be refused because it has no
 /// fields), read back as one point, and be written the same way from then on.
 fn settle(encoding: Encoding, body: &[u8]) {
     let options = DecodeOptions {

@@ -132,7 +132,7 @@ fn a_file_that_changed_between_two_processes_wins() {
     let problems = second.run_time.status().problems;
     assert_eq!(
         problems[0],
-        "the script logging/a.p that night shift put gives way to its file, which has changed since"
+        "the script logging/a.p that night shift put is replaced by its file, which has changed since"
     );
     assert_eq!(problems.len(), 3, "{problems:?}");
     // It does not come back with the old file.

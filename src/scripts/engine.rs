@@ -16,6 +16,7 @@ use kafkamq_pipeline::cache::KeptMemory;
 use kafkamq_pipeline::http::{ClientLimits, GuardedClient, HttpAccess, HttpPolicy};
 use kafkamq_pipeline::net::GeoDatabase;
 use kafkamq_pipeline::refer_table::{ReferTables, TableSet};
+use kafkamq_pipeline::time::Abbreviations;
 use kafkamq_pipeline::{Engine, Limits};
 use kafkamq_settings::PipelineSettings;
 use sha2::{Digest as _, Sha256};
@@ -67,6 +68,10 @@ pub(super) fn engine(
         })
         .with_service(Arc::new(KeptMemory(Arc::clone(&memory.kept))))
         .with_service(Arc::new(aggregator.clone()));
+    if !settings.time_zones.is_empty() {
+        let abbreviations = Abbreviations::with(&settings.time_zones)?;
+        engine = engine.with_service(Arc::new(abbreviations));
+    }
     let mut files = Files::default();
     if let Some(path) = &settings.geoip_file {
         let mut source = Source::new(path);
@@ -302,9 +307,47 @@ fn refer_tables(folder: &Path) -> Result<TableSet, ScriptsError> {
 mod tests {
     use kafkamq_pipeline::RunState;
     use kafkamq_point::{Category, Point};
-    use kafkamq_settings::{Sources, load};
+    use kafkamq_settings::{PipelineSettings, Sources, load};
 
     use super::super::Scripts;
+
+    /// Scripts of a folder with further lines of `[pipeline]`.
+    fn settings(folder: &std::path::Path, more: &str) -> PipelineSettings {
+        let text = format!("[pipeline]\npath = \"{}\"\n{more}\n", folder.display());
+        let loaded = load(&Sources::new().text("test", text));
+        loaded.unwrap().settings.pipeline
+    }
+
+    #[test]
+    fn abbreviations_of_zones_mean_what_the_settings_say_also_after_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "add_key(time, \"2024-01-02 03:04:05 CST\")\ndefault_time(time)";
+        std::fs::write(folder.path().join("a.p"), script).unwrap();
+        let time = |scripts: &Scripts| {
+            let snapshot = scripts.snapshot();
+            let script = snapshot.get(Category::Logging, "a.p").unwrap();
+            let mut point = Point::new("t", Category::Logging, 1);
+            script.run(&mut point, &mut RunState::new());
+            point.time_ns() / 1_000_000_000
+        };
+        let china = 1_704_135_845;
+        let (scripts, _) = Scripts::load(&settings(folder.path(), "")).unwrap();
+        assert_eq!(time(&scripts), china);
+
+        let chicago = settings(folder.path(), "time_zones = { CST = \"-06:00\" }");
+        let prepared = scripts.prepare(&chicago).unwrap();
+        assert!(prepared.changes_engine());
+        scripts.commit(prepared);
+        let _revision = scripts.begin();
+        assert_eq!(time(&scripts), china + 14 * 3600);
+
+        let unknown = settings(folder.path(), "time_zones = { CST = \"Mars/Base\" }");
+        let error = scripts.prepare(&unknown).err().unwrap().to_string();
+        assert!(
+            error.contains("pipeline.time_zones") && error.contains("Mars/Base"),
+            "{error}"
+        );
+    }
 
     const TABLE: &str = r#"[{"table_name": "users", "column_name": ["id", "name"], "column_type": ["string", "string"], "row_data": [["u1", "NAME"]]}]"#;
 

@@ -239,7 +239,7 @@ impl Scripts {
             };
             if file_changed(&folder, category, &script.name, script.file.as_deref()) {
                 left_out.push(format!(
-                    "{shown} gives way to its file, which has changed since"
+                    "{shown} is replaced by its file, which has changed since"
                 ));
                 continue;
             }
@@ -289,7 +289,7 @@ impl Scripts {
         for ((category, name), given) in gone {
             tracing::warn!(
                 %category, script = name, by = given.by,
-                "a script that was put at run time gives way to its file, which has changed since"
+                "a script that was put at run time is replaced by its file, which has changed since"
             );
             if let Ok(report) = self.store.remove(RUNTIME, category, &name) {
                 super::report_problems(&report);
@@ -380,7 +380,7 @@ fn is_readable(unreadable: &[FolderProblem], category: Category, name: &str) -> 
     !unreadable.iter().any(concerns)
 }
 
-/// Whether the file of a script is another one than it was. One that cannot be read is no change.
+/// Whether the file of a script is another one than it was. One that cannot be read counts as unchanged.
 fn file_changed(
     folder: &FolderContents,
     category: Category,

@@ -9,7 +9,6 @@
 //! of the last flush wait somewhere, no interval gives out more and the groups go on merging. A
 //! bucket without room flushes early if it may, else it refuses what is new, counts it and says so.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
@@ -31,6 +30,9 @@ pub trait AggregateSink: Send + Sync {
     /// Takes points of one category; `source` is `pl_agg/` and the bucket's name. The charge is for their
     /// bytes: whoever holds the points keeps it, and until it is dropped nothing further is given out.
     fn accept(&self, source: &str, category: Category, points: Vec<Point>, charge: Charge);
+
+    /// Called for each value that is refused because there is no room for a new group or field.
+    fn refused(&self) {}
 }
 
 /// How values of a group become one.
@@ -84,7 +86,6 @@ struct Shared {
     sink: Arc<dyn AggregateSink>,
     global_tags: Vec<(Text, Text)>,
     buckets: Mutex<Vec<Weak<Bucket>>>,
-    refused: AtomicU64,
     /// Bytes of groups, and of points that were given out and are not settled yet.
     groups: Arc<Account>,
     given: Arc<Account>,
@@ -120,7 +121,6 @@ impl Aggregator {
             sink,
             global_tags,
             buckets: Mutex::default(),
-            refused: AtomicU64::new(0),
             groups: account.child("groups of aggregation", half),
             given: account.child("points of aggregation", half),
         }))
@@ -163,12 +163,6 @@ impl Aggregator {
     #[must_use]
     pub fn used_bytes(&self) -> usize {
         self.0.groups.used() + self.0.given.used()
-    }
-
-    /// How many values were refused because there was no room for a new group or field.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.0.refused.load(Ordering::Relaxed)
     }
 
     fn alive(&self) -> Vec<Arc<Bucket>> {
@@ -355,7 +349,7 @@ impl Bucket {
                 early.extend(self.take(&mut state, now_ns, Room::Bounded));
             }
         } else {
-            self.aggregator.0.refused.fetch_add(1, Ordering::Relaxed);
+            self.aggregator.0.sink.refused();
             if !std::mem::replace(&mut state.full, true) {
                 tracing::error!(
                     bucket = %self.name,

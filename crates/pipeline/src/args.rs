@@ -119,7 +119,7 @@ impl<'s> Args<'s> {
     /// Evaluates an argument that has to be `str`.
     ///
     /// # Errors
-    /// As [`Args::value`], or a value that is no `str`.
+    /// As [`Args::value`], or a value that is not a `str`.
     pub fn str(self, cx: &mut Cx<'_>, at: usize) -> Result<kafkamq_point::Text, RunError> {
         match self.value(cx, at)? {
             Value::Str(text) => Ok(text),
@@ -130,7 +130,7 @@ impl<'s> Args<'s> {
     /// Evaluates an argument that has to be `int`.
     ///
     /// # Errors
-    /// As [`Args::value`], or a value that is no `int`.
+    /// As [`Args::value`], or a value that is not an `int`.
     pub fn int(self, cx: &mut Cx<'_>, at: usize) -> Result<i64, RunError> {
         match self.value(cx, at)? {
             Value::Int(number) => Ok(number),
@@ -141,7 +141,7 @@ impl<'s> Args<'s> {
     /// Evaluates an argument that has to be `bool`.
     ///
     /// # Errors
-    /// As [`Args::value`], or a value that is no `bool`.
+    /// As [`Args::value`], or a value that is not a `bool`.
     pub fn bool(self, cx: &mut Cx<'_>, at: usize) -> Result<bool, RunError> {
         if let Some(truth) = self.constant(at).as_bool() {
             return Ok(truth);

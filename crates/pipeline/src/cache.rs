@@ -1,6 +1,6 @@
 //! The cache of a loaded script: values by name, each with a time to live.
 //!
-//! Bounded by weight, and by the account of all scripts: when there is no room, what was used least gives way.
+//! Bounded by weight, and by the account of all scripts: when there is no room, the entries used least recently are removed.
 //! Values are deep copies, so a list that a later run changes does not change the cache.
 
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl ScriptCache {
         }
     }
 
-    /// Charges a value; where the account is full, half of this cache gives way first.
+    /// Charges a value; where the account is full, half of this cache is removed first.
     fn charge(&self, bytes: usize) -> Option<Charge> {
         if let Ok(charge) = self.account.try_charge(bytes) {
             return Some(charge);

@@ -45,7 +45,7 @@ pub fn case_engine() -> Engine {
     })
 }
 
-/// Runs one case. A line that is no case gives a line with `error`.
+/// Runs one case. A line that is not a case gives a line with `error`.
 #[must_use]
 pub fn run_case(engine: &Engine, state: &mut RunState, line: &str) -> String {
     let answer = match serde_json::from_str::<Case>(line) {

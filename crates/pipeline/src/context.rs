@@ -89,7 +89,7 @@ impl Cx<'_> {
         Some(value)
     }
 
-    /// [`Cx::read`] for who pays for the copy himself.
+    /// [`Cx::read`] for callers that pay for the copy themselves.
     #[inline]
     pub(crate) fn read_unpaid(&self, key: &Key) -> Option<Value> {
         match self.variable(key) {

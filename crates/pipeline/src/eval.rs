@@ -352,7 +352,9 @@ impl Cx<'_> {
     }
 
     pub(crate) fn eval_call(&mut self, site: &CallSite) -> Result<Value, RunError> {
-        self.step(1, site.name_span)?;
+        if let Err(spent) = self.state.meter.one() {
+            return Err(RunError::spent(spent, site.name_span));
+        }
         match self.call(site) {
             Err(error) => Err(error.in_function(site.spec.name)),
             result => result,

@@ -57,10 +57,12 @@ impl Meter {
     }
 
     pub(crate) fn start(&self, units: u64, time: Duration) {
-        self.left.set(0);
         // Differences of the two have to fit into an `i64`.
         let units = units.min(i64::MAX as u64 / 2);
-        self.reserve.set(units);
+        // The first portion is handed out without a look at the clock.
+        let portion = units.min(PORTION);
+        self.left.set(portion as i64);
+        self.reserve.set(units - portion);
         self.budget.set(units);
         self.started.set(None);
         self.time.set(time);
@@ -171,10 +173,7 @@ impl Meter {
         let late = match self.started.get() {
             Some(started) => started.elapsed() > self.time.get(),
             None => {
-                // The first portion of a run is handed out without a look.
-                if self.reserve.get() != self.budget.get() {
-                    self.started.set(Some(Instant::now()));
-                }
+                self.started.set(Some(Instant::now()));
                 false
             }
         };

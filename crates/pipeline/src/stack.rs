@@ -36,7 +36,7 @@ pub(crate) fn level<R>(work: impl FnOnce() -> R) -> R {
     stacker::maybe_grow(LEAF / 2, PIECE, work)
 }
 
-/// What needs no look: any thread has room for so few levels.
+/// Levels that every thread has room for, so that no check is needed.
 const SHALLOW: usize = 12;
 
 /// [`levels`], where `all` are those of everything on the stack so far.

@@ -143,7 +143,7 @@ impl Window {
         recovered
     }
 
-    /// Charges a point; the oldest of the window give way to it where there is no room. One that
+    /// Charges a point; the oldest points of the window are removed where there is no room. One that
     /// does not fit even so is forgotten.
     fn charge(&mut self, point: &Point, account: &Arc<Account>) -> Option<Charge> {
         let bytes = point_bytes(point);

@@ -260,6 +260,13 @@ fn keep_one(entries: &mut Vec<Entry>, tags_stay: bool) {
     // Comparing all pairs is cheapest for the usual point, but a body may hold any number of keys.
     const PAIRS: usize = 24;
     let doomed: Vec<bool> = if entries.len() <= PAIRS {
+        let repeats = |(at, entry): (usize, &Entry)| {
+            let mut later = entries.iter().skip(at + 1);
+            later.any(|later| later.key == entry.key)
+        };
+        if !entries.iter().enumerate().any(repeats) {
+            return;
+        }
         let yields = |(at, entry): (usize, &Entry)| {
             let goes_first = |other: &&Entry| tags_stay && other.tag && !entry.tag;
             let stays = |other: &&Entry| !tags_stay || other.tag || !entry.tag;
@@ -268,9 +275,6 @@ fn keep_one(entries: &mut Vec<Entry>, tags_stay: bool) {
             let mut behind = behind.iter().skip(1).filter(stays);
             before.any(|other| other.key == entry.key) || behind.any(|other| other.key == entry.key)
         };
-        if !entries.iter().enumerate().any(yields) {
-            return;
-        }
         entries.iter().enumerate().map(yields).collect()
     } else {
         let mut seen = HashSet::with_capacity(entries.len());

@@ -42,6 +42,7 @@ impl RouterActor {
             .set(i64::try_from(prefetched.sum::<u64>()).unwrap_or(i64::MAX));
         let charged = i64::try_from(self.memory.used()).unwrap_or(i64::MAX);
         self.metrics.charged_bytes.set(charged);
+        self.metrics.show_scripts(self.scripts.memory());
         input.statistics = statistics;
         self.publish(input_id);
         self.look_for_blocked(input_id);

@@ -30,7 +30,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     notes: &[
         "A time that really is older than an hour is moved to the present.",
         "Zones that are half an hour off are not repaired.",
-        "A value that is no int stops the script with an error; a key that does not exist does nothing.",
+        "A value that is not an int stops the script with an error; a key that does not exist does nothing.",
     ],
     check: None,
     call,

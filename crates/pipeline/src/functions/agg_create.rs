@@ -64,7 +64,7 @@ struct Options {
 
 fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let Some(interval) = call.str(1).and_then(parse_duration) else {
-        return Err(call.error(1, "`on_interval` is no duration"));
+        return Err(call.error(1, "`on_interval` is not a duration"));
     };
     let count = match call.arg(2).map(|expr| &expr.kind) {
         Some(ExprKind::Int(count)) => *count,

@@ -26,7 +26,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         input: "",
         output: &[("a", "\"[1,2]\"")],
     }],
-    notes: &["`a = append(a, x)` turns `a` into `nil` when `a` is no list."],
+    notes: &["`a = append(a, x)` turns `a` into `nil` when `a` is not a list."],
     check: Some(check),
     call,
 };

@@ -28,7 +28,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         input: "",
         output: &[("user", "\"alice\"")],
     }],
-    notes: &["A cache holds about 64 MiB, and all caches share the memory for them; when it is full, what was used least gives way."],
+    notes: &["A cache holds about 64 MiB, and all caches share the memory for them; when it is full, the values used least recently are removed."],
     check: None,
     call,
 };

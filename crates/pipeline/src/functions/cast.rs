@@ -34,7 +34,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "Digits with a prefix (`0x1F`) or separators (`1,000`) are no number.",
+        "Digits with a prefix (`0x1F`) or separators (`1,000`) are not numbers.",
         "Numbers beyond the range of an int become the largest or smallest int.",
     ],
     check: Some(check),

@@ -435,7 +435,7 @@ impl CheckCx<'_> {
     }
 
     /// The number of another script of the set, remembered as used from here. `None` when there
-    /// is no such script; the engine then reports it at the call.
+    /// is not such a script; the engine then reports it at the call.
     pub fn use_script(&mut self, name: &str, call: Span) -> Option<usize> {
         self.uses.push((Text::from(name), call));
         (self.script_names)(name)

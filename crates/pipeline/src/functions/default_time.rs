@@ -114,7 +114,7 @@ pub(super) fn abbreviations<'c>(cx: &'c Cx<'_>) -> &'c Abbreviations {
     cx.engine().service::<Abbreviations>().unwrap_or(&*USUAL)
 }
 
-/// Why a text is no instant, in the words that DataKit's users filter for.
+/// Why a text is not an instant, in the words that DataKit's users filter for.
 fn reason(error: Unrecognised, text: &str) -> String {
     // The text may be a whole record; its beginning tells enough.
     let shown: String = text.chars().take(256).collect();
@@ -123,7 +123,7 @@ fn reason(error: Unrecognised, text: &str) -> String {
         Unrecognised::Shape if only_digits && (1..4).contains(&text.len()) => {
             format!("unrecognized format, too short {shown}")
         }
-        // 19 digits beyond 64 bits are no format of their own.
+        // 19 digits beyond 64 bits are not a format of their own.
         Unrecognised::Span if only_digits => format!("Could not find format for {shown:?}"),
         Unrecognised::Shape => format!("Could not find format for {shown:?}"),
         error => format!("parsing time {shown:?}: {error}"),

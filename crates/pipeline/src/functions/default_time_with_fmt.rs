@@ -22,7 +22,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
           written: `2006` or `06` the year, `01`, `1`, `Jan` or `January` the month, `02`, `2` or \
           `_2` the day, `002` the day of the year, `Mon` or `Monday` the weekday, `15` the hour, \
           `03` or `3` with `PM` or `pm` the hour of half a day, `04` the minute, `05` the second, \
-          `.000` or `,000` a fraction of exactly so many digits, `.999` one of any length, `-0700`, \
+          `.000` or `,000` a fraction of exactly that many digits, `.999` one of any length, `-0700`, \
           `-07:00` or `-07` the offset (`Z0700` and so on also take `Z`), `MST` the abbreviation of \
           the zone. Everything else is itself.",
     params: &[

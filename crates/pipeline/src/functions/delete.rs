@@ -13,7 +13,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Value,
     summary: "Removes a key from a map",
     doc: "The map is changed in place, which everyone who holds it sees. Anything that is not found \
-          or is no map changes nothing.",
+          or is not a map changes nothing.",
     params: &[
         Param::of("src", ParamKind::Expr, "A name or index expression that leads to a map"),
         Param::literal("key", Types::STR, "The key to remove"),

@@ -11,7 +11,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Value,
     summary: "Writes an int in a given base",
     doc: "Bases 2 to 36, lower-case digits, `-` in front of negative numbers. With another base, \
-         or a value that is no int, the result is empty text.",
+         or a value that is not an int, the result is empty text.",
     params: &[
         Param::value("val", Types::ANY, "The number"),
         Param::value("base", Types::ANY, "The base"),

@@ -12,7 +12,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Network,
     summary: "Looks up where an address is",
     doc: "Writes `city`, `province`, `country` (ISO code) and `isp` as text. Without a database, \
-         for an address without a record and for text that is no address nothing is written. \
+         for an address without a record and for text that is not an address nothing is written. \
          Taiwan, Hong Kong and Macao are provinces of `CN`.",
     params: &[
         Param::key("ip", "The key that holds the address"),

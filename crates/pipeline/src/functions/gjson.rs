@@ -41,7 +41,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         input: "{\"users\": [{\"name\": \"ann\", \"age\": 30}, {\"name\": \"bob\", \"age\": 50}]}",
         output: &[("older", "\"bob\""), ("names", "\"[\\\"ann\\\",\\\"bob\\\"]\"")],
     }],
-    notes: &["A path or key name that is no `str` at run time is a run error."],
+    notes: &["A path or key name that is not a `str` at run time is a run error."],
     check: Some(check),
     call,
 };

@@ -52,7 +52,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
          left out.",
         "Of two captures of the same name the last one that took part counts.",
         "`int` reads plain digits as decimal, also with leading zeros, and drops a fraction of \
-         zeros; anything else is 0. Text that is no float is 0.0.",
+         zeros; anything else is 0. Text that is not a float is 0.0.",
         "A match is cheapest when the pattern begins with `^` and uses `NOTSPACE` and `[^x]*` \
          rather than `DATA` and `IPORHOST`.",
     ],

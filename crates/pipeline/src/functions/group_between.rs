@@ -34,7 +34,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     notes: &[
         "Text that spells no number, `nil`, lists and maps count as 0.",
-        "A `new_value` that is no literal fails, but only when the number is in range.",
+        "A `new_value` that is not a literal fails, but only when the number is in range.",
     ],
     check: Some(check),
     call,

@@ -33,7 +33,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "A second argument that is no list, and a `new_value` that is no literal, are ignored.",
+        "A second argument that is not a list, and a `new_value` that is not a literal, are ignored.",
         "Numbers taken out of JSON are floats: compare them with `[200.0]`.",
     ],
     check: Some(check),

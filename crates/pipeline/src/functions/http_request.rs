@@ -22,7 +22,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[
         Param::of("method", ParamKind::Expr, "The method, such as `GET`"),
         Param::of("url", ParamKind::Expr, "The target"),
-        Param::of("headers", ParamKind::Expr, "A map of headers; values that are no text are left out")
+        Param::of("headers", ParamKind::Expr, "A map of headers; values that are not text are left out")
             .or(Default::Nil),
         Param::of("body", ParamKind::Expr, "The body").or(Default::Nil),
     ],

@@ -13,7 +13,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     summary: "Parses JSON text into a value",
     doc: "Objects become maps, arrays lists, and every number a float, but for whole numbers \
           beyond 2^53, which are ints and keep their digits. A byte order mark in front is passed over. Text that is not JSON yields \
-          `nil`; a value that is no `str` is a run error. The last of duplicate keys wins, raw control \
+          `nil`; a value that is not a `str` is a run error. The last of duplicate keys wins, raw control \
           characters inside strings are accepted, a lone surrogate becomes U+FFFD.",
     params: &[Param::value("val", Types::ANY, "The text")],
     named: false,

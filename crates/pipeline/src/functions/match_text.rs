@@ -16,7 +16,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     summary: "Tells whether a text contains a match of a regular expression",
     doc: "Searches anywhere in the text; anchor with `^` and `$`. The dialect is that of RE2: \
          linear time, `\\d`, `\\w`, `\\s` and `\\b` mean ASCII, no back references and no \
-         look-around. A missing key, and a value that is no text, do not match.",
+         look-around. A missing key, and a value that is not text, do not match.",
     params: &[
         Param::literal("pattern", Types::STR, "The regular expression"),
         Param::of("s", ParamKind::Source, "The text, or the key that holds it"),

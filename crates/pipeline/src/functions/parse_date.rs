@@ -49,7 +49,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "A part that is no number, out of range or no text stops the script with an error, and so do dates that do not exist.",
+        "A part that is not text, is not a number or is out of range stops the script with an error, and so do dates that do not exist.",
         "The clock's parts are in the host's zone while the result is in `zone`; give all of them.",
     ],
     check: None,

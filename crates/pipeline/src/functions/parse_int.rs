@@ -11,7 +11,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Value,
     summary: "Reads an int in a given base",
     doc: "Bases 2 to 36: an optional sign and digits, in either case. Base 0 takes the base from \
-         the prefix `0x`, `0o`, `0b` or `0` and allows `_` between digits. What is no such text \
+         the prefix `0x`, `0o`, `0b` or `0` and allows `_` between digits. What is not such a text \
          gives 0; numbers beyond the range of an int give the largest or smallest int.",
     params: &[
         Param::value("val", Types::ANY, "The text"),

@@ -12,7 +12,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "set_measurement",
     category: FunctionCategory::Point,
     summary: "Sets the point's measurement",
-    doc: "A string is the name itself; a name is read and its value taken. Values that are no `str` \
+    doc: "A string is the name itself; a name is read and its value taken. Values that are not a `str` \
           change nothing. With `delete` the key of that name is removed from the point as well.",
     params: &[
         Param::of("value", ParamKind::Source, "The measurement, or a name that holds it"),

@@ -12,7 +12,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Control,
     summary: "Sets options of this run",
     doc: "`status_mapping` switches the normalisation of the key `status` that follows the run on \
-          logging points. The last call wins; a value that is no bool is ignored.",
+          logging points. The last call wins; a value that is not a bool is ignored.",
     params: &[Param::of("status_mapping", ParamKind::Expr, "Whether to normalise `status`").optional()],
     named: true,
     returns: Types::NONE,

@@ -37,7 +37,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "U+200B and U+FEFF are no white space.",
+        "U+200B and U+FEFF are not white space.",
     ],
     check: None,
     call,

@@ -14,7 +14,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     doc: "Yields a map with `scheme` (lower case), `host` (with the port), `port`, `path` \
          (decoded), all text and possibly empty, and `params`, a map of the decoded query in \
          which repeated names have their values joined with commas. A missing key yields nothing, \
-         a text that is no URL fails.",
+         a text that is not a URL fails.",
     params: &[
         Param::key("key", "The key that holds the URL"),
     ],

@@ -10,7 +10,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "valid_json",
     category: FunctionCategory::Document,
     summary: "Tells whether a text is strict JSON",
-    doc: "A value that is no `str` gives `false`. Raw control characters inside strings, which `load_json` accepts, are not strict JSON.",
+    doc: "A value that is not a `str` gives `false`. Raw control characters inside strings, which `load_json` accepts, are not strict JSON.",
     params: &[Param::of("val", ParamKind::Expr, "The text")],
     named: false,
     returns: Types::BOOL,

@@ -215,7 +215,7 @@ fn ugly(json: &str) -> String {
         };
         if !byte.is_ascii_whitespace() {
             out.push_str(json.get(at..end).unwrap_or(""));
-            // Multi-byte characters outside strings are no JSON; skip them whole.
+            // Multi-byte characters outside strings are not JSON; skip them whole.
             at = end;
             while !json.is_char_boundary(at) {
                 at += 1;

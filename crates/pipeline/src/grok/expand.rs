@@ -28,7 +28,7 @@ pub enum GrokError {
     /// The expansion is longer than [`MAX_EXPANDED`].
     #[error("the expanded pattern is longer than {MAX_EXPANDED} bytes")]
     TooLarge,
-    /// The expanded text is no regular expression.
+    /// The expanded text is not a regular expression.
     #[error(transparent)]
     Regex(#[from] RegexError),
 }

@@ -181,7 +181,7 @@ impl Kind {
         })
     }
 
-    /// Reads a capture as this type; what is no such value is 0, 0.0 or false.
+    /// Reads a capture as this type; what is not such a value is 0, 0.0 or false.
     fn read(self, text: &str) -> Captured<'_> {
         match self {
             Self::Str => Captured::Str(text),

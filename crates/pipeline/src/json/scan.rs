@@ -77,7 +77,7 @@ impl Scanner<'_> {
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     #[inline]
     fn peek_token(&mut self) -> u8 {
         loop {

@@ -202,7 +202,7 @@ impl Lexer<'_> {
     fn bad_escape(&self, start: usize) -> LexError {
         let mut error = self.error(Code::BadEscape, start, {
             let c = self.rest().chars().next().unwrap_or(' ');
-            format!("`\\{c}` is no valid escape sequence here")
+            format!("`\\{c}` is not a valid escape sequence here")
         });
         error.help =
             Some("write `\\\\` for a backslash, or use three quotes, which know no escapes");

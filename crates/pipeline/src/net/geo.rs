@@ -44,7 +44,7 @@ impl GeoDatabase {
     /// Reads the databases into memory.
     ///
     /// # Errors
-    /// If a file cannot be read or is no database.
+    /// If a file cannot be read or is not a database.
     pub fn open(city: &Path, isp: Option<&Path>) -> Result<Self, GeoError> {
         let open = |path: &Path| {
             Reader::open_readfile(path).map_err(|source| GeoError {
@@ -63,7 +63,7 @@ impl GeoDatabase {
         self.0.store(other.0.into_inner());
     }
 
-    /// Looks an address up; `None` for a text that is no address, and for an address without a record.
+    /// Looks an address up; `None` for a text that is not an address, and for an address without a record.
     #[must_use]
     pub fn find(&self, address: &str) -> Option<Place> {
         let ip: IpAddr = address.parse().ok()?;

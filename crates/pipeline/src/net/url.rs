@@ -4,7 +4,7 @@
 use super::percent::{decode_path, decode_query, hex};
 use std::net::Ipv6Addr;
 
-/// Why a text is no URL.
+/// Why a text is not a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {
     /// A percent escape is broken.
@@ -22,7 +22,7 @@ pub(crate) enum UrlError {
     /// The host is malformed.
     #[error("invalid host")]
     Host,
-    /// The port is no number.
+    /// The port is not a number.
     #[error("invalid port")]
     Port,
 }

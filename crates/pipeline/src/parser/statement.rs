@@ -23,7 +23,7 @@ impl Parser<'_> {
                 Ok(TokenKind::End) => break,
                 Ok(TokenKind::CloseBrace) => {
                     let span = self.next_span().unwrap_or(self.end);
-                    // A brace left over from a statement given up above is no news.
+                    // A brace left over from a statement given up above was reported with it.
                     if self.errors.is_empty() {
                         self.report(Diagnostic::new(
                             Code::Unbalanced,

@@ -54,7 +54,7 @@ pub enum TableError {
         expected: usize,
     },
     /// A value that cannot become its column's type.
-    #[error("table `{table}`, row {row}, column `{column}`: `{value}` is no {kind}")]
+    #[error("table `{table}`, row {row}, column `{column}`: `{value}` is not of type {kind}")]
     Value {
         /// The table.
         table: Text,
@@ -325,7 +325,7 @@ mod tests {
             text(
                 r#"{"table_name":"u","column_name":["a"],"column_type":["int"],"row_data":[["x"]]}"#
             ),
-            "table `u`, row 1, column `a`: `\"x\"` is no int"
+            "table `u`, row 1, column `a`: `\"x\"` is not of type int"
         );
         assert!(text("7").starts_with("not a JSON array of tables"));
     }

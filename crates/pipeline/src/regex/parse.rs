@@ -13,7 +13,7 @@ const MAX_DEPTH: u32 = 250;
 /// The largest repeat count, and the largest product of nested ones.
 const MAX_REPEAT: u32 = 1000;
 
-/// Why a text is no regular expression.
+/// Why a text is not a regular expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} at byte {at} of the expression")]
 pub struct SyntaxError {

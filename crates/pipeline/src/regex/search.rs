@@ -171,16 +171,18 @@ impl Search<'_> {
     fn forward(&mut self, mut pc: u32, mut at: usize) -> Step {
         let program = self.program;
         let text = self.text;
-        loop {
+        // Taken from the budget at the end, so that the count can stay in a register.
+        let mut choices = 0;
+        let step = loop {
             let Some(&Inst { op, next }) = program.insts.get(pc as usize) else {
-                return Step::Failed;
+                break Step::Failed;
             };
             match op {
-                Op::Match => return Step::Matched(at),
-                Op::Fail => return Step::Failed,
+                Op::Match => break Step::Matched(at),
+                Op::Fail => break Step::Failed,
                 Op::Byte(byte) => {
                     if text.get(at) != Some(&byte) {
-                        return Step::Failed;
+                        break Step::Failed;
                     }
                     at += 1;
                 }
@@ -188,30 +190,30 @@ impl Search<'_> {
                     let literal = program.literals.get(from as usize..to as usize);
                     let literal = literal.unwrap_or_default();
                     if text.get(at..at + literal.len()) != Some(literal) {
-                        return Step::Failed;
+                        break Step::Failed;
                     }
                     at += literal.len();
                 }
                 Op::One(set) => {
                     let Some(set) = program.sets.get(set as usize) else {
-                        return Step::Failed;
+                        break Step::Failed;
                     };
                     match text.get(at) {
                         Some(&byte) if set.table[usize::from(byte)] => at += width(text, at),
-                        _ => return Step::Failed,
+                        _ => break Step::Failed,
                     }
                 }
                 Op::Wide(set) => match self.wide(set, at) {
                     Some(len) => at += len,
-                    None => return Step::Failed,
+                    None => break Step::Failed,
                 },
                 Op::Run(run) => {
                     let Some(run) = program.runs.get(run as usize) else {
-                        return Step::Failed;
+                        break Step::Failed;
                     };
                     match self.run(run, pc, at) {
                         Some(end) => at = end,
-                        None => return Step::Failed,
+                        None => break Step::Failed,
                     }
                 }
                 Op::Save(slot) => {
@@ -225,20 +227,20 @@ impl Search<'_> {
                 }
                 Op::Look(look) => {
                     if !holds(look, text, at) {
-                        return Step::Failed;
+                        break Step::Failed;
                     }
                 }
                 Op::Choice(choice) => {
                     let Some(choice) = program.choices.get(choice as usize) else {
-                        return Step::Failed;
+                        break Step::Failed;
                     };
-                    self.budget -= 1;
+                    choices += 1;
                     let mask = match text.get(at) {
                         Some(&byte) => choice.masks[usize::from(byte)],
                         None => choice.end,
                     };
                     if mask == 0 {
-                        return Step::Failed;
+                        break Step::Failed;
                     }
                     let rest = mask & (mask - 1);
                     if rest != 0 {
@@ -247,13 +249,15 @@ impl Search<'_> {
                     }
                     match choice.targets.get(mask.trailing_zeros() as usize) {
                         Some(&target) => pc = target,
-                        None => return Step::Failed,
+                        None => break Step::Failed,
                     }
                     continue;
                 }
             }
             pc = next;
-        }
+        };
+        self.budget -= choices;
+        step
     }
 
     /// The next thing to try, and where.

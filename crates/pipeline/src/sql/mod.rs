@@ -24,7 +24,7 @@ pub(crate) fn mask(text: &str) -> Option<String> {
 enum Previous {
     Start,
     Token(Kind),
-    /// Dropped; says nothing about what follows.
+    /// Dropped; does not change how the following text is read.
     Dropped,
     /// Inside the brackets after `AS`.
     Alias,

@@ -67,7 +67,7 @@ struct Reading<'t> {
 }
 
 impl Layout {
-    /// Cuts a layout into its elements; what is no element is literal text.
+    /// Cuts a layout into its elements; what is not an element is literal text.
     #[must_use]
     pub fn new(layout: &str) -> Self {
         let mut pieces = Vec::new();

@@ -53,7 +53,7 @@ impl<'a> PointReader<'a> {
                 at,
                 counted: (0, 1),
             },
-            // Not even an array, as `decode` has it: a handle has nothing to say.
+            // As in `decode`, anything but an array is refused.
             Encoding::Json | Encoding::PbJson if at == 0 => {
                 let checked = serde_json::from_slice::<Vec<IgnoredAny>>(body);
                 checked.map_err(|error| json::fault(&error))?;

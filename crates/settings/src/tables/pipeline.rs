@@ -77,6 +77,13 @@ pub const PIPELINE: Table = Table {
         .example(r#""/var/lib/kafkamq/city.mmdb""#),
         Key::new("refer_tables", Kind::Path, "", "Folder of look-up tables.").example(r#""refer""#),
         Key::new(
+            "time_zones",
+            Kind::TextTable,
+            "{}",
+            "What abbreviations of time zones in times mean, before the usual meaning: a name of the time zone database or an offset.",
+        )
+        .example(r#"{ CST = "-06:00", IST = "Asia/Jerusalem" }"#),
+        Key::new(
             "http_request",
             Kind::Flag,
             "false",
@@ -113,6 +120,8 @@ pub struct PipelineSettings {
     pub geoip_file: Option<PathBuf>,
     /// Folder of tables for `query_refer_table` and `mquery_refer_table`.
     pub refer_tables: Option<PathBuf>,
+    /// Time zones by the abbreviation that means them: names of the time zone database or offsets.
+    pub time_zones: BTreeMap<String, String>,
     /// Whether `http_request` may leave the process.
     pub http_request: bool,
     /// Whether `http_request` may reach loopback, link-local and private addresses.
@@ -196,6 +205,7 @@ pub(crate) fn read(section: &Section<'_>) -> PipelineSettings {
         threads,
         geoip_file: section.some_path("geoip"),
         refer_tables: section.some_path("refer_tables"),
+        time_zones: section.text_table("time_zones"),
         http_request: section.flag("http_request"),
         http_request_private: section.flag("http_request_private"),
     }
@@ -211,6 +221,7 @@ keyed!(PipelineSettings, PIPELINE, "pipeline" {
     threads: "threads";
     geoip_file: "geoip";
     refer_tables: "refer_tables";
+    time_zones: "time_zones";
     http_request: "http_request";
     http_request_private: "http_request_private";
 });

@@ -12,7 +12,7 @@ mod suffix;
 use super::zone::seconds_to_ns;
 use super::{Abbreviations, Civil, Part, Zone, in_nearest_year};
 
-/// Why a text is no instant.
+/// Why a text is not an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unrecognised {
     /// No date and time shape fits.
@@ -39,7 +39,7 @@ pub enum Unrecognised {
 /// it is asked only for dates without a year.
 ///
 /// # Errors
-/// Why the text is no instant.
+/// Why the text is not an instant.
 pub fn recognise(
     text: &str,
     zone: &Zone,

@@ -196,6 +196,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field of the message.
+    #[inline(always)]
     fn field(&mut self) -> Located<(u64, Content<'a>)> {
         let start = self.at;
         let key = self.varint()?;
@@ -223,7 +224,11 @@ impl<'a> Reader<'a> {
 
     /// The content as text; what is not UTF-8 is replaced.
     fn text(&self) -> Text {
-        Text::from(String::from_utf8_lossy(self.rest()))
+        let bytes = self.rest();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_) => Text::from(String::from_utf8_lossy(bytes)),
+        }
     }
 
     fn varint(&mut self) -> Located<u64> {
