@@ -81,7 +81,7 @@ impl Default for PartitionAccounts {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
