@@ -27,13 +27,6 @@ impl TopicActor {
         }
     }
 
-    /// Reads from where it was told, as soon as the client is there.
-    pub(super) fn go_there(&mut self) {
-        if let Some(Err(error)) = self.reader.as_mut().map(|reader| reader.go_there()) {
-            tracing::debug!(partition = %self.source, %error, "cannot go to the position yet");
-        }
-    }
-
     /// Notes where reading goes on, and how many records are gone for that.
     fn expect(&mut self, start: i64, new_lease: bool, why: Why) {
         let expected = self.window.expected();
