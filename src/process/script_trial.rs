@@ -325,7 +325,7 @@ mod tests {
             headers: Vec::new(),
         };
         let input = set.settings.inputs[0].clone();
-        let explainer = Explainer::try_new(set.settings.clone()).unwrap();
+        let explainer = Explainer::try_new(set.settings).unwrap();
         let source = TopicPartition::new("t", 0);
         let way = explainer.explain(&input, &source, &record, true).unwrap();
         let results = way.points.iter().flat_map(|point| &point.results);

@@ -23,7 +23,7 @@ pub(super) enum Fetching {
     #[default]
     Rests,
     /// It fetches what room is reserved for, since then.
-    Reserved(Charge, Instant),
+    Reserved { _room: Charge, since: Instant },
     /// It fetches ahead.
     Free,
 }
@@ -31,7 +31,7 @@ pub(super) enum Fetching {
 impl TopicActor {
     /// Lets the reader go to its position, if that is known and there is memory for what it fetches.
     pub(super) fn go_there(&mut self) {
-        if let Fetching::Reserved(_, since) = &self.fetching
+        if let Fetching::Reserved { since, .. } = &self.fetching
             && since.elapsed() > PATIENCE
         {
             self.fetching = Fetching::Free;
@@ -45,7 +45,10 @@ impl TopicActor {
             self.fetching = match accounts.is_small(size) {
                 true => Fetching::Free,
                 false => match accounts.reserve(size) {
-                    Some(charge) => Fetching::Reserved(charge, Instant::now()),
+                    Some(room) => Fetching::Reserved {
+                        _room: room,
+                        since: Instant::now(),
+                    },
                     None => return,
                 },
             };
@@ -76,14 +79,14 @@ impl TopicActor {
         let accounts = &self.options.accounts;
         let records = accounts.records_to_read(self.window.record_bytes());
         match self.fetching {
-            Fetching::Reserved(..) => records.max(1),
+            Fetching::Reserved { .. } => records.max(1),
             _ => records,
         }
     }
 
     /// Something came of what was reserved for.
     pub(super) fn fetched(&mut self) {
-        if matches!(self.fetching, Fetching::Reserved(..)) {
+        if matches!(self.fetching, Fetching::Reserved { .. }) {
             self.fetching = Fetching::Free;
         }
     }
