@@ -25,9 +25,7 @@ use kafkamq_point::{Category, Point, Text};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-pub use runtime::{
-    Evaluated, GivenScript, Origin as ScriptOrigin, RunTimeScript, Trial, TrialError, shown,
-};
+pub use runtime::{GivenScript, Origin as ScriptOrigin, RunTimeScript, Trial, TrialError, shown};
 
 use kafkamq_settings::PipelineSettings;
 

@@ -6,6 +6,7 @@
 //! group. Whatever keeps it from reading is shown.
 
 mod commit;
+mod fetching;
 mod hold;
 mod paced;
 mod view;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, Recipient};
 
+use self::fetching::Fetching;
 use self::paced::Paced;
 pub(crate) use self::view::{Seen, View};
 use super::consignment::{Consignment, Records};
@@ -95,6 +97,7 @@ pub(crate) struct TopicActor {
     waited: Option<Instant>,
     keys: Option<KeyLimit>,
     paced: Paced,
+    fetching: Fetching,
 }
 
 impl View {
@@ -120,6 +123,11 @@ impl TopicActor {
             window.expect(start.0);
         }
         Self {
+            // What is read outside the group fetches from the beginning.
+            fetching: match reader.is_placed() {
+                true => Fetching::Free,
+                false => Fetching::Rests,
+            },
             source: reader.source().clone(),
             keys: KeyLimit::new(bounds.limit_key),
             window,
@@ -156,24 +164,17 @@ impl TopicActor {
                 Phase::Held(_) | Phase::Releasing => return Some(Blocked::RoutesChange),
                 Phase::Draining(_) | Phase::Finished => return None,
             }
-            if self
-                .reader
-                .as_ref()
-                .is_some_and(|reader| !reader.is_placed())
-            {
-                let cause = "the group's position is being looked up".to_owned();
-                return Some(Blocked::PositionUnknown(cause));
+            if let Some(blocked) = self.not_placed() {
+                return Some(blocked);
             }
             // Looked at again with every tick, so nobody has to tell when the pause is over.
             if self.options.control.is_paused() {
                 return Some(Blocked::Paused);
             }
-            let by_memory = self
-                .options
-                .accounts
-                .records_to_read(self.window.record_bytes());
+            let by_memory = self.readable();
             let Some(room) = self.window.room(by_memory) else {
                 self.await_room(ctx);
+                self.rest_if_short();
                 let what = if by_memory == 0 {
                     Some("its part of the memory is used up")
                 } else if self.window.waits_for_commits() {
@@ -205,6 +206,9 @@ impl TopicActor {
                 continue;
             }
             let is_empty = read.batch.is_empty();
+            if !is_empty || read.end.is_some() {
+                self.fetched();
+            }
             if !is_empty {
                 let batch = read.batch.charged(&self.options.accounts.records);
                 self.begin(batch, ctx);
@@ -213,6 +217,7 @@ impl TopicActor {
                 self.passed(end);
             }
             if is_empty && read.end.is_none() && read.errors.is_empty() {
+                self.rest_if_short();
                 return None;
             }
         }

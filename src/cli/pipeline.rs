@@ -3,18 +3,19 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use clap::Args;
 use kafkamq_pipeline::cases::{case_engine, run_cases};
-use kafkamq_pipeline::manager::read_folder;
-use kafkamq_pipeline::{Clock as _, Engine, Outcome, RunState, Script, ScriptSet, SystemClock};
-use kafkamq_point::{Category, Point, Rules};
+use kafkamq_pipeline::manager::{ScriptProblem, read_folder};
+use kafkamq_pipeline::{Clock as _, SystemClock};
+use kafkamq_point::{Category, Point};
 use serde_json::Value as Json;
 
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
-use crate::scripts::shown;
-use kafkamq_settings::scripts_folder;
+use crate::process::{RecordRules, ScriptTrial, Tried, TriedRecord};
+use crate::scripts::{Scripts, Trial, TrialError, shown};
+use kafkamq_settings::{Settings, Sources, load, scripts_folder};
 
 /// What to run on what.
 #[derive(Debug, Args)]
@@ -72,37 +73,54 @@ pub(super) fn pipeline(arguments: &PipelineArgs, terminal: &mut Terminal<'_>) ->
         Ok(input) => input,
         Err(message) => return wrong(terminal, FAILED, &message),
     };
-    let script = match script(arguments, category, name, terminal)? {
-        Some(script) => script,
-        None => return Ok(FAILED),
+    let settings = match settings(arguments, terminal)? {
+        Some(settings) => settings,
+        None => return Ok(INVALID),
     };
-    let topic = script.name().trim_end_matches(".p").to_owned();
-    let mut point = Point::new(topic.as_str(), category, SystemClock.now_ns());
-    point.set_field("message", input.as_str());
-    Rules::of(category).apply(&mut point);
-    if category == Category::Metric {
-        // The rules of metrics allow no text, but the script is given the whole input.
-        point.set_field("message", input.as_str());
-    }
+    let Some((mut trial, topic)) = trial(settings, category, name, terminal)? else {
+        return Ok(FAILED);
+    };
+    let record = TriedRecord {
+        value: input.as_bytes(),
+        ..TriedRecord::default()
+    };
     let began = Instant::now();
-    let outcome = script.run(&mut point, &mut RunState::new());
-    let took = began.elapsed();
-    let shown = show(&point, arguments.date);
-    writeln!(terminal.out, "{shown:#}")?;
-    for created in &outcome.created {
-        writeln!(
-            terminal.out,
-            "created: {:#}",
-            show(&created.point, arguments.date)
-        )?;
+    let tried = trial.run(record, SystemClock.now_ns());
+    print(&tried, began.elapsed(), &topic, arguments.date, terminal)
+}
+
+/// Prints what became of the input.
+fn print(
+    tried: &Tried,
+    took: Duration,
+    topic: &str,
+    date: bool,
+    terminal: &mut Terminal<'_>,
+) -> io::Result<u8> {
+    let (mut tags, mut fields) = (0, 0);
+    for tried in &tried.points {
+        let shown = show(&tried.point, date);
+        if tried.is_created {
+            writeln!(terminal.out, "created: {shown:#}")?;
+        } else {
+            (tags, fields) = (tried.point.tags().count(), tried.point.fields().count());
+            writeln!(terminal.out, "{shown:#}")?;
+        }
     }
-    let fate = fate(&outcome);
-    let (tags, fields) = (point.tags().count(), point.fields().count());
+    let fate = match (&tried.error, tried.dropped) {
+        (Some(_), _) => "failed, kept as it was when the script stopped",
+        (None, true) => "dropped",
+        (None, false) if tried.points.iter().all(|tried| tried.is_created) => "not sent",
+        (None, false) => "kept",
+    };
     writeln!(
         terminal.out,
         "{fate}: {tags} tags and {fields} fields in {took:?}"
     )?;
-    match &outcome.error {
+    for reason in &tried.refused {
+        writeln!(terminal.err, "`{topic}`: {reason}")?;
+    }
+    match &tried.error {
         Some(error) => {
             writeln!(terminal.err, "{}", error.render(terminal.err_color))?;
             Ok(FAILED)
@@ -111,12 +129,24 @@ pub(super) fn pipeline(arguments: &PipelineArgs, terminal: &mut Terminal<'_>) ->
     }
 }
 
-const fn fate(outcome: &Outcome) -> &'static str {
-    match (&outcome.error, outcome.dropped) {
-        (Some(_), _) => "failed, kept as it was when the script stopped",
-        (None, true) => "dropped",
-        (None, false) => "kept",
-    }
+/// The settings that the flow would have; those of an empty configuration where the configuration
+/// cannot be used, which is printed then. `None` if there are none at all.
+fn settings(arguments: &PipelineArgs, terminal: &mut Terminal<'_>) -> io::Result<Option<Settings>> {
+    let sources = arguments.config.sources();
+    let found = match load(&sources) {
+        Ok(loaded) => return Ok(Some(loaded.settings)),
+        Err(found) => found,
+    };
+    write!(terminal.err, "{found}")?;
+    writeln!(
+        terminal.err,
+        "the service would not start; the script runs as if nothing but the folder was configured"
+    )?;
+    Ok(load(&Sources::new()).ok().map(|loaded| {
+        let mut settings = loaded.settings;
+        settings.pipeline.path = scripts_folder(&sources);
+        settings
+    }))
 }
 
 fn wrong(terminal: &mut Terminal<'_>, code: u8, message: &str) -> io::Result<u8> {
@@ -177,68 +207,100 @@ fn category(arguments: &PipelineArgs, name: &str) -> Result<Category, String> {
     }
 }
 
-/// The script, compiled together with its neighbours so that it can use them. What is wrong with it
-/// is printed.
-fn script(
-    arguments: &PipelineArgs,
+/// A trial of the script, compiled together with its neighbours so that it can use them, and the topic
+/// that its points come from. What is wrong with it is printed.
+fn trial(
+    mut settings: Settings,
     category: Category,
     name: &str,
     terminal: &mut Terminal<'_>,
-) -> io::Result<Option<Script>> {
+) -> io::Result<Option<(ScriptTrial, String)>> {
     let path = Path::new(name);
-    let (folder, of, file_name) = if path.is_file() {
-        // Its neighbours lie in the same folder, whatever category that is for.
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let file_name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        (
-            folder.unwrap_or_else(|| Path::new(".")).to_owned(),
-            Category::Logging,
-            file_name,
-        )
-    } else {
-        (
-            scripts_folder(&arguments.config.sources()),
-            category,
-            name.to_owned(),
-        )
-    };
-    let mut texts = read_folder(&folder).scripts.remove(&of).unwrap_or_default();
+    let mut own = None;
     if path.is_file() {
-        // The file itself may have any name.
+        // Its neighbours lie in the same folder, whatever category that is for.
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        settings.pipeline.path = folder.unwrap_or_else(|| Path::new(".")).to_owned();
         match std::fs::read_to_string(path) {
-            Ok(text) => texts.insert(file_name.clone(), text),
+            Ok(text) => own = Some(text),
             Err(error) => {
                 wrong(terminal, FAILED, &format!("cannot read {name}: {error}"))?;
                 return Ok(None);
             }
-        };
-    }
-    let scripts = ScriptSet::compile(&Engine::new(), texts, None);
-    let found = scripts.get(&file_name);
-    if found.is_none() {
-        let errors = scripts.errors(&file_name);
-        for error in errors {
-            writeln!(terminal.err, "{}", error.render(terminal.err_color))?;
-        }
-        if errors.is_empty() {
-            let message = format!("there is neither a file nor a {category} script `{name}`");
-            wrong(terminal, FAILED, &message)?;
         }
     }
-    Ok(found)
+    let scripts = match Scripts::load(&settings.pipeline) {
+        Ok((scripts, _)) => scripts,
+        Err(error) => {
+            wrong(terminal, FAILED, &error.to_string())?;
+            return Ok(None);
+        }
+    };
+    let file_name = match &own {
+        Some(_) => file_name(path),
+        None => name.to_owned(),
+    };
+    let previewed = match own {
+        Some(text) => {
+            let folder = read_folder(&settings.pipeline.path).scripts;
+            let texts = folder.into_iter().find(|(of, _)| *of == Category::Logging);
+            let mut texts = texts.map(|(_, texts)| texts).unwrap_or_default();
+            texts.insert(file_name.clone(), text);
+            scripts.preview_of(category, &file_name, texts)
+        }
+        None => scripts.preview(Trial {
+            category,
+            name: &file_name,
+            text: None,
+        }),
+    };
+    let error = match previewed {
+        Ok(snapshot) => {
+            let topic = file_name.trim_end_matches(".p").to_owned();
+            let rules = RecordRules::new(&settings, scripts.in_force(), None);
+            let script = (category, file_name.as_str());
+            let trial = ScriptTrial::new(&rules, snapshot, script, &topic, None);
+            return Ok(Some((trial, topic)));
+        }
+        Err(TrialError::Broken(problem)) => problem,
+        Err(TrialError::Missing(..)) => {
+            // One that does not compile is not in force.
+            let mut problems = scripts.problems().into_iter();
+            let mine = |found: &ScriptProblem| found.category == category && found.name == name;
+            match problems.find(mine) {
+                Some(problem) => Box::new(problem),
+                None => {
+                    let message =
+                        format!("there is neither a file nor a {category} script `{name}`");
+                    wrong(terminal, FAILED, &message)?;
+                    return Ok(None);
+                }
+            }
+        }
+    };
+    for diagnostic in &error.diagnostics {
+        writeln!(terminal.err, "{}", diagnostic.render(terminal.err_color))?;
+    }
+    if error.diagnostics.is_empty() {
+        wrong(terminal, FAILED, &error.to_string())?;
+    }
+    Ok(None)
+}
+
+/// The name of a script file, which may lack the ending.
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match name.ends_with(".p") {
+        true => name.into_owned(),
+        false => format!("{name}.p"),
+    }
 }
 
 fn show(point: &Point, date: bool) -> Json {
     let mut shown = shown(point);
     if date {
         let since = u64::try_from(point.time_ns()).unwrap_or(0);
-        let time = UNIX_EPOCH + std::time::Duration::from_nanos(since);
+        let time = UNIX_EPOCH + Duration::from_nanos(since);
         shown["date"] = humantime::format_rfc3339_nanos(time).to_string().into();
     }
     shown

@@ -241,7 +241,10 @@ fn check_shows_scripts_even_when_the_configuration_is_wrong() {
 #[test]
 fn pipeline_shows_what_becomes_of_a_text() {
     let script = "add_key(level, \"warn\")\nset_tag(app, \"shop\")\ndrop_key(message)\n";
-    let (_keep, config) = folder("", &[("app.p", script), ("metric/m.p", "add_key(x, 2.5)")]);
+    let (_keep, config) = folder(
+        "global_tags = { site = \"here\" }\n",
+        &[("app.p", script), ("metric/m.p", "add_key(x, 2.5)")],
+    );
     let said = kafkamq(&[
         "pipeline", "--config", &config, "-P", "app.p", "-T", "hello",
     ]);
@@ -253,6 +256,12 @@ fn pipeline_shows_what_becomes_of_a_text() {
         .unwrap();
     assert_eq!(shown["measurement"], "app");
     assert_eq!(shown["tags"]["app"], "shop");
+    // As the flow builds and finishes points.
+    assert_eq!(
+        (&shown["tags"]["type"], &shown["tags"]["site"]),
+        (&"kafka".into(), &"here".into())
+    );
+    assert_eq!(shown["fields"]["message_len"], 5);
     assert_eq!(shown["fields"]["level"], "warn");
     assert!(shown["fields"].get("message").is_none() && shown.get("date").is_none());
     let said = kafkamq(&[

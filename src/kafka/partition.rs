@@ -47,6 +47,9 @@ pub type Wake = Box<dyn Fn() + Send + Sync>;
 /// The client answers a seek within milliseconds; after this it is tried again.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Messages that are freed with one call.
+const DISCARDED_AT_ONCE: usize = 64;
+
 /// Where a partition is read from, and by which right.
 #[derive(Debug)]
 pub struct Placement {
@@ -165,6 +168,55 @@ impl PartitionReader {
     #[must_use]
     pub const fn is_placed(&self) -> bool {
         self.placed && self.start.is_none()
+    }
+
+    /// Whether it knows where to read and the client is not there.
+    #[must_use]
+    pub const fn is_bound(&self) -> bool {
+        self.placed && self.start.is_some()
+    }
+
+    /// Stops fetching and gives back what was fetched; `next` is the first record that was not read.
+    /// Reading goes on with [`PartitionReader::go_there`]. Returns whether it does: what is read
+    /// outside the group never rests.
+    ///
+    /// # Errors
+    /// When the client is not ready for it; it fetches as before then.
+    pub fn rest(&mut self, next: NextOffset) -> Result<bool, KafkaError> {
+        if self.stretch.is_some() || !self.is_placed() {
+            return Ok(false);
+        }
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.source.topic, self.source.partition);
+        calls::pause(self.consumer.client().native_ptr(), &list, true)?;
+        let epoch = self.epochs.back().map(|(_, epoch)| *epoch);
+        self.start = Some(Position { next, epoch });
+        self.discard();
+        Ok(true)
+    }
+
+    /// Frees what the queue holds. After a pause the client itself drops it as soon as it is asked for.
+    fn discard(&mut self) {
+        self.messages.resize(DISCARDED_AT_ONCE, ptr::null_mut());
+        loop {
+            // SAFETY: the buffer has room for as many message pointers as are asked for.
+            let taken = unsafe {
+                native::rd_kafka_consume_batch_queue(
+                    self.queue,
+                    0,
+                    self.messages.as_mut_ptr(),
+                    DISCARDED_AT_ONCE,
+                )
+            };
+            let taken = usize::try_from(taken).unwrap_or(0).min(DISCARDED_AT_ONCE);
+            for &message in self.messages.get(..taken).unwrap_or_default() {
+                // SAFETY: a valid message that this reader owns; it is destroyed once.
+                unsafe { native::rd_kafka_message_destroy(message) };
+            }
+            if taken < DISCARDED_AT_ONCE {
+                return;
+            }
+        }
     }
 
     /// Has reading go on elsewhere. Nothing that was fetched before is read any more.

@@ -21,6 +21,7 @@ mod made;
 mod points;
 mod processor;
 mod rules;
+mod script_trial;
 mod witness;
 
 pub(crate) use answer::{AnswerProgress, Answers};
@@ -34,6 +35,7 @@ pub(crate) use letter::{
 pub(crate) use made::Made;
 pub(crate) use processor::{Memory, Processor, Progress, Resume};
 pub(crate) use rules::RecordRules;
+pub(crate) use script_trial::{ScriptTrial, Tried, TriedRecord};
 pub(crate) use witness::{Finished, Witness};
 
 /// Asked between elements with the bytes made since the driver last took them: whether to go on.

@@ -6,13 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use kafkamq_pipeline::RunState;
-use kafkamq_pipeline::diagnostic::Diagnostic;
 use kafkamq_pipeline::manager::{
     Change, FolderContents, FolderProblem, LoadReport, LoadedScript, Namespace, ScriptChangeError,
-    ScriptProblem, read_folder,
+    ScriptProblem, Snapshot, read_folder,
 };
 use kafkamq_point::{Category, Point, Value};
 use serde::{Deserialize, Serialize};
@@ -23,8 +20,6 @@ use super::{Scripts, State, Texts};
 
 /// Where scripts that are given at run time live.
 const RUNTIME: Namespace = Namespace::Remote;
-/// A trial that takes longer stops between two inputs.
-const TRIAL_TIME: Duration = Duration::from_secs(5);
 
 /// Where a script comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,19 +92,6 @@ pub struct Trial<'a> {
     pub text: Option<&'a str>,
 }
 
-/// What a script made of one point.
-#[derive(Debug)]
-pub struct Evaluated {
-    /// The points that go on, the original first unless it was dropped.
-    pub points: Vec<Point>,
-    /// Whether the script dropped the original.
-    pub dropped: bool,
-    /// Why the script stopped early.
-    pub error: Option<Box<Diagnostic>>,
-    /// How long it ran.
-    pub took: Duration,
-}
-
 impl Scripts {
     /// The scripts in force, by category and name.
     #[must_use]
@@ -152,7 +134,7 @@ impl Scripts {
             name,
             text: Some(text),
         };
-        self.preview(trial).map(|_| ())
+        self.preview(trial).map(drop)
     }
 
     /// Puts a script into force in the name of `by`; if it does not compile nothing changes. The report
@@ -297,54 +279,18 @@ impl Scripts {
         }
     }
 
-    /// Runs a script on points without a trace: it shares no caches, windows and buckets with those
-    /// in force. What takes too long in sum is left out, so there may be fewer results than points.
+    /// The scripts as they would be with the one to be tried, which shares no caches, windows and
+    /// buckets with those in force. Its neighbours of the same category come along, so that it can use
+    /// them.
     ///
     /// # Errors
     /// When there is no such script or it does not compile.
-    pub fn evaluate(
-        &self,
-        trial: Trial<'_>,
-        points: impl IntoIterator<Item = Point>,
-    ) -> Result<Vec<Evaluated>, TrialError> {
-        let script = self.preview(trial)?;
-        let began = Instant::now();
-        let mut state = RunState::new();
-        let mut results = Vec::new();
-        for mut point in points {
-            if began.elapsed() > TRIAL_TIME {
-                break;
-            }
-            let start = Instant::now();
-            let outcome = script.script().run(&mut point, &mut state);
-            let took = start.elapsed();
-            // As in the flow: a run that failed has decided nothing.
-            let dropped = outcome.dropped && outcome.error.is_none();
-            let mut points = Vec::new();
-            points.extend((!dropped).then_some(point));
-            if outcome.error.is_none() {
-                let created = outcome.created.into_iter();
-                points.extend(created.filter(|new| !new.dropped).map(|new| new.point));
-            }
-            points.extend(outcome.recovered);
-            results.push(Evaluated {
-                points,
-                dropped,
-                error: outcome.error,
-                took,
-            });
-        }
-        Ok(results)
-    }
-
-    fn preview(&self, trial: Trial<'_>) -> Result<Arc<LoadedScript>, TrialError> {
+    pub fn preview(&self, trial: Trial<'_>) -> Result<Arc<Snapshot>, TrialError> {
         let Trial {
             category,
             name,
             text,
         } = trial;
-        let missing = || TrialError::Missing(category, name.to_owned());
-        // Its neighbours come along, so that it can use them.
         let mut texts: BTreeMap<String, String> = self
             .snapshot()
             .scripts()
@@ -353,7 +299,22 @@ impl Scripts {
             .collect();
         if let Some(text) = text {
             texts.insert(name.to_owned(), text.to_owned());
-        } else if !texts.contains_key(name) {
+        }
+        self.preview_of(category, name, texts)
+    }
+
+    /// As [`Scripts::preview`], with these texts in place of all scripts of the category.
+    ///
+    /// # Errors
+    /// When the script called `name` is not among them or does not compile.
+    pub fn preview_of(
+        &self,
+        category: Category,
+        name: &str,
+        texts: BTreeMap<String, String>,
+    ) -> Result<Arc<Snapshot>, TrialError> {
+        let missing = || TrialError::Missing(category, name.to_owned());
+        if !texts.contains_key(name) {
             return Err(missing());
         }
         let change = Change::new().replace(category, texts);
@@ -362,7 +323,10 @@ impl Scripts {
             let problem = report.problems.swap_remove(at);
             return Err(TrialError::Broken(Box::new(problem)));
         }
-        snapshot.get(category, name).cloned().ok_or_else(missing)
+        match snapshot.get(category, name) {
+            Some(_) => Ok(snapshot),
+            None => Err(missing()),
+        }
     }
 }
 
@@ -428,16 +392,13 @@ fn plain(value: &Value) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kafkamq_pipeline::RunState;
     use kafkamq_settings::{Sources, load};
 
     fn scripts(folder: &std::path::Path) -> Scripts {
         let text = format!("[pipeline]\npath = \"{}\"\n", folder.display());
         let settings = load(&Sources::new().text("test", text)).unwrap().settings;
         Scripts::load(&settings.pipeline).unwrap().0
-    }
-
-    fn point() -> Point {
-        Point::new("t", Category::Logging, 1)
     }
 
     #[test]
@@ -475,25 +436,28 @@ mod tests {
             name: "new.p",
             text: Some("use(\"a.p\")\nadd_key(b, 2)\nif c == 3 { drop() }"),
         };
-        let results = scripts.evaluate(trial, [point()]).unwrap();
+        let snapshot = scripts.preview(trial).unwrap();
+        let script = snapshot.get(Category::Logging, "new.p").unwrap();
+        let mut point = Point::new("t", Category::Logging, 1);
+        let outcome = script.run(&mut point, &mut RunState::new());
         assert_eq!(
-            shown(&results[0].points[0])["fields"],
+            shown(&point)["fields"],
             json!({"a": 1, "b": 2, "status": "info"})
         );
-        assert!(!results[0].dropped && results[0].error.is_none());
+        assert!(!outcome.dropped && outcome.error.is_none());
         assert!(scripts.given(Category::Logging, "new.p").is_none());
 
         let broken = Trial {
             text: Some("nothing_of_the_kind()"),
             ..trial
         };
-        let error = scripts.evaluate(broken, [point()]).err();
+        let error = scripts.preview(broken).err();
         assert!(matches!(error, Some(TrialError::Broken(_))), "{error:?}");
         let missing = Trial {
             text: None,
             ..trial
         };
-        let error = scripts.evaluate(missing, [point()]).err();
+        let error = scripts.preview(missing).err();
         assert!(matches!(error, Some(TrialError::Missing(..))), "{error:?}");
     }
 }

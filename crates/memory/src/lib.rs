@@ -12,5 +12,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod account;
+#[cfg(all(test, loom))]
+mod loom;
+mod sync;
 
 pub use account::{Account, Charge, Exhausted, Wake};

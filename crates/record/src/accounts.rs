@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use kafkamq_memory::Account;
+use kafkamq_memory::{Account, Charge};
 
 /// Bytes that a record is taken for before one of its partition was seen.
 const GUESSED_BYTES: usize = 1024;
+
+/// Bytes that a fetch is taken to bring before a record of the partition was seen: the largest batch
+/// that brokers take unless told otherwise (`max.message.bytes`).
+const FETCHED_BYTES: usize = 1 << 20;
 
 /// The accounts of one partition for one assignment, below that of its topic, which is below that of
 /// the service.
@@ -51,6 +55,35 @@ impl PartitionAccounts {
         self.records.used() + self.made.used() + self.answers.used()
     }
 
+    /// Whether records of about `size` bytes fit the allowance, so that they are read whatever other
+    /// topics hold; `None` is not known.
+    #[must_use]
+    pub fn is_small(&self, size: Option<usize>) -> bool {
+        size.is_some_and(|size| size <= self.records.limit())
+    }
+
+    /// Whether the service has no room for a record of about `size` bytes that does not fit the
+    /// allowance, while something else of its topic is in flight.
+    #[must_use]
+    pub fn is_short(&self, size: Option<usize>) -> bool {
+        let bytes = size.unwrap_or(FETCHED_BYTES);
+        !self.is_small(size) && self.service.room() < bytes && self.topic.used() > 0
+    }
+
+    /// Reserves room for what a fetch brings, to be given back when it was read; `None` if there is none.
+    /// A topic of which nothing is in flight gets it in any case, and a partition that has used up its
+    /// allowance does not.
+    #[must_use]
+    pub fn reserve(&self, size: Option<usize>) -> Option<Charge> {
+        if self.records.room() == 0 {
+            return None;
+        }
+        let bytes = size.unwrap_or(FETCHED_BYTES);
+        let is_alone = self.topic.used() == 0;
+        let charge = self.topic.try_charge(bytes).ok();
+        charge.or_else(|| is_alone.then(|| self.topic.charge_beyond(bytes)))
+    }
+
     /// How many records may be read now, when a record of the partition has about `size` bytes, or
     /// nothing is known of that.
     ///
@@ -81,9 +114,37 @@ impl Default for PartitionAccounts {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_is_fetched_than_the_service_has_room_for_and_each_topic_goes_on() {
+        let service = Account::root("service", 2 * FETCHED_BYTES);
+        let topics = [
+            service.child("one", usize::MAX),
+            service.child("other", usize::MAX),
+        ];
+        let below = |topic| PartitionAccounts::below(&service, topic, 1000);
+        let [one, two, three] = [below(&topics[0]), below(&topics[0]), below(&topics[0])];
+        let other = below(&topics[1]);
+        let first = one.reserve(None).unwrap();
+        let second = two.reserve(Some(FETCHED_BYTES)).unwrap();
+        assert!(three.reserve(None).is_none() && three.is_short(None));
+        let alone = other.reserve(None).unwrap();
+        assert!(
+            other.reserve(None).is_none(),
+            "its topic has something in flight"
+        );
+        assert!(three.is_small(Some(1000)) && !three.is_short(Some(1000)));
+        drop((first, second, alone));
+        assert!(!three.is_short(None));
+        let held = three.records.charge_beyond(1000);
+        assert!(three.reserve(None).is_none(), "it could not be read");
+        drop(held);
+        assert!(three.reserve(None).is_some());
+        assert_eq!(service.used(), 0);
+    }
 
     #[test]
     fn small_records_are_read_whatever_other_topics_hold_and_large_ones_are_not() {

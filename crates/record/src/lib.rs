@@ -7,9 +7,12 @@
 
 mod accounts;
 mod ack;
+#[cfg(all(test, loom))]
+mod loom;
 mod offsets;
 mod part;
 mod record;
+mod sync;
 
 pub use accounts::PartitionAccounts;
 pub use ack::*;

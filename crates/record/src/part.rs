@@ -159,7 +159,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use proptest::prelude::*;
 

@@ -128,8 +128,8 @@ fn a_refused_point_of_an_answer_is_buried_as_itself_and_returns_to_its_output() 
 
 #[test]
 fn what_is_made_of_large_arrays_stays_within_the_limit_while_the_output_is_away() {
-    const ELEMENTS: usize = 20_000;
-    const RECORDS: usize = 4;
+    const ELEMENTS: usize = 40_000;
+    const RECORDS: usize = 3;
     let rig = Rig::new();
     rig.create_topics();
     rig.testbed
@@ -148,9 +148,10 @@ fn what_is_made_of_large_arrays_stays_within_the_limit_while_the_output_is_away(
     let memory = Arc::clone(&running.router.memory());
     rig.testbed.datakit.set_faults([]);
     rig.wait_committed("app-logs", 0, RECORDS as i64);
-    let made = RECORDS * ELEMENTS * 100;
+    // Each of 120,000 points takes about 100 bytes; half of the memory is for what is charged, and
+    // that includes what the partitions reserve to fetch.
     assert!(
-        memory.peak() < (2 << 20) && memory.peak() < made,
+        memory.peak() < (8 << 20),
         "{} bytes were charged at once",
         memory.peak()
     );

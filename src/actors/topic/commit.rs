@@ -28,13 +28,6 @@ impl TopicActor {
         }
     }
 
-    /// Reads from where it was told, as soon as the client is there.
-    pub(super) fn go_there(&mut self) {
-        if let Some(Err(error)) = self.reader.as_mut().map(|reader| reader.go_there()) {
-            tracing::debug!(partition = %self.source, %error, "cannot go to the position yet");
-        }
-    }
-
     /// Has the client begin anew where it stands. It says only once that records may not be read, and
     /// nothing when they may; so it says it again, or passes the end of the partition.
     pub(super) fn look_again(&mut self, at: Option<i64>, ctx: &mut Context<Self>) {

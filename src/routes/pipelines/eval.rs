@@ -1,11 +1,15 @@
 //! Trying a script on records without a trace.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::web;
 use base64_simd::forgiving_decode_to_vec;
-use kafkamq_point::{Category, Point};
+use kafkamq_pipeline::{Clock as _, SystemClock};
+use kafkamq_point::Category;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,13 +17,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::controls::TapOptions;
 use crate::dead_letters::Payload;
-use crate::parse::{Origin, build_point};
+use crate::process::{RecordRules, ScriptTrial, Tried, TriedRecord};
 use crate::routes::Shared;
 use crate::routes::operation::{Need, Operation};
 use crate::routes::parameters::{CategoryName, Object, ScriptName, present, whole, within};
 use crate::routes::problem::{Finding, Kind, Problem};
 use crate::routes::topics::known;
-use crate::scripts::{Evaluated, Trial, shown};
+use crate::scripts::{Trial, shown};
 use kafkamq_settings::Role;
 
 /// Inputs of one trial.
@@ -30,6 +34,8 @@ const TAPPED_MAX: u32 = 100;
 /// How long they are waited for.
 const TAP_PATIENCE: Duration = Duration::from_secs(5);
 const TAP_BYTES: usize = 1024 * 1024;
+/// A trial that takes longer stops between two records.
+const TRIAL_TIME: Duration = Duration::from_secs(5);
 /// Name of a script that has none.
 const NAMELESS: &str = "eval.p";
 
@@ -46,9 +52,10 @@ pub(super) fn operations() -> [Operation; 1] {
     .about(
         "Try a script",
         "A text, or a script in force, on records given here or tapped from a topic. It runs within \
-         the same budget and with the same services as in the flow, on points built as the route \
-         `custom` builds them, and leaves no trace: nothing is sent, and it has caches, windows and \
-         buckets of its own.",
+         the same budget and with the same services as in the flow. Points are built and finished \
+         as in the flow: by the route of a topic that an input reads to points of the category, else \
+         as the route `custom` builds them. It leaves no trace: nothing is sent, and it has caches, \
+         windows and buckets of its own.",
     )
     .body::<Request>("application/json")
     .answers::<Answer>(200, "What it made of each record.")
@@ -108,8 +115,12 @@ struct ResultView {
     status: &'static str,
     /// Whether the script dropped the point.
     dropped: bool,
-    /// The points that go on: measurement, category, tags, fields, and the time in nanoseconds.
+    /// The points that go on, as they would be sent: measurement, category, tags, fields, and the time
+    /// in nanoseconds.
     points: Vec<Value>,
+    /// Why a part of the record would not be sent, though no script dropped it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<String>,
     /// Why it stopped early.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Finding>,
@@ -117,49 +128,44 @@ struct ResultView {
     seconds: f64,
 }
 
-/// A point to run on, and where its record stood.
+/// A record to run on.
 struct Subject {
-    point: Point,
-    record: Option<String>,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    key: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+    value: Vec<u8>,
+    /// Where it stood, if it was tapped.
+    place: Option<String>,
 }
 
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(Kind::InvalidRequest, detail)
 }
 
-fn given(
-    value: Payload,
-    topic: &str,
-    category: Category,
-    offset: i64,
-    now: i64,
-) -> Result<Subject, Problem> {
-    let text = match value {
-        Payload::Text(text) => text,
+fn given(value: Payload, topic: &str, offset: i64) -> Result<Subject, Problem> {
+    let value = match value {
+        Payload::Text(text) => text.into_bytes(),
         Payload::Base64(base64) => {
             let bytes = forgiving_decode_to_vec(base64.as_bytes());
-            let bytes = bytes.map_err(|_| invalid("a record is not in base64"))?;
-            String::from_utf8_lossy(&bytes).into_owned()
+            bytes.map_err(|_| invalid("a record is not in base64"))?
         }
     };
-    let origin = Origin {
-        topic,
+    Ok(Subject {
+        topic: topic.to_owned(),
         partition: 0,
         offset,
-    };
-    Ok(Subject {
-        point: build_point(&text, category, origin, now),
-        record: None,
+        timestamp_ms: None,
+        key: None,
+        headers: Vec::new(),
+        value,
+        place: None,
     })
 }
 
-async fn tapped(
-    shared: &Shared,
-    topic: &str,
-    count: u32,
-    category: Category,
-    now: i64,
-) -> Result<Vec<Subject>, Problem> {
+async fn tapped(shared: &Shared, topic: &str, count: u32) -> Result<Vec<Subject>, Problem> {
     known(shared, topic)?;
     let options = TapOptions {
         rate: TAPPED_MAX,
@@ -174,15 +180,16 @@ async fn tapped(
         let Ok(Some(record)) = timeout_at(end, tap.next()).await else {
             break;
         };
-        let value = record.value.unwrap_or_default();
-        let origin = Origin {
-            topic,
+        let place = format!("{topic}/{}/{}", record.partition, record.offset);
+        subjects.push(Subject {
+            topic: topic.to_owned(),
             partition: record.partition,
             offset: record.offset,
-        };
-        subjects.push(Subject {
-            point: build_point(&String::from_utf8_lossy(&value), category, origin, now),
-            record: Some(format!("{topic}/{}/{}", record.partition, record.offset)),
+            timestamp_ms: record.timestamp_ms,
+            key: record.key,
+            headers: record.headers,
+            value: record.value.unwrap_or_default(),
+            place: Some(place),
         });
     }
     Ok(subjects)
@@ -203,16 +210,14 @@ async fn eval(
         return Err(invalid(format!("`records` may hold up to {RECORDS_MAX}")));
     }
     let count = within("count", request.count, TAPPED, &(1..=TAPPED_MAX))?;
-    let now = jiff::Timestamp::now().as_nanosecond();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
     let mut subjects = Vec::new();
     let topic = request.topic.as_deref().unwrap_or("eval");
     for (offset, value) in (0..).zip(request.records) {
-        subjects.push(given(value, topic, category, offset, now)?);
+        subjects.push(given(value, topic, offset)?);
     }
     let mut warnings = Vec::new();
     if let Some(topic) = &request.tap {
-        let tapped = tapped(&shared, topic, count, category, now).await?;
+        let tapped = tapped(&shared, topic, count).await?;
         if tapped.len() < count as usize {
             let (found, seconds) = (tapped.len(), TAP_PATIENCE.as_secs());
             warnings.push(format!(
@@ -225,20 +230,26 @@ async fn eval(
     let name = request
         .name
         .map_or_else(|| NAMELESS.to_owned(), |name| name.0);
-    let scripts = std::sync::Arc::clone(shared.router.scripts());
+    let rules = RecordRules::new(
+        &shared.configuration.current().settings,
+        shared.router.scripts().in_force(),
+        None,
+    );
+    let routes = shared.router.routes().known_routes();
+    let scripts = Arc::clone(shared.router.scripts());
     // A script may take its time, and ask other hosts: not on a thread that serves others.
     let results = web::block(move || {
-        let trial = Trial {
+        let snapshot = scripts.preview(Trial {
             category,
             name: &name,
             text: request.script.as_deref(),
-        };
-        let (points, records): (Vec<Point>, Vec<_>) = subjects
-            .into_iter()
-            .map(|subject| (subject.point, subject.record))
-            .unzip();
-        let results = scripts.evaluate(trial, points)?;
-        Ok(results.into_iter().zip(records).collect::<Vec<_>>())
+        })?;
+        Ok(run(subjects, |topic| {
+            let like = routes.iter().find(|route| *route.topic == *topic);
+            let like = like.map(|route| &**route);
+            let snapshot = Arc::clone(&snapshot);
+            ScriptTrial::new(&rules, snapshot, (category, &name), topic, like)
+        }))
     })
     .await
     .map_err(|_| Problem::new(Kind::Unavailable, "the service is stopping"))?
@@ -247,14 +258,38 @@ async fn eval(
         let done = results.len();
         warnings.push(format!("the time was up after {done} of {asked} records"));
     }
-    let results = results
-        .into_iter()
-        .map(|(result, record)| result_view(&result, record))
-        .collect();
     Ok(web::Json(Answer { results, warnings }))
 }
 
-fn result_view(result: &Evaluated, record: Option<String>) -> ResultView {
+/// Runs a trial on each of `subjects`, as long as there is time.
+fn run(subjects: Vec<Subject>, mut begin: impl FnMut(&str) -> ScriptTrial) -> Vec<ResultView> {
+    let began = std::time::Instant::now();
+    let mut trials: HashMap<String, ScriptTrial> = HashMap::new();
+    let mut results = Vec::new();
+    for subject in subjects {
+        if began.elapsed() > TRIAL_TIME {
+            break;
+        }
+        let trial = match trials.entry(subject.topic.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(begin(&subject.topic)),
+        };
+        let start = std::time::Instant::now();
+        let record = TriedRecord {
+            partition: subject.partition,
+            offset: subject.offset,
+            timestamp_ms: subject.timestamp_ms,
+            key: subject.key.as_deref(),
+            headers: &subject.headers,
+            value: &subject.value,
+        };
+        let tried = trial.run(record, SystemClock.now_ns());
+        results.push(result_view(&tried, subject.place, start.elapsed()));
+    }
+    results
+}
+
+fn result_view(result: &Tried, record: Option<String>, took: Duration) -> ResultView {
     ResultView {
         record,
         status: match (&result.error, result.dropped) {
@@ -263,8 +298,13 @@ fn result_view(result: &Evaluated, record: Option<String>) -> ResultView {
             (None, false) => "kept",
         },
         dropped: result.dropped,
-        points: result.points.iter().map(shown).collect(),
+        points: result
+            .points
+            .iter()
+            .map(|tried| shown(&tried.point))
+            .collect(),
+        refused: result.refused.clone(),
         error: result.error.as_deref().map(Finding::from),
-        seconds: result.took.as_secs_f64(),
+        seconds: took.as_secs_f64(),
     }
 }

@@ -126,7 +126,8 @@ async fn what_is_set_at_run_time_says_what_becomes_of_it() {
 #[actix_web::test]
 async fn a_script_is_tried_without_a_trace() {
     let folder = tempfile::tempdir().unwrap();
-    let shared = shared("", folder.path());
+    let config = "[pipeline]\nglobal_tags = { site = \"here\" }\n";
+    let shared = shared(config, folder.path());
     let service = init_service(App::new().configure(configure(shared, BODY_BYTES))).await;
     let kind = ("content-type", "application/json");
     let body = json!({
@@ -146,6 +147,12 @@ async fn a_script_is_tried_without_a_trace() {
     assert_eq!(results[0]["points"][0]["fields"]["level"], "info");
     assert_eq!(results[2]["error"]["line"], 4);
     assert_eq!(results[2]["points"][0]["measurement"], "t");
+    // As the flow builds and finishes points.
+    let tags = &results[0]["points"][0]["tags"];
+    assert_eq!(
+        (&tags["type"], &tags["site"]),
+        (&json!("kafka"), &json!("here"))
+    );
 
     for (body, expected) in [
         (json!({}), 400),

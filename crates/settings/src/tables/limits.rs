@@ -14,7 +14,7 @@ pub const LIMITS: Table = Table {
             "memory",
             Kind::Bytes,
             r#""256MiB""#,
-            "Prefetched records, batches in flight and request bodies together.",
+            "Prefetched records, batches in flight and request bodies together. The process takes up to 128 MiB more: code, threads, buffers of the client library and free pages.",
         ),
         Key::new(
             "batch_records",
