@@ -11,7 +11,7 @@ use kafkamq_memory::Charge;
 use kafkamq_record::NextOffset;
 
 use super::TopicActor;
-use crate::source::blocked::Blocked;
+use kafkamq_source::blocked::Blocked;
 
 /// A reservation that brings nothing for so long is given up: its broker may be away, and others wait.
 const PATIENCE: Duration = Duration::from_secs(5);
