@@ -126,8 +126,7 @@ async fn what_is_set_at_run_time_says_what_becomes_of_it() {
 #[actix_web::test]
 async fn a_script_is_tried_without_a_trace() {
     let folder = tempfile::tempdir().unwrap();
-    let config = "[pipeline]\nglobal_tags = { site = \"here\" }\n";
-    let shared = shared(config, folder.path());
+    let shared = shared("global_tags = { site = \"here\" }\n", folder.path());
     let service = init_service(App::new().configure(configure(shared, BODY_BYTES))).await;
     let kind = ("content-type", "application/json");
     let body = json!({
@@ -148,11 +147,22 @@ async fn a_script_is_tried_without_a_trace() {
     assert_eq!(results[2]["error"]["line"], 4);
     assert_eq!(results[2]["points"][0]["measurement"], "t");
     // As the flow builds and finishes points.
-    let tags = &results[0]["points"][0]["tags"];
+    let point = &results[0]["points"][0];
+    assert_eq!(point["tags"], json!({"type": "kafka", "site": "here"}));
+    assert_eq!(point["fields"]["message_len"], 16);
+    let body = json!({
+        "script": "drop_key(message)\ndrop_key(message_len)\ndrop_key(offset)\ndrop_key(partition)",
+        "category": "metric",
+        "records": [{ "text": "x" }],
+    });
+    let (_, answer, _) = ask!(service, post "/v1/pipelines/eval", kind.0 => kind.1; body);
+    let result = &answer["results"][0];
     assert_eq!(
-        (&tags["type"], &tags["site"]),
-        (&json!("kafka"), &json!("here"))
+        result["points"],
+        json!([]),
+        "a metric without a field is not sent"
     );
+    assert!(result["refused"][0].is_string(), "{answer}");
 
     for (body, expected) in [
         (json!({}), 400),
