@@ -6,7 +6,8 @@ use super::dead_letter::DeadLetterActor;
 use super::forwarder::ForwarderActor;
 use super::messages::{Child, Crash, Die};
 use super::parser::ParserActor;
-use super::router::{Router, RouterActor};
+use super::router::Router;
+use super::supervisor::Supervisor;
 use super::topic::TopicActor;
 
 impl Router {
@@ -16,7 +17,7 @@ impl Router {
     }
 }
 
-impl Handler<Crash> for RouterActor {
+impl Handler<Crash> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, crash: Crash, _: &mut Context<Self>) {

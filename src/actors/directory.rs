@@ -1,6 +1,6 @@
 //! Where every actor lives at this moment.
 //!
-//! The router replaces the snapshot when it starts an actor anew or changes routes; everybody else
+//! The supervisor replaces the snapshot when it starts an actor anew or changes routes; everybody else
 //! reads it once per batch. A message sent to an address that just died is dropped with its
 //! acknowledgement, so its records come back and find the new address.
 
@@ -54,7 +54,7 @@ impl Directory {
         self.current.load()
     }
 
-    /// Changes the snapshot; only the router does.
+    /// Changes the snapshot; only the supervisor does.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Addresses)) {
         let mut addresses = Addresses::clone(&self.current.load());
         change(&mut addresses);

@@ -9,7 +9,7 @@ use super::messages::{
     InputFailed, InputJoined, InputReport, InputStands, OffsetsCommitted, PartitionPlaced,
     PartitionsAssigned, PartitionsRevoked, TopicsDescribed,
 };
-use super::router::RouterActor;
+use super::supervisor::Supervisor;
 use crate::kafka::{
     AssignmentListener, Confirmed, Generation, KafkaError, PartitionReader, Placement, Standing,
     Statistics,
@@ -18,14 +18,14 @@ use crate::metrics::Metrics;
 use crate::routing::InputId;
 use kafkamq_record::TopicPartition;
 
-/// Tells the router what happens to one input's membership.
-pub(crate) struct RouterListener {
+/// Tells the supervisor what happens to one input's membership.
+pub(crate) struct InputListener {
     pub(crate) input: InputId,
-    pub(crate) router: Addr<RouterActor>,
+    pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) metrics: Metrics,
 }
 
-impl RouterListener {
+impl InputListener {
     fn rebalance(&self, kind: &str) {
         self.metrics
             .rebalances
@@ -41,7 +41,7 @@ impl RouterListener {
     }
 }
 
-impl AssignmentListener for RouterListener {
+impl AssignmentListener for InputListener {
     fn assigned(&self, generation: Generation, readers: Vec<PartitionReader>) {
         self.rebalance("assign");
         self.metrics.original_elections.inc();
@@ -51,7 +51,7 @@ impl AssignmentListener for RouterListener {
             .collect();
         tracing::info!(input = %self.input, ?partitions, "partitions assigned");
         let input = self.input.clone();
-        self.router.do_send(PartitionsAssigned {
+        self.supervisor.do_send(PartitionsAssigned {
             input,
             generation,
             readers,
@@ -59,7 +59,7 @@ impl AssignmentListener for RouterListener {
     }
 
     fn placed(&self, source: TopicPartition, generation: Generation, placement: Placement) {
-        self.router.do_send(PartitionPlaced {
+        self.supervisor.do_send(PartitionPlaced {
             input: self.input.clone(),
             source,
             generation,
@@ -68,7 +68,7 @@ impl AssignmentListener for RouterListener {
     }
 
     fn standing(&self, standing: Standing) {
-        self.router.do_send(InputStands {
+        self.supervisor.do_send(InputStands {
             input: self.input.clone(),
             standing,
         });
@@ -80,7 +80,7 @@ impl AssignmentListener for RouterListener {
         let (drained, all_drained) = sync_channel(0);
         let input = self.input.clone();
         let began = Instant::now();
-        self.router.do_send(PartitionsRevoked {
+        self.supervisor.do_send(PartitionsRevoked {
             input,
             partitions,
             lost,
@@ -100,14 +100,14 @@ impl AssignmentListener for RouterListener {
     }
 
     fn statistics(&self, statistics: Statistics) {
-        self.router.do_send(InputReport {
+        self.supervisor.do_send(InputReport {
             input: self.input.clone(),
             statistics,
         });
     }
 
     fn joined(&self, joined: bool) {
-        self.router.do_send(InputJoined {
+        self.supervisor.do_send(InputJoined {
             input: self.input.clone(),
             joined,
         });
@@ -118,7 +118,7 @@ impl AssignmentListener for RouterListener {
             .kafka_errors
             .with_label_values(&[&*self.input.0])
             .inc();
-        self.router.do_send(InputFailed {
+        self.supervisor.do_send(InputFailed {
             input: self.input.clone(),
             error: error.to_string(),
             held: error.needs_operator(),
@@ -128,14 +128,14 @@ impl AssignmentListener for RouterListener {
 
     fn committed(&self, confirmed: Vec<Confirmed>) {
         self.commit_ended("committed");
-        self.router.do_send(OffsetsCommitted {
+        self.supervisor.do_send(OffsetsCommitted {
             input: self.input.clone(),
             confirmed,
         });
     }
 
     fn described(&self, topics: Vec<String>) {
-        self.router.do_send(TopicsDescribed {
+        self.supervisor.do_send(TopicsDescribed {
             input: self.input.clone(),
             topics,
         });

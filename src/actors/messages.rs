@@ -1,7 +1,8 @@
 //! Every message between actors. Data goes one way, from topic to parser to forwarder; only the
 //! acknowledgement comes back. Messages hold no logic.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -28,7 +29,7 @@ use kafkamq_record::{AckShare, Resolution};
 use kafkamq_record::{RecordBatch, TopicPartition};
 use kafkamq_source::trouble::Trouble;
 
-/// Poll thread to router: partitions were assigned.
+/// Poll thread to supervisor: partitions were assigned.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct PartitionsAssigned {
@@ -37,7 +38,7 @@ pub(crate) struct PartitionsAssigned {
     pub(crate) readers: Vec<PartitionReader>,
 }
 
-/// Poll thread to router: partitions go. All clones of `drained` are dropped when their work in
+/// Poll thread to supervisor: partitions go. All clones of `drained` are dropped when their work in
 /// flight is settled, or at the deadline.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -49,7 +50,7 @@ pub(crate) struct PartitionsRevoked {
     pub(crate) drained: SyncSender<()>,
 }
 
-/// Poll thread to router: what the client reported.
+/// Poll thread to supervisor: what the client reported.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct InputReport {
@@ -57,7 +58,7 @@ pub(crate) struct InputReport {
     pub(crate) statistics: Statistics,
 }
 
-/// Poll thread to router: membership changed.
+/// Poll thread to supervisor: membership changed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct InputJoined {
@@ -65,7 +66,7 @@ pub(crate) struct InputJoined {
     pub(crate) joined: bool,
 }
 
-/// Poll thread to router: the brokers confirmed a commit.
+/// Poll thread to supervisor: the brokers confirmed a commit.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct OffsetsCommitted {
@@ -73,12 +74,12 @@ pub(crate) struct OffsetsCommitted {
     pub(crate) confirmed: Vec<Confirmed>,
 }
 
-/// Router to topic: the group remembers everything below an offset.
+/// Supervisor to topic: the group remembers everything below an offset.
 #[derive(Message, Clone)]
 #[rtype(result = "()")]
 pub(crate) struct Committed(pub(crate) Confirmed);
 
-/// Poll thread to router: where an assigned partition is to be read from.
+/// Poll thread to supervisor: where an assigned partition is to be read from.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct PartitionPlaced {
@@ -88,12 +89,12 @@ pub(crate) struct PartitionPlaced {
     pub(crate) placement: Placement,
 }
 
-/// Router to topic: where it is to read from.
+/// Supervisor to topic: where it is to read from.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Placed(pub(crate) Placement);
 
-/// Poll thread to router: how the partitions stand.
+/// Poll thread to supervisor: how the partitions stand.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct InputStands {
@@ -101,7 +102,7 @@ pub(crate) struct InputStands {
     pub(crate) standing: Standing,
 }
 
-/// Anyone to router: an error worth an operator's attention.
+/// Anyone to supervisor: an error worth an operator's attention.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct InputFailed {
@@ -113,7 +114,7 @@ pub(crate) struct InputFailed {
     pub(crate) trouble: Option<Trouble>,
 }
 
-/// Poll thread to router: the brokers describe these topics.
+/// Poll thread to supervisor: the brokers describe these topics.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct TopicsDescribed {
@@ -131,7 +132,7 @@ pub(crate) struct Wake;
 #[rtype(result = "()")]
 pub(crate) struct RoomAgain;
 
-/// Router to topic: take nothing more, finish what is in flight, store, stop.
+/// Supervisor to topic: take nothing more, finish what is in flight, store, stop.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Drain {
@@ -140,7 +141,7 @@ pub(crate) struct Drain {
     pub(crate) drained: SyncSender<()>,
 }
 
-/// Router to topic: take nothing more for now. The clone of `settled` is dropped when nothing is in
+/// Supervisor to topic: take nothing more for now. The clone of `settled` is dropped when nothing is in
 /// flight any more; what comes back meanwhile is kept until [`Release`].
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -148,17 +149,17 @@ pub(crate) struct Hold {
     pub(crate) settled: Option<tokio::sync::mpsc::Sender<()>>,
 }
 
-/// Router to topic: go on, by the routes in force now.
+/// Supervisor to topic: go on, by the routes in force now.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct Release;
 
-/// Router to topic: bounds that the configuration has changed.
+/// Supervisor to topic: bounds that the configuration has changed.
 #[derive(Message, Clone)]
 #[rtype(result = "()")]
 pub(crate) struct SetBounds(pub(crate) TopicBounds);
 
-/// Router to topic: this partition's part of the memory limit.
+/// Supervisor to topic: this partition's part of the memory limit.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct SetCredits {
@@ -184,7 +185,7 @@ pub(crate) struct ParseBatch {
     pub(crate) share: AckShare,
 }
 
-/// Router to the first parser: send whatever aggregation has gathered, since the end is near.
+/// Supervisor to the first parser: send whatever aggregation has gathered, since the end is near.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct SendAggregated;
@@ -223,15 +224,15 @@ pub(crate) struct Bury {
     pub(crate) consignment: Consignment,
 }
 
-/// Drop guard of an actor to router: the actor is gone without having been told to.
+/// Drop guard of an actor to supervisor: the actor is gone without having been told to.
 #[derive(Message, Debug, Clone)]
 #[rtype(result = "()")]
 pub(crate) struct ChildStopped {
     pub(crate) child: Child,
 }
 
-/// Names an actor that the router owns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Names an actor that the supervisor owns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Child {
     Topic(InputId, TopicPartition, Generation),
     Parser(usize),
@@ -239,17 +240,41 @@ pub(crate) enum Child {
     DeadLetter,
 }
 
-/// Router to forwarders: drop what belongs to partitions that were taken away.
+impl Child {
+    /// The label of metrics, from a closed set.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Topic(..) => "topic",
+            Self::Parser(_) => "parser",
+            Self::Forwarder(_) => "forwarder",
+            Self::DeadLetter => "dead_letter",
+        }
+    }
+}
+
+impl fmt::Display for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind();
+        match self {
+            Self::Topic(input, source, _) => write!(f, "{kind} {input} {source}"),
+            Self::Parser(index) => write!(f, "{kind} {index}"),
+            Self::Forwarder(destination) => write!(f, "{kind} {destination}"),
+            Self::DeadLetter => f.write_str(kind),
+        }
+    }
+}
+
+/// Supervisor to forwarders: drop what belongs to partitions that were taken away.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct Sweep;
 
-/// Router to forwarders: send what waits for more, since a drain waits for it.
+/// Supervisor to forwarders: send what waits for more, since a drain waits for it.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "()")]
 pub(crate) struct Flush;
 
-/// Router to forwarder: the destination's settings changed. With a carrier, whatever is sent from
+/// Supervisor to forwarder: the destination's settings changed. With a carrier, whatever is sent from
 /// now on takes that one, and the destination counts as up until it shows otherwise.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -258,16 +283,16 @@ pub(crate) struct Adopt {
     pub(crate) carrier: Option<Arc<dyn Carrier>>,
 }
 
-/// Router to forwarders: give back what came by older routes of these topics.
+/// Supervisor to forwarders: give back what came by older routes of these topics.
 #[derive(Message, Clone)]
 #[rtype(result = "()")]
 pub(crate) struct Recall {
-    pub(crate) topics: Arc<HashSet<(InputId, Arc<str>)>>,
+    pub(crate) topics: Arc<BTreeSet<(InputId, Arc<str>)>>,
     /// The revision whose routes are the first that may pass.
     pub(crate) revision: u64,
 }
 
-/// Router to forwarder: the destination is no longer configured. Answers whether the actor has
+/// Supervisor to forwarder: the destination is no longer configured. Answers whether the actor has
 /// stopped, which it does when it is idle, or at once with `force`, giving back what it holds.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "bool")]
@@ -275,27 +300,27 @@ pub(crate) struct Retire {
     pub(crate) force: bool,
 }
 
-/// App to router: stop every input (drain, commit, leave). Answers when all have.
+/// App to supervisor: stop every input (drain, commit, leave). Answers when all have.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Shutdown;
 
-/// HTTP routes to router: the state of everything.
+/// HTTP routes to supervisor: the state of everything.
 #[derive(Message)]
 #[rtype(result = "ServiceStatus")]
 pub(crate) struct GetStatus;
 
-/// Router to topic.
+/// Supervisor to topic.
 #[derive(Message)]
 #[rtype(result = "PartitionStatus")]
 pub(crate) struct GetPartitionStatus;
 
-/// Router to forwarder.
+/// Supervisor to forwarder.
 #[derive(Message)]
 #[rtype(result = "DestinationStatus")]
 pub(crate) struct GetDestinationStatus;
 
-/// Router to dead letters.
+/// Supervisor to dead letters.
 #[derive(Message)]
 #[rtype(result = "DeadLetterStatus")]
 pub(crate) struct GetDeadLetterStatus;
@@ -306,7 +331,7 @@ pub(crate) struct GetDeadLetterStatus;
 #[rtype(result = "Option<SuspectStatus>")]
 pub(crate) struct DecideSuspect(pub(crate) Decision);
 
-/// Tests to router: let an actor die as by a defect.
+/// Tests to supervisor: let an actor die as by a defect.
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -315,7 +340,7 @@ pub(crate) struct Crash {
     pub(crate) child: Option<Child>,
 }
 
-/// Router to the actor that is to die.
+/// Supervisor to the actor that is to die.
 #[cfg(test)]
 #[derive(Message)]
 #[rtype(result = "()")]

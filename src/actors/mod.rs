@@ -1,7 +1,7 @@
 //! The actors: who owns whom, and what they say to each other.
 //!
 //! ```text
-//!                      RouterActor  (system arbiter; owns everything below)
+//!                      Supervisor  (system arbiter; owns everything below)
 //!                           |
 //!        +------------------+-------------------+--------------------+
 //!        |                  |                   |                    |
@@ -18,7 +18,7 @@
 //! What is in flight is bounded at its source, by the credits of the topic actors, so every message
 //! can be sent without waiting. An actor that dies takes the messages in its hands with it, and
 //! with each of them a share of an acknowledgement: the records come back to their topic actor and
-//! are sent again, to the address that the router has put into the `directory` by then.
+//! are sent again, to the address that the supervisor has put into the `directory` by then.
 
 mod consignment;
 #[cfg(test)]
@@ -31,10 +31,12 @@ mod messages;
 mod parser;
 mod router;
 pub mod status;
+mod supervisor;
 mod topic;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::outputs::CarrierError;
-pub use router::{Prepared, Router, StartError, Stopping};
+pub use router::Router;
+pub use supervisor::{Prepared, StartError, Stopping};

@@ -6,6 +6,7 @@
 //! group. Whatever keeps it from reading is shown.
 
 mod commit;
+mod errors;
 mod fetching;
 mod hold;
 mod paced;
@@ -27,7 +28,7 @@ use super::messages::{
 };
 use super::status::PartitionStatus;
 use crate::controls::TopicControl;
-use crate::kafka::{Generation, KafkaError, PartitionReader};
+use crate::kafka::{Generation, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
 use crate::process::{Cause, Origin, record_letter};
 use crate::routing::{InputId, KeyLimit, RateLimit};
@@ -39,8 +40,6 @@ use kafkamq_record::{
 use kafkamq_source::blocked::Blocked;
 use kafkamq_source::window::{Bounds, Phase, Piece, Resend, Resolved, Settled, Window};
 
-/// Pause before it is looked at again whether records may be read.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);
 /// While draining, destinations are told this often to send what waits for more.
@@ -267,10 +266,10 @@ impl TopicActor {
 
     /// There is nothing more to read up to `end`.
     fn passed(&mut self, end: i64) {
-        if self.window.expected().is_none_or(|expected| end > expected) {
-            if let Some(next) = self.window.passed(end) {
-                self.settled(next);
-            }
+        if self.window.expected().is_none_or(|expected| end > expected)
+            && let Some(next) = self.window.passed(end)
+        {
+            self.settled(next);
         }
         // Even where the end was known: that it is told shows that the partition is read.
         self.show();
@@ -439,21 +438,6 @@ impl TopicActor {
                 }
             });
         }
-    }
-
-    fn report(&mut self, error: &KafkaError, ctx: &mut Context<Self>) {
-        if error.is_refused_access() && !std::mem::replace(&mut self.looks_again, true) {
-            let at = self.window.expected();
-            ctx.run_later(LOOK_AGAIN_AFTER, move |actor, ctx| {
-                actor.look_again(at, ctx)
-            });
-        }
-        self.options.failures.do_send(InputFailed {
-            input: self.options.input.clone(),
-            error: error.to_string(),
-            held: error.needs_operator(),
-            trouble: error.trouble(),
-        });
     }
 
     fn flush(&self) {

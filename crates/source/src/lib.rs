@@ -7,6 +7,7 @@
 //! * [`start`] decides where reading begins, and where it goes on when an offset no longer exists.
 //! * [`positions`] seeks the position of every assigned partition until it is found.
 //! * [`commits`] is the one writer of committed offsets.
+//! * [`supervision`] is what the supervisor of all actors decides.
 //! * [`trouble`] knows what is in the way between the input and its brokers, and since when.
 //! * [`window`] is the work of one partition in flight.
 //!
@@ -21,5 +22,6 @@ pub mod lease;
 pub mod memo;
 pub mod positions;
 pub mod start;
+pub mod supervision;
 pub mod trouble;
 pub mod window;

@@ -6,7 +6,6 @@ use actix::{Context, Handler};
 use super::TopicActor;
 use crate::actors::messages::{Committed, Placed};
 use kafkamq_record::NextOffset;
-use kafkamq_source::lease::Position;
 use kafkamq_source::start::Why;
 
 impl TopicActor {
@@ -25,22 +24,6 @@ impl TopicActor {
             && let Some(reader) = &self.reader
         {
             reader.hurry();
-        }
-    }
-
-    /// Has the client begin anew where it stands. It says only once that records may not be read, and
-    /// nothing when they may; so it says it again, or passes the end of the partition.
-    pub(super) fn look_again(&mut self, at: Option<i64>, ctx: &mut Context<Self>) {
-        self.looks_again = false;
-        let still = self
-            .window
-            .expected()
-            .filter(|_| self.window.expected() == at);
-        let reader = self.reader.as_mut().filter(|reader| reader.is_placed());
-        if let (Some(expected), Some(reader)) = (still, reader) {
-            reader.place(Position::at(expected), None);
-            self.go_there();
-            self.fill(ctx);
         }
     }
 

@@ -11,7 +11,7 @@
 //! 3. Held topics go on; clients subscribe, start, leave. Destinations and inputs that are gone end by
 //!    themselves, in their own time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,12 @@ use actix::{
     ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture, WrapFuture,
 };
 
-use super::children::prepare_input;
-use super::{Input, Leaving, Router, RouterActor, StartError, carrier};
+use super::input::{Input, Leaving};
+use super::inputs::prepare_input;
+use super::{StartError, Supervisor, carrier};
 use crate::actors::forwarder::ForwarderActor;
-use crate::actors::messages::{Adopt, Hold, Recall, Release, Retire, SetBounds};
+use crate::actors::messages::{Adopt, Child, Hold, Recall, Release, Retire, SetBounds};
+use crate::actors::router::Router;
 use crate::kafka::{ConsumerThread, PreparedConsumer, Reading};
 use crate::outputs::Carrier;
 use crate::process::RecordRules;
@@ -33,6 +35,7 @@ use crate::reconfiguration::plan::{
 use crate::routing::{Destination, DestinationId, InputId, RouteTable};
 use crate::scripts::PreparedScripts;
 use kafkamq_settings::{InputSettings, Settings};
+use kafkamq_source::supervision::{ChangeOver, Step};
 
 /// How long records in flight are waited for before their routes change.
 const SETTLE_GRACE: Duration = Duration::from_secs(2);
@@ -75,7 +78,7 @@ impl Prepared {
     }
 }
 
-/// The router no longer takes changes: the service is stopping.
+/// The service no longer takes changes: the service is stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the service is stopping")]
 pub struct Stopping;
@@ -88,7 +91,7 @@ pub(super) struct Retiring {
     asked: bool,
 }
 
-/// Service to router: put a prepared revision into force. Answers when it is.
+/// Service to supervisor: put a prepared revision into force. Answers when it is.
 #[derive(Message)]
 #[rtype(result = "Result<(), Stopping>")]
 pub(super) struct Reconfigure(Prepared);
@@ -198,14 +201,14 @@ impl Router {
 }
 
 /// A topic of an input.
-type InputTopic = (InputId, Arc<str>);
+pub(super) type InputTopic = (InputId, Arc<str>);
 
-impl RouterActor {
+impl Supervisor {
     /// Step 1: has the topics in question take nothing more. The future ends when they have nothing
     /// in flight, with `true`, or when the grace is over.
     fn hold(&mut self, plan: &Plan) -> impl Future<Output = bool> + use<> {
         let held = plan.routes.iter().filter(|route| route.settles_first);
-        let topics: HashSet<InputTopic> = held
+        let topics: BTreeSet<InputTopic> = held
             .map(|route| {
                 let input = InputId(route.input.as_str().into());
                 (input, route.topic.as_str().into())
@@ -221,7 +224,7 @@ impl RouterActor {
                 }
             }
         }
-        self.held = Arc::new(topics);
+        self.change = ChangeOver::hold(topics);
         drop(settled);
         async move {
             let waited = tokio::time::timeout(SETTLE_GRACE, all_settled.recv()).await;
@@ -239,14 +242,54 @@ impl RouterActor {
             mut consumers,
             scripts: _,
         } = prepared;
-        let address = ctx.address();
         self.settings = settings;
-        self.start_waiting_parsers(&ctx.address());
+        self.supervise_waiting_parsers(&ctx.address());
+        let revision = routes.revision;
+        let routed = |source: &InputTopic| routes.route(&source.0, &source.1).is_some();
+        let added = plan
+            .routes
+            .iter()
+            .filter(|r| r.change == RouteChange::Added);
+        let added = added.map(|route| {
+            let input = InputId(route.input.as_str().into());
+            (input, Arc::from(route.topic.as_str()))
+        });
+        let change = std::mem::take(&mut self.change);
+        for step in change.proceed(settled, routed, added) {
+            match step {
+                Step::Swap => self.swap(&plan, &routes, &mut carriers, &ctx.address()),
+                Step::Recall(topics) => self.recall(topics, revision),
+                Step::ChangeInputs => {
+                    for change in &plan.inputs {
+                        let id = InputId(change.name.as_str().into());
+                        let settings = self.settings.inputs.iter().find(|i| i.name == change.name);
+                        let (settings, consumer) = (settings.cloned(), consumers.remove(&id));
+                        self.change_input(change.action, &id, settings, consumer);
+                    }
+                    self.set_bounds();
+                    self.share_out_credits();
+                }
+                Step::Release(topics) => self.release(&topics),
+            }
+        }
+        let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+        self.metrics.config_revision.set(revision);
+        self.tidy_later(ctx);
+    }
+
+    /// Step 2: destinations, scripts and routes.
+    fn swap(
+        &mut self,
+        plan: &Plan,
+        routes: &Arc<RouteTable>,
+        carriers: &mut HashMap<DestinationId, Arc<dyn Carrier>>,
+        address: &Addr<Self>,
+    ) {
         for change in &plan.destinations {
             let id = DestinationId(change.name.as_str().into());
             let destination = routes.destination(&id).cloned();
             let carrier = carriers.remove(&id);
-            self.change_destination(change.change, &id, destination, carrier, &address);
+            self.change_destination(change.change, &id, destination, carrier, address);
         }
         let unchanged = plan.scripts == ScriptsPlan::default();
         let scripts = match unchanged {
@@ -258,58 +301,36 @@ impl RouterActor {
             scripts,
             self.recorder.clone(),
         ));
-        let revision = routes.revision;
         self.directory.update(|addresses| {
-            addresses.routes = Arc::clone(&routes);
+            addresses.routes = Arc::clone(routes);
             addresses.terms = terms;
         });
-        let held = std::mem::take(&mut self.held);
-        if !settled {
-            tracing::warn!(
-                topics = held.len(),
-                "records in flight were not settled in time; they go by the new routes"
-            );
-            let recall = Recall {
-                topics: Arc::clone(&held),
-                revision,
-            };
-            for forwarder in self.directory.load().forwarders.values() {
-                forwarder.do_send(recall.clone());
-            }
+    }
+
+    /// What could not be settled in time goes by the new routes.
+    fn recall(&self, topics: BTreeSet<InputTopic>, revision: u64) {
+        tracing::warn!(
+            topics = topics.len(),
+            "records in flight were not settled in time; they go by the new routes"
+        );
+        let recall = Recall {
+            topics: Arc::new(topics),
+            revision,
+        };
+        for forwarder in self.directory.load().forwarders.values() {
+            forwarder.do_send(recall.clone());
         }
-        for change in &plan.inputs {
-            let id = InputId(change.name.as_str().into());
-            let settings = self.settings.inputs.iter().find(|i| i.name == change.name);
-            let (settings, consumer) = (settings.cloned(), consumers.remove(&id));
-            self.change_input(change.action, &id, settings, consumer);
-        }
-        self.set_bounds();
-        self.share_out_credits();
-        let routed = |source: &InputTopic| routes.route(&source.0, &source.1).is_some();
-        let added = plan
-            .routes
-            .iter()
-            .filter(|r| r.change == RouteChange::Added);
-        let added = added.map(|route| {
-            let input = InputId(route.input.as_str().into());
-            (input, Arc::from(route.topic.as_str()))
-        });
-        let released: HashSet<InputTopic> = held
-            .iter()
-            .filter(|source| routed(source))
-            .cloned()
-            .chain(added)
-            .collect();
+    }
+
+    /// Step 3: held topics go on, and those that have got a route.
+    fn release(&self, topics: &BTreeSet<InputTopic>) {
         for (id, input) in &self.inputs {
             for (source, assigned) in &input.topics {
-                if released.contains(&(id.clone(), Arc::clone(&source.topic))) {
+                if topics.contains(&(id.clone(), Arc::clone(&source.topic))) {
                     assigned.address.do_send(Release);
                 }
             }
         }
-        let revision = i64::try_from(revision).unwrap_or(i64::MAX);
-        self.metrics.config_revision.set(revision);
-        self.tidy_later(ctx);
     }
 
     fn change_destination(
@@ -322,7 +343,7 @@ impl RouterActor {
     ) {
         match (change, destination, carrier) {
             (DestinationChange::Start, Some(destination), Some(carrier)) => {
-                self.start_forwarder(destination, carrier, address);
+                self.supervise_forwarder(destination, carrier, address);
             }
             (
                 DestinationChange::Adjust | DestinationChange::Reconnect,
@@ -393,6 +414,7 @@ impl RouterActor {
 
     /// Tells every topic what the settings allow it now.
     fn set_bounds(&mut self) {
+        let now = Instant::now();
         for input in self.inputs.values_mut() {
             let topics: Vec<_> = input
                 .topics
@@ -400,7 +422,7 @@ impl RouterActor {
                 .map(|(source, assigned)| (Arc::clone(&source.topic), assigned.address.clone()))
                 .collect();
             for (name, topic) in topics {
-                topic.do_send(SetBounds(input.bounds(&name, &self.settings)));
+                topic.do_send(SetBounds(input.bounds(&name, &self.settings, now)));
             }
         }
     }
@@ -489,13 +511,14 @@ impl RouterActor {
             self.directory.update(|addresses| {
                 addresses.forwarders.remove(&id);
             });
+            self.factories.remove(&Child::Forwarder(id.clone()));
             self.metrics.forget("destination", &id.0);
             tracing::info!(destination = %id, "the destination is gone");
         }
     }
 }
 
-impl Handler<Reconfigure> for RouterActor {
+impl Handler<Reconfigure> for Supervisor {
     type Result = ResponseActFuture<Self, Result<(), Stopping>>;
 
     fn handle(&mut self, message: Reconfigure, _: &mut Self::Context) -> Self::Result {

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::{Assigned, Input, RouterActor};
+use actix::{ActorFutureExt as _, AsyncContext as _, Context, MailboxError, WrapFuture as _};
+
+use super::input::{Assigned, Input};
+use super::{STATUS_TIMEOUT, Supervisor};
+use crate::actors::messages::GetDeadLetterStatus;
 use crate::actors::status::BlockedStatus;
 use crate::actors::topic::Seen;
 use crate::metrics::Metrics;
@@ -15,8 +19,6 @@ use kafkamq_source::blocked::Blocked;
 const SHOWN_AFTER: Duration = Duration::from_secs(3);
 /// A partition with unread records, nothing in flight and no movement for this long is blocked without a cause.
 const UNEXPLAINED_AFTER: Duration = Duration::from_secs(30);
-/// Dead letters count as not writable for this long after an attempt to write some failed.
-const DEAD_LETTERS_FAILED: Duration = Duration::from_secs(60);
 /// The value of the gauge of a destination that is up.
 const UP: i64 = 0;
 
@@ -84,11 +86,11 @@ impl Blocks {
     }
 
     /// What the status says of a partition.
-    pub(super) fn status(&self, source: &TopicPartition) -> Option<BlockedStatus> {
+    pub(super) fn status(&self, source: &TopicPartition, now: Instant) -> Option<BlockedStatus> {
         self.0.get(source).map(|block| BlockedStatus {
             cause: block.why.label(),
             reason: block.why.to_string(),
-            seconds: block.since.elapsed().as_secs_f64(),
+            seconds: now.saturating_duration_since(block.since).as_secs_f64(),
             alarm: block.why.is_alarm(),
         })
     }
@@ -100,7 +102,7 @@ struct Around<'a> {
     routes: &'a RouteTable,
     metrics: &'a Metrics,
     id: &'a InputId,
-    /// Whether dead letters could not be written lately.
+    /// Whether dead letters cannot be written.
     letters_fail: bool,
 }
 
@@ -154,11 +156,11 @@ impl Around<'_> {
     }
 }
 
-impl RouterActor {
+impl Supervisor {
     /// Looks at every partition of an input, and says what changed.
     pub(super) fn look_for_blocked(&mut self, id: &InputId) {
         let now = Instant::now();
-        let letters_fail = self.letters_fail(now);
+        let letters_fail = self.letters_fail;
         let directory = self.directory.load();
         let Some(input) = self.inputs.get(id) else {
             return;
@@ -186,14 +188,18 @@ impl RouterActor {
         }
     }
 
-    /// Whether dead letters could not be written lately.
-    fn letters_fail(&mut self, now: Instant) -> bool {
-        let failures = self.metrics.dead_letter_failures.get();
-        if failures > self.letters_failed.0 {
-            self.letters_failed = (failures, Some(now));
-        }
-        let last = self.letters_failed.1;
-        last.is_some_and(|last| now.saturating_duration_since(last) < DEAD_LETTERS_FAILED)
+    /// Asks the writer of dead letters whether it can write.
+    pub(super) fn ask_for_dead_letters(&self, ctx: &mut Context<Self>) {
+        let asked = self.directory.load().dead_letter.send(GetDeadLetterStatus);
+        let answer = asked.timeout(STATUS_TIMEOUT).into_actor(self);
+        ctx.spawn(answer.map(|answer, actor, _| {
+            actor.letters_fail = match answer {
+                Ok(status) => status.reason.is_some(),
+                Err(MailboxError::Timeout) => true,
+                // It died and is started again.
+                Err(MailboxError::Closed) => actor.letters_fail,
+            };
+        }));
     }
 
     /// A partition went; nothing of it is blocked any more.

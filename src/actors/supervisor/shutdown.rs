@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use actix::fut::wrap_future;
 use actix::{Arbiter, Handler, ResponseActFuture};
 
-use super::{FINAL_DELIVERY_GRACE, RouterActor};
+use super::{FINAL_DELIVERY_GRACE, Supervisor};
 use crate::actors::directory::Directory;
 use crate::actors::messages::{Flush, GetDestinationStatus, SendAggregated, Shutdown};
 
@@ -15,7 +15,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(10);
 /// How long the end waits for the recorder's files.
 const RECORDER_GRACE: Duration = Duration::from_secs(2);
 
-impl Handler<Shutdown> for RouterActor {
+impl Handler<Shutdown> for Supervisor {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Shutdown, _: &mut Self::Context) -> Self::Result {

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use actix::Handler;
 
-use super::{Input, RouterActor};
+use super::Supervisor;
+use super::input::Input;
 use crate::actors::messages::{InputFailed, TopicsDescribed};
 use crate::actors::status::LastError;
 use crate::kafka::Statistics;
@@ -72,7 +73,7 @@ fn tell(id: &InputId, news: &News) {
     }
 }
 
-impl Handler<InputFailed> for RouterActor {
+impl Handler<InputFailed> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, failed: InputFailed, _: &mut Self::Context) {
@@ -83,7 +84,7 @@ impl Handler<InputFailed> for RouterActor {
     }
 }
 
-impl Handler<TopicsDescribed> for RouterActor {
+impl Handler<TopicsDescribed> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, described: TopicsDescribed, _: &mut Self::Context) {

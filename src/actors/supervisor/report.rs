@@ -1,4 +1,4 @@
-//! What the router knows and says about the state of everything.
+//! What the supervisor knows and says about the state of everything.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +7,8 @@ use actix::{Handler, MailboxError, ResponseFuture};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
-use super::{Assigned, Input, RouterActor, STATUS_TIMEOUT, STUCK_AFTER};
+use super::input::{Assigned, Input};
+use super::{STATUS_TIMEOUT, Supervisor};
 use crate::actors::messages::{
     Committed, GetDeadLetterStatus, GetDestinationStatus, GetPartitionStatus, GetStatus,
     InputStands, OffsetsCommitted,
@@ -19,14 +20,16 @@ use crate::kafka::Statistics;
 use crate::metrics::PartitionGauges;
 use crate::routing::InputId;
 use kafkamq_record::TopicPartition;
+use kafkamq_source::supervision::Progress;
 
-impl RouterActor {
+impl Supervisor {
     pub(super) fn report(&mut self, input_id: &InputId, statistics: Statistics) {
         let Some(input) = self.inputs.get_mut(input_id) else {
             return;
         };
         let joined = statistics.is_member();
-        input.recovered(input_id, &statistics, Instant::now());
+        let now = Instant::now();
+        input.recovered(input_id, &statistics, now);
         input.joined = joined;
         self.metrics
             .input_joined
@@ -46,7 +49,7 @@ impl RouterActor {
         input.statistics = statistics;
         self.publish(input_id);
         self.look_for_blocked(input_id);
-        self.watch_progress(input_id);
+        self.watch_progress(input_id, now);
     }
 
     /// Shows the offsets of all partitions of an input.
@@ -76,7 +79,7 @@ impl RouterActor {
     /// Replaces the client of an input of which a partition should move and does not: it has unread records,
     /// nothing in flight, and nothing is known that keeps it from being read. An idle input, or one
     /// whose destination is away, is left alone however long that takes.
-    fn watch_progress(&mut self, input_id: &InputId) {
+    fn watch_progress(&mut self, input_id: &InputId, now: Instant) {
         let Some(input) = self.inputs.get_mut(input_id) else {
             return;
         };
@@ -87,20 +90,20 @@ impl RouterActor {
         if input.topics.values().any(moves) {
             input.alarm = None;
         }
-        let stuck = input.topics.iter().find(|(source, assigned)| {
+        let progress = input.topics.iter().map(|(source, assigned)| {
             let seen = assigned.view.seen();
-            seen.blocked.is_none()
-                && seen.batches == 0
-                && seen.moved.elapsed() > STUCK_AFTER
-                && input.rebuilt.elapsed() > STUCK_AFTER
-                && !input.standing.unknown.contains_key(source)
-                && input.has_unread(source, seen.position)
-        });
-        if stuck.is_some() {
-            input.rebuilt = Instant::now();
-            if let Some(thread) = &input.thread {
-                thread.rebuild("there are records and none is read");
+            let is_sought = input.standing.unknown.contains_key(source);
+            Progress {
+                moved: seen.moved,
+                is_explained: seen.blocked.is_some() || seen.batches > 0 || is_sought,
+                has_unread: input.has_unread(source, seen.position),
             }
+        });
+        let progress: Vec<_> = progress.collect();
+        if input.watch.is_stuck(now, progress)
+            && let Some(thread) = &input.thread
+        {
+            thread.rebuild("there are records and none is read");
         }
     }
 
@@ -128,7 +131,7 @@ impl RouterActor {
     }
 }
 
-impl Handler<OffsetsCommitted> for RouterActor {
+impl Handler<OffsetsCommitted> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, committed: OffsetsCommitted, _: &mut Self::Context) {
@@ -143,7 +146,7 @@ impl Handler<OffsetsCommitted> for RouterActor {
     }
 }
 
-impl Handler<InputStands> for RouterActor {
+impl Handler<InputStands> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, stands: InputStands, _: &mut Self::Context) {
@@ -156,10 +159,11 @@ impl Handler<InputStands> for RouterActor {
     }
 }
 
-impl Handler<GetStatus> for RouterActor {
+impl Handler<GetStatus> for Supervisor {
     type Result = ResponseFuture<ServiceStatus>;
 
     fn handle(&mut self, _: GetStatus, _: &mut Self::Context) -> Self::Result {
+        let now = Instant::now();
         let addresses = Arc::clone(&self.directory.load());
         let mut status = ServiceStatus {
             version: env!("CARGO_PKG_VERSION"),
@@ -170,7 +174,7 @@ impl Handler<GetStatus> for RouterActor {
                 topic: self.inputs.values().map(|input| input.topics.len()).sum(),
                 parser: addresses.parsers.len(),
                 forwarder: addresses.forwarders.len(),
-                restarts: self.restarts,
+                restarts: self.restarts.total(),
             },
             ..ServiceStatus::default()
         };
@@ -188,7 +192,7 @@ impl Handler<GetStatus> for RouterActor {
                     .map(|(source, assigned)| {
                         let topic = &assigned.address;
                         let asked = topic.send(GetPartitionStatus).timeout(STATUS_TIMEOUT);
-                        let known = input.known(source);
+                        let known = input.known(source, now);
                         asked.map(move |answer| input_knows(answer, known))
                     })
                     .collect();
@@ -225,10 +229,10 @@ impl Handler<GetStatus> for RouterActor {
 
 impl Input {
     /// What is known of a partition besides what its actor knows.
-    fn known(&self, source: &TopicPartition) -> PartitionStatus {
+    fn known(&self, source: &TopicPartition, now: Instant) -> PartitionStatus {
         let known = self.statistics.partitions.get(source);
         let stands = self.standing.read.get(source);
-        let blocked = self.blocks.status(source);
+        let blocked = self.blocks.status(source, now);
         PartitionStatus {
             topic: source.topic.to_string(),
             partition: source.partition,
