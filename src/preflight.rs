@@ -4,6 +4,9 @@
 //! Everything that can be known beforehand is looked at: the configuration, every script, routes,
 //! destinations, and what the Kafka client says of its options. Nothing is dialled, written or
 //! created. All findings come at once.
+//!
+//! A script that is missing or does not compile is a warning: its points pass unchanged, as they do
+//! in the DataKit agent, and a folder that has served for years must not stop the start.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +27,7 @@ pub struct Preflight {
     pub loaded: Option<Loaded>,
     /// Everything that is to be said about it, warnings too.
     pub found: Diagnostics,
-    /// Scripts that do not compile.
+    /// Scripts that do not compile. Each is a warning.
     pub broken: Vec<ScriptProblem>,
     /// Number of scripts in the folder.
     pub scripts: usize,
@@ -35,7 +38,7 @@ pub struct Preflight {
 pub enum Verdict {
     /// It may.
     Fine,
-    /// The configuration is valid, but a script or the system is in the way.
+    /// The configuration is valid, but the system is in the way.
     Unusable,
     /// The configuration is not valid.
     Invalid,
@@ -97,12 +100,18 @@ impl Preflight {
         }
     }
 
+    /// Number of warnings, scripts that do not compile among them.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.found.warnings() + self.broken.len()
+    }
+
     /// Whether the service may start.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         if self.loaded.is_none() {
             Verdict::Invalid
-        } else if !self.broken.is_empty() || self.found.errors() > 0 {
+        } else if self.found.errors() > 0 {
             Verdict::Unusable
         } else {
             Verdict::Fine
@@ -137,8 +146,9 @@ fn missing_scripts(loaded: &Loaded, names: &Names) -> Vec<Diagnostic> {
             Category::Logging => format!("{folder}"),
             other => format!("{folder}/{other}"),
         };
-        let error = Diagnostic::error("", format!("the script `{script}` is not in {place}"));
-        missing.push(loaded.document.located(error, path));
+        let warning = Diagnostic::warning("", format!("the script `{script}` is not in {place}"))
+            .with_hint("points pass unchanged until it is there");
+        missing.push(loaded.document.located(warning, path));
     };
     for (index, input) in loaded.settings.inputs.iter().enumerate() {
         for topic in input.custom.iter().flat_map(|custom| &custom.topics) {

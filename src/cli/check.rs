@@ -23,6 +23,9 @@ pub(super) struct CheckArgs {
     /// Nothing is read, written, committed or created, and no group is joined.
     #[arg(long)]
     connect: bool,
+    /// Fail on warnings too: missing scripts, scripts that do not compile, old keys
+    #[arg(long)]
+    strict: bool,
     /// Print findings as one JSON document on standard output
     #[arg(long)]
     json: bool,
@@ -43,6 +46,8 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
         .filter(|_| arguments.connect)
         .map(|loaded| Connections::dial(&loaded.settings));
     let unreachable = connections.as_ref().map_or(0, Connections::failed);
+    let errors = found.errors() + unreachable;
+    let warnings = preflight.warnings() + connections.as_ref().map_or(0, Connections::warnings);
     if arguments.json {
         print_json(found, broken, connections.as_ref(), terminal)?;
     } else {
@@ -50,8 +55,6 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
         if let Some(connections) = &connections {
             write!(terminal.out, "{connections}")?;
         }
-        let errors = found.errors() + broken.len() + unreachable;
-        let warnings = found.warnings() + connections.as_ref().map_or(0, Connections::warnings);
         let inputs = loaded
             .as_ref()
             .map_or(0, |loaded| loaded.settings.inputs.len());
@@ -76,6 +79,7 @@ pub(super) fn check(arguments: &CheckArgs, terminal: &mut Terminal<'_>) -> io::R
         Verdict::Invalid => INVALID,
         Verdict::Unusable => FAILED,
         Verdict::Fine if unreachable > 0 => FAILED,
+        Verdict::Fine if arguments.strict && warnings > 0 => FAILED,
         Verdict::Fine => FINE,
     })
 }
@@ -107,10 +111,10 @@ pub(super) fn print_text(
 ) -> io::Result<()> {
     write!(terminal.err, "{found}")?;
     for (problem, error) in diagnostics(broken) {
-        let text = error.render(terminal.err_color);
+        let text = error.render_warning(terminal.err_color);
         writeln!(
             terminal.err,
-            "{text}\n  = note: category {}\n",
+            "{text}\n  = note: category {}; its points pass unchanged\n",
             problem.category
         )?;
     }
@@ -127,7 +131,7 @@ fn print_json(
         .map(|(problem, error)| {
             let position = error.source.position(error.span.start);
             json!({
-                "severity": Severity::Error,
+                "severity": Severity::Warning,
                 "category": problem.category.name(),
                 "script": problem.name,
                 "line": position.line,

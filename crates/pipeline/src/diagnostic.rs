@@ -160,6 +160,16 @@ impl Diagnostic {
     /// `color` adds terminal colours.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
+        self.render_at(Level::ERROR, color)
+    }
+
+    /// The same, called a warning: the script is left out and the service runs on.
+    #[must_use]
+    pub fn render_warning(&self, color: bool) -> String {
+        self.render_at(Level::WARNING, color)
+    }
+
+    fn render_at(&self, level: Level<'_>, color: bool) -> String {
         let text = self.source.text();
         let start = floor_boundary(text, self.span.start as usize);
         let end = floor_boundary(text, (self.span.end as usize).max(start)).max(start);
@@ -171,7 +181,7 @@ impl Diagnostic {
         let snippet = Snippet::source(text)
             .path(self.source.name())
             .annotation(AnnotationKind::Primary.span(start..end));
-        let mut group = Level::ERROR
+        let mut group = level
             .primary_title(self.message.as_str())
             .id(self.code.as_str())
             .element(snippet);
