@@ -6,17 +6,17 @@
 
 mod handles;
 mod partitions;
+mod registration;
 mod scripts;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
+
+use self::registration::{Adder, Labelled};
 
 pub use handles::{DestinationMetrics, HandledCounters, TopicMetrics};
 pub use partitions::{PartitionGauges, PartitionSeries};
@@ -210,11 +210,7 @@ impl Metrics {
     /// When a name is registered twice, which is a defect of this file.
     pub fn try_new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let add = Adder {
-            registry: &registry,
-            definitions: RefCell::default(),
-            labelled: RefCell::default(),
-        };
+        let add = Adder::new(&registry);
         let build = add.gauges(
             "kafkamq_build_info",
             "Version of the running binary; always 1.",
@@ -444,8 +440,9 @@ impl Metrics {
             definitions: Arc::default(),
             labelled: Arc::default(),
         };
-        metrics.definitions = add.definitions.take().into();
-        metrics.labelled = add.labelled.take().into();
+        let (definitions, labelled) = add.finish();
+        metrics.definitions = definitions.into();
+        metrics.labelled = labelled.into();
         #[cfg(target_os = "linux")]
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
@@ -470,131 +467,6 @@ impl Metrics {
     #[must_use]
     pub const fn registry(&self) -> &Registry {
         &self.registry
-    }
-}
-
-/// A metric with labels, whatever it counts.
-trait Labelled: Send + Sync {
-    /// Removes the series with this value of a label.
-    fn forget(&self, label: &str, value: &str);
-}
-
-impl<B: MetricVecBuilder> Labelled for MetricVec<B> {
-    fn forget(&self, label: &str, value: &str) {
-        let described = self.desc();
-        let Some(names) = described
-            .first()
-            .map(|described| &described.variable_labels)
-        else {
-            return;
-        };
-        if !names.iter().any(|name| name == label) {
-            return;
-        }
-        for family in self.collect() {
-            for metric in family.get_metric() {
-                let of = |name: &String| {
-                    let mut pairs = metric.get_label().iter();
-                    pairs
-                        .find(|pair| pair.name() == name)
-                        .map(|pair| pair.value())
-                };
-                let values: Vec<&str> = names.iter().filter_map(of).collect();
-                let mut labels = names.iter().zip(&values);
-                let meant = labels.any(|(name, is)| name == label && *is == value);
-                if meant && let Err(error) = self.remove_label_values(&values) {
-                    tracing::debug!(%error, "a series is gone already");
-                }
-            }
-        }
-    }
-}
-
-struct Adder<'a> {
-    registry: &'a Registry,
-    definitions: RefCell<Vec<Definition>>,
-    labelled: RefCell<Vec<Box<dyn Labelled>>>,
-}
-
-impl Adder<'_> {
-    fn add<C: Collector + Clone + 'static>(
-        &self,
-        kind: &'static str,
-        metric: C,
-    ) -> Result<C, prometheus::Error> {
-        self.registry.register(Box::new(metric.clone()))?;
-        let described = metric.desc().into_iter().map(|described| Definition {
-            name: described.fq_name.clone(),
-            kind,
-            labels: described.variable_labels.clone(),
-            help: described.help.clone(),
-        });
-        self.definitions.borrow_mut().extend(described);
-        Ok(metric)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.add("counter", IntCounter::new(name, help)?)
-    }
-
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-        self.labelled.borrow_mut().push(Box::new(metric.clone()));
-        self.add("counter", metric)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.add("gauge", IntGauge::new(name, help)?)
-    }
-
-    fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntGaugeVec, prometheus::Error> {
-        let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
-        self.labelled.borrow_mut().push(Box::new(metric.clone()));
-        self.add("gauge", metric)
-    }
-
-    fn float_counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<CounterVec, prometheus::Error> {
-        let metric = CounterVec::new(Opts::new(name, help), labels)?;
-        self.labelled.borrow_mut().push(Box::new(metric.clone()));
-        self.add("counter", metric)
-    }
-
-    fn histogram(
-        &self,
-        name: &str,
-        help: &str,
-        buckets: &[f64],
-    ) -> Result<Histogram, prometheus::Error> {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.add("histogram", Histogram::with_opts(options)?)
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec, prometheus::Error> {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        let metric = HistogramVec::new(options, labels)?;
-        self.labelled.borrow_mut().push(Box::new(metric.clone()));
-        self.add("histogram", metric)
     }
 }
 

@@ -563,34 +563,6 @@ fn brokers_and_topics_may_come_later() {
 }
 
 #[test]
-fn a_new_group_that_begins_at_the_newest_record_keeps_its_place() {
-    let rig = Rig::new();
-    rig.create_topics();
-    rig.produce(Route::CustomLog, 0..50);
-    let config = rig
-        .config("", "")
-        .replace("offsets = \"oldest\"", "offsets = \"newest\"");
-    let running = rig.start(&config);
-    running.wait_status(|status| status.inputs[0].partitions.len() == 6);
-    rig.wait_committed("app-logs", 0, 50);
-    running.stop();
-    // Written while nobody reads, and before anything was ever delivered.
-    rig.produce(Route::CustomLog, 50..60);
-    let running = rig.start(&config);
-    rig.wait_delivered(Route::CustomLog, 20);
-    running.stop();
-    let seen: BTreeSet<u32> = rig
-        .testbed
-        .datakit
-        .ledger()
-        .seen()
-        .iter()
-        .map(|id| id.sequence)
-        .collect();
-    assert_eq!(seen, (50..60).collect());
-}
-
-#[test]
 fn an_alarm_obeys_the_wish_of_the_destination() {
     let rig = Rig::new();
     rig.create_topics();

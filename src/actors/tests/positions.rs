@@ -1,5 +1,6 @@
 //! Where partitions are read from: sought until it is found, and never passing over what is new.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kafkamq_broker::{ApiKey, Fault, ResponseError};
@@ -200,4 +201,30 @@ fn a_removed_offset_stops_the_partition_if_it_is_to_stop_and_says_so() {
     assert!(!status.is_ready());
     assert_eq!(rig.delivered(Route::CustomLog), before);
     running.stop();
+}
+
+#[test]
+fn a_new_group_that_begins_at_the_newest_record_keeps_its_place() {
+    let rig = Rig::new();
+    rig.create_topics();
+    rig.produce(Route::CustomLog, 0..50);
+    let config = newest(&rig, "");
+    let running = rig.start(&config);
+    running.wait_status(|status| status.inputs[0].partitions.len() == 6);
+    rig.wait_committed("app-logs", 0, 50);
+    running.stop();
+    // Written while nobody reads, and before anything was ever delivered.
+    rig.produce(Route::CustomLog, 50..60);
+    let running = rig.start(&config);
+    rig.wait_delivered(Route::CustomLog, 20);
+    running.stop();
+    let seen: BTreeSet<u32> = rig
+        .testbed
+        .datakit
+        .ledger()
+        .seen()
+        .iter()
+        .map(|id| id.sequence)
+        .collect();
+    assert_eq!(seen, (50..60).collect());
 }
