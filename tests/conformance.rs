@@ -156,7 +156,11 @@ fn settings_fields() -> BTreeMap<String, String> {
     let files = [
         "input",
         "route",
-        "output",
+        "outputs/mod",
+        "outputs/dataway",
+        "outputs/file",
+        "outputs/http",
+        "outputs/kafka",
         "delivery",
         "security",
         "tables/server",

@@ -33,10 +33,12 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new(Method::PUT, PATH, "setLogLevel", operate, set)
             .about(
                 "Change the log level",
-                "For all modules or one, for a while or until the next start.",
+                "For all modules or one, for a while or until the next start. `off` mutes a single module \
+                 only.",
             )
             .body::<LevelChange>("application/json")
-            .answers::<LevelState>(200, "The filter in force."),
+            .answers::<LevelState>(200, "The filter in force.")
+            .refuses(&[422]),
         Operation::new(Method::DELETE, PATH, "resetLogLevel", operate, reset)
             .about("Put the configured log level back", "")
             .answers::<LevelState>(200, "The filter in force."),
@@ -107,7 +109,7 @@ async fn show(shared: web::Data<Shared>) -> web::Json<LevelState> {
 
 fn refused(error: TelemetryError) -> Problem {
     let kind = match error {
-        TelemetryError::Filter(_) => Kind::InvalidRequest,
+        TelemetryError::Filter(_) => Kind::InvalidConfiguration,
         _ => Kind::Internal,
     };
     Problem::new(kind, error.to_string())

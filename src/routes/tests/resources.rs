@@ -341,6 +341,10 @@ async fn the_log_level_is_shown_and_changed() {
         let (status, _, _) = ask!(service, put "/v1/log-level", kind.0 => kind.1; body);
         assert_eq!(status, 400, "{body}");
     }
+    // Errors of everything at once are never muted.
+    let body = json!({"level": "off"});
+    let (status, _, _) = ask!(service, put "/v1/log-level", kind.0 => kind.1; body);
+    assert_eq!(status, 422);
 }
 
 #[actix_web::test]

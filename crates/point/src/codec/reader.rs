@@ -37,7 +37,9 @@ enum Kind<'a> {
 }
 
 impl<'a> PointReader<'a> {
-    /// Reads `body` from byte `at` on, which is 0 or what [`position`](Self::position) said before.
+    /// Reads `body` from byte `at` on, which is 0 or what [`position`](Self::position) said before. An
+    /// empty body holds no points, whatever its encoding: a handler that has nothing to say answers so
+    /// and still names a content type.
     ///
     /// # Errors
     /// A body that is JSON and not an array.
@@ -54,7 +56,7 @@ impl<'a> PointReader<'a> {
                 counted: (0, 1),
             },
             // As in `decode`, anything but an array is refused.
-            Encoding::Json | Encoding::PbJson if at == 0 => {
+            Encoding::Json | Encoding::PbJson if at == 0 && !body.is_empty() => {
                 let checked = serde_json::from_slice::<Vec<IgnoredAny>>(body);
                 checked.map_err(|error| json::fault(&error))?;
                 let start = body.len() - json::without_space(body).len() + 1;
@@ -156,6 +158,17 @@ mod tests {
             }
             assert_eq!(read, points, "{encoding}");
             assert_eq!(encoding.decode(&body, &OPTIONS).unwrap(), points);
+        }
+    }
+
+    #[test]
+    fn an_empty_body_is_no_points_and_garbage_an_error() {
+        for encoding in Encoding::ALL {
+            let empty = PointReader::new(encoding, b"", 0, OPTIONS).unwrap();
+            assert_eq!(empty.count(), 0, "{encoding}");
+            let garbage = PointReader::new(encoding, b"no fields", 0, OPTIONS);
+            let is_refused = garbage.map_or(true, |mut reader| reader.any(|point| point.is_err()));
+            assert!(is_refused, "{encoding}");
         }
     }
 
