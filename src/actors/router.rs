@@ -27,7 +27,7 @@ use kafkamq_settings::Settings;
 const TAPS_SHARE: u64 = 16;
 
 /// A handle on the running router: what the HTTP server and the composition root may ask of the
-/// [`Supervisor`] and of what it shares.
+/// `Supervisor` and of what it shares.
 #[derive(Clone)]
 pub struct Router {
     pub(super) address: Addr<Supervisor>,

@@ -1,7 +1,7 @@
 //! [`Delivery`]: every decision about one destination.
 //!
-//! It owns the queue ([`Lanes`]), the state of health ([`Health`]) and the number of requests at once
-//! ([`Concurrency`]), and says which request is sent when and what becomes of it. It knows no clock,
+//! It owns the queue (`Lanes`), the state of health (`Health`) and the number of requests at once
+//! (`Concurrency`), and says which request is sent when and what becomes of it. It knows no clock,
 //! thread, chance or input and output: its owner passes the time and the outcomes in, sends what
 //! [`next`](Delivery::next) gives out, and calls again at [`wake_at`](Delivery::wake_at).
 //!

@@ -1,6 +1,6 @@
 //! Whether a destination may be talked to now.
 //!
-//! One [`Health`] stands for one destination, so that back-off belongs to it and not to a request:
+//! One `Health` stands for one destination, so that back-off belongs to it and not to a request:
 //!
 //! * **Up**: requests flow.
 //! * **Backing off**: after a passing failure nothing is sent until a moment that is drawn at random

@@ -1,7 +1,7 @@
 //! Which work goes into the next request to a destination.
 //!
 //! Work arrives as [`Parcel`]s: items of one lane for one endpoint, with something attached that
-//! the owner wants back when all of them are settled. [`Lanes`] forms [`Request`]s from them and
+//! the owner wants back when all of them are settled. `Lanes` forms [`Request`]s from them and
 //! promises, whatever the order of calls:
 //!
 //! * at most one request of a lane is in flight, and the items of a lane are sent and settled in the
@@ -12,7 +12,7 @@
 //!   back exactly once;
 //! * no request exceeds the limits, save one item that alone is larger than the byte limit;
 //! * a request that failed is sent again with the same items before anything else of its lanes, unless
-//!   [`next_past`](Lanes::next_past) is asked for.
+//!   `next_past` is asked for.
 //!
 //! A request of several items that is refused is searched for the item at fault by bisection. Only
 //! left halves are sent: where one passes, the fault is in the right half, where one fails, the

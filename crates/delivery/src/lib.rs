@@ -9,7 +9,7 @@
 //! * [`local`]: takes the place of [`http`] for files and standard output.
 //! * [`status`]: what an answer means for the records of the request.
 //! * [`health`]: whether the destination may be talked to now; back-off, probes and alarms.
-//! * [`concurrency`]: how many requests it is given at once.
+//! * `concurrency`: how many requests it is given at once.
 //!
 //! What no destination accepts ends in the [`dead_letter`] store, byte for byte; [`burial`] decides
 //! which letters are written when.

@@ -71,7 +71,7 @@ impl Sources {
         self
     }
 
-    /// Adds a document as [`Document::tree`] shows it.
+    /// Adds a document as [`crate::Document::tree`] shows it.
     #[must_use]
     pub fn json(mut self, tree: Value) -> Self {
         self.layers.push(Layer::Json(tree));

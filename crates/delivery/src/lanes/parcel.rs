@@ -93,7 +93,7 @@ pub struct Load {
     pub oldest: Option<Instant>,
 }
 
-/// What [`Lanes::cancel`](super::Lanes::cancel) took out.
+/// What `Lanes::cancel` took out.
 #[derive(Debug)]
 pub struct Cancelled<P> {
     /// The attachments of the parcels.
