@@ -351,7 +351,7 @@ fn a_stopped_destination_holds_only_its_own_topics() {
         waiting <= 1000,
         "{waiting} records in flight for a destination that is down"
     );
-    // A passing failure is no alarm, one that goes on for seconds is.
+    // A passing failure is not an alarm, one that goes on for seconds is.
     let status = running.wait_status(|status| !status.is_ready());
     let held: Vec<_> = status.destinations.iter().filter(|one| one.alarm).collect();
     assert_eq!(held.len(), 1, "{held:?}");

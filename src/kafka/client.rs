@@ -71,7 +71,7 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
         // There is one writer of committed offsets, and it is not the client.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        // Tells when a reader has passed what is no record, such as the end of a transaction.
+        // Tells when a reader has passed what is not a record, such as the end of a transaction.
         .set("enable.partition.eof", "true")
         .set("allow.auto.create.topics", "false")
         // Partitions are always given a position, so this only decides what follows one that does

@@ -67,7 +67,7 @@ pub struct ReadResult {
     /// The records, possibly none.
     pub batch: RecordBatch,
     /// The offset behind everything there is, if reading got there: behind the last record, and behind
-    /// what is no record, such as the end of a transaction.
+    /// what is not a record, such as the end of a transaction.
     pub end: Option<i64>,
     /// Errors that the queue held in between, such as a lost authorization.
     pub errors: Vec<KafkaError>,
@@ -230,7 +230,7 @@ impl PartitionReader {
     }
 
     /// Takes the client to where reading goes on. Blocks for as long as the client takes to hear of
-    /// it, which is no time on the network.
+    /// it, which is not time on the network.
     ///
     /// # Errors
     /// When the client is not ready for it; it is to be tried again.

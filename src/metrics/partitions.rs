@@ -49,7 +49,7 @@ impl PartitionSeries {
         self.folded
     }
 
-    /// Takes what is known of some partitions. What is not known has no sample: it is not zero.
+    /// Takes what is known of some partitions. What is not known is left out: it is not zero.
     pub fn update<'a>(
         &mut self,
         partitions: impl IntoIterator<Item = (&'a TopicPartition, PartitionGauges)>,

@@ -241,7 +241,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What an answer may mean that is no success and does not blame the content.
+/// What an answer may mean that is not a success and does not blame the content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
     /// The destination is busy or cannot be reached.

@@ -8,7 +8,7 @@ use loom::thread;
 
 use crate::{AckShare, BatchAck, Resolution};
 
-/// What the owner was told, in order. A plain lock: it is no part of what is explored.
+/// What the owner was told, in order. A plain lock: it is not part of what is explored.
 type Told = Arc<Mutex<Vec<Resolution>>>;
 
 fn open(records: usize) -> (Arc<BatchAck>, AckShare, Told) {

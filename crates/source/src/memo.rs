@@ -2,7 +2,7 @@
 //!
 //! One line of words, the first of which is the version: `k1 l=<topic id> t=<ms> p=<partitions>
 //! g=<ms>`. Words that are not known are passed over, so that later versions may add some; a text of
-//! another program is no memo. Kafka allows 4 KiB; this takes under 100 bytes.
+//! another program is not a memo. Kafka allows 4 KiB; this takes under 100 bytes.
 
 use std::fmt;
 

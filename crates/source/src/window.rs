@@ -377,7 +377,7 @@ impl Window {
     }
 
     /// What came back while the partition was held, oldest first: what of it is still open, and which
-    /// attempt it was. It is to be sent again, which is no further attempt.
+    /// attempt it was. It is to be sent again, which does not count as an attempt.
     pub fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, u32)> {
         let parked = std::mem::take(&mut self.parked).into_iter();
         parked
