@@ -2,8 +2,13 @@
 //!
 //! Everything that once went past the limit happens at the same time: large records on very many
 //! partitions, arrays that expand fifty times, aggregation that keeps its groups, taps that nobody
-//! reads. `KAFKAMQ_MEMORY_SECONDS` says how long (30; 3,600 for an hour), and the figures of every
-//! second go to the file that `KAFKAMQ_MEMORY_FIGURES` names.
+//! reads. Records go on being produced, while the output is first away and then comes and goes: it
+//! refuses connections, does not answer, answers 503, and works in between.
+//!
+//! `KAFKAMQ_MEMORY_SECONDS` says how long (30; 3,600 for an hour). The figures of every half second go to
+//! the file that `KAFKAMQ_MEMORY_FIGURES` names, and as a picture to the one that
+//! `KAFKAMQ_MEMORY_PLOT` names. From ten minutes on the test also waits at the end until everything
+//! is delivered and committed.
 
 #![expect(
     clippy::print_stdout,
@@ -16,7 +21,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use kafkamq_integration::{Scene, free_port, size};
+use kafkamq_integration::{Scene, size};
+use kafkamq_testbed::faults::{Fault, FaultKind};
 
 const MIB: u64 = 1 << 20;
 /// `[limits] memory` of the service.
@@ -58,14 +64,12 @@ fn memory_stays_under_its_limit_while_the_output_is_away() -> Result<()> {
     }
     producer.flush()?;
 
-    let away = format!("http://127.0.0.1:{}", free_port()?);
     let custom = format!(
         "split_json_body = true\n\
          log_topic_map = {{ \"{large}\" = \"-\", \"{arrays}\" = \"-\", \"{groups}\" = \"groups.p\" }}"
     );
     let config = scene
         .config()
-        .output_kind("datakit", Some(&away))
         .table("limits", &format!("memory = {LIMIT}"))
         .route("custom", &custom);
     let kafkamq = scene.kafkamq(&config, "kafkamq")?;
@@ -79,12 +83,37 @@ fn memory_stays_under_its_limit_while_the_output_is_away() -> Result<()> {
         taps.push(tap);
     }
 
+    let output = &scene.testbed.datakit;
+    output.set_faults([Fault::new(FaultKind::Refuse)]);
+    let phases = Phases::new(seconds);
     let began = Instant::now();
-    let (mut figures, mut most) = (String::from("seconds,resident\n"), 0);
+    let (mut samples, mut phase, mut fed) = (Vec::new(), AWAY, 0);
     while began.elapsed() < Duration::from_secs(u64::from(seconds)) {
+        let at = began.elapsed();
+        let now = phases.at(at.as_secs());
+        if now != phase {
+            phase = now;
+            output.set_faults(now.fault());
+        }
+        if at.as_secs() > fed {
+            fed = at.as_secs();
+            let partition = i32::try_from(fed)? % LARGE_PARTITIONS;
+            producer.send(&large, partition, None, Some(&value), &[])?;
+            if fed.is_multiple_of(20) {
+                let partition = i32::try_from(fed / 20)? % ARRAY_PARTITIONS;
+                producer.send(&arrays, partition, None, Some(array.as_bytes()), &[])?;
+            }
+            for group in 0..200 {
+                let text = format!("group {fed} {group} {}", "x".repeat(300));
+                producer.send(&groups, 0, None, Some(text.as_bytes()), &[])?;
+            }
+        }
         let resident = kafkamq.process().resident_bytes()?;
-        most = most.max(resident);
-        writeln!(figures, "{:.1},{resident}", began.elapsed().as_secs_f64())?;
+        samples.push(Sample {
+            seconds: at.as_secs_f64(),
+            resident,
+            is_away: phase.fault().is_some(),
+        });
         ensure!(
             resident <= LIMIT + FIXED,
             "{} MiB resident with a limit of {} MiB\n{}",
@@ -94,15 +123,152 @@ fn memory_stays_under_its_limit_while_the_output_is_away() -> Result<()> {
         );
         std::thread::sleep(Duration::from_millis(500));
     }
-    if let Some(path) = std::env::var_os("KAFKAMQ_MEMORY_FIGURES") {
-        std::fs::write(path, figures)?;
-    }
+    drop(taps);
+    write_figures(&samples)?;
+    let most = samples.iter().map(|sample| sample.resident).max();
     println!(
-        "{seconds} s with the output away: at most {} MiB resident, limit {} MiB",
-        most / MIB,
+        "{seconds} s while the output came and went: at most {} MiB resident, limit {} MiB",
+        most.unwrap_or_default() / MIB,
         LIMIT / MIB
     );
-    drop(taps);
+    if seconds >= 600 {
+        output.set_faults([]);
+        producer.flush()?;
+        let broker = scene.broker()?;
+        for (topic, partitions) in [
+            (&large, LARGE_PARTITIONS),
+            (&arrays, ARRAY_PARTITIONS),
+            (&groups, 1),
+        ] {
+            let ends = (0..partitions).map(|one| Ok(broker.watermarks(topic, one)?.1));
+            let ends = ends.collect::<Result<Vec<_>>>()?;
+            broker.await_committed(scene.group(), topic, &ends, Duration::from_secs(600))?;
+        }
+    }
     scene.passed();
     Ok(())
+}
+
+/// What the output does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Works,
+    Refuses,
+    Hangs,
+    Unavailable,
+}
+
+const AWAY: Phase = Phase::Refuses;
+
+impl Phase {
+    fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Works => None,
+            Self::Refuses => Some(Fault::new(FaultKind::Refuse)),
+            Self::Hangs => Some(Fault::new(FaultKind::Hang)),
+            Self::Unavailable => Some(Fault::status(503)),
+        }
+    }
+}
+
+/// The output is away for two thirds of a short run; later it comes and goes.
+struct Phases {
+    first: u64,
+    each: u64,
+}
+
+impl Phases {
+    fn new(seconds: u32) -> Self {
+        let first = (u64::from(seconds) * 2 / 3).min(120);
+        Self { first, each: 60 }
+    }
+
+    fn at(&self, second: u64) -> Phase {
+        let Some(later) = second.checked_sub(self.first) else {
+            return AWAY;
+        };
+        match later / self.each % 6 {
+            1 => Phase::Hangs,
+            3 => Phase::Unavailable,
+            5 => Phase::Refuses,
+            _ => Phase::Works,
+        }
+    }
+}
+
+struct Sample {
+    seconds: f64,
+    resident: u64,
+    is_away: bool,
+}
+
+fn write_figures(samples: &[Sample]) -> Result<()> {
+    if let Some(path) = std::env::var_os("KAFKAMQ_MEMORY_FIGURES") {
+        let mut figures = String::from("seconds,resident,away\n");
+        for one in samples {
+            writeln!(
+                figures,
+                "{:.1},{},{}",
+                one.seconds,
+                one.resident,
+                u8::from(one.is_away)
+            )?;
+        }
+        std::fs::write(path, figures)?;
+    }
+    if let Some(path) = std::env::var_os("KAFKAMQ_MEMORY_PLOT") {
+        std::fs::write(path, plot(samples)?)?;
+    }
+    Ok(())
+}
+
+/// Resident memory over time as an SVG document; the background is dark while the output is away.
+fn plot(samples: &[Sample]) -> Result<String> {
+    const WIDTH: f64 = 760.0;
+    const HEIGHT: f64 = 260.0;
+    let end = samples.last().map_or(1.0, |one| one.seconds.max(1.0));
+    let x = |seconds: f64| 50.0 + seconds / end * (WIDTH - 60.0);
+    let y = |bytes: u64| HEIGHT - 30.0 - bytes as f64 / (LIMIT + FIXED) as f64 * (HEIGHT - 70.0);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
+         <text x=\"50\" y=\"20\">Resident memory while the output comes (white) and goes (grey), \
+         {end:.0} seconds</text>\n"
+    );
+    for pair in samples.windows(2) {
+        if let [one, next] = pair
+            && one.is_away
+        {
+            let (left, right) = (x(one.seconds), x(next.seconds));
+            writeln!(
+                out,
+                "<rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#dddddd\"/>",
+                y(LIMIT + FIXED),
+                right - left + 0.1,
+                y(0) - y(LIMIT + FIXED)
+            )?;
+        }
+    }
+    for (bytes, about) in [(0, "0"), (LIMIT, "limits.memory"), (LIMIT + FIXED, "bound")] {
+        writeln!(
+            out,
+            "<path d=\"M50 {at:.1}H{right}\" stroke=\"#a02020\" stroke-dasharray=\"4 3\"/>\
+             <text x=\"54\" y=\"{text:.1}\">{about}: {} MiB</text>",
+            bytes / MIB,
+            at = y(bytes),
+            right = WIDTH - 10.0,
+            text = y(bytes) - 4.0
+        )?;
+    }
+    let mut line = String::new();
+    for one in samples {
+        write!(line, " {:.1},{:.1}", x(one.seconds), y(one.resident))?;
+    }
+    writeln!(
+        out,
+        "<polyline points=\"{}\" fill=\"none\" stroke=\"#1f4e79\" stroke-width=\"1.5\"/>\n</svg>",
+        line.trim_start()
+    )?;
+    Ok(out)
 }

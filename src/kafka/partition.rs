@@ -305,16 +305,20 @@ impl PartitionReader {
             .sum();
         let mut builder = RecordBatchBuilder::with_capacity(self.source.clone(), taken, bytes);
         let mut errors = Vec::new();
-        let (mut end, mut epoch) = (None, None);
+        let mut end = None;
+        // The epoch of a batch is that of its last record, which is kept until the end for it.
+        let mut last = ptr::null_mut();
         for &message in messages {
-            // SAFETY: a valid message as above; it is destroyed right after being copied and its
-            // pointer is not used again.
+            // SAFETY: a valid message as above; it is destroyed once, after being copied or, if it may
+            // be the last record, after the next one was.
             unsafe {
                 match calls::message_error(message) {
                     0 => {
                         copy(&mut builder, message);
-                        epoch = Some(message);
-                        continue;
+                        let before = std::mem::replace(&mut last, message);
+                        if !before.is_null() {
+                            native::rd_kafka_message_destroy(before);
+                        }
                     }
                     error => {
                         let code = calls::code(error);
@@ -328,18 +332,19 @@ impl PartitionReader {
                                 .map(|text| String::from_utf8_lossy(text).into_owned())
                                 .unwrap_or_default(),
                         });
+                        native::rd_kafka_message_destroy(message);
                     }
                 }
             }
         }
-        // SAFETY: all messages are still there; each is destroyed once and not used again.
-        let epoch = unsafe {
-            let epoch = epoch.map(|last| native::rd_kafka_message_leader_epoch(last));
-            for &message in messages {
-                native::rd_kafka_message_destroy(message);
+        let mut epoch = None;
+        if !last.is_null() {
+            // SAFETY: the last record, which was not destroyed in the loop.
+            unsafe {
+                epoch = Some(native::rd_kafka_message_leader_epoch(last)).filter(|&one| one >= 0);
+                native::rd_kafka_message_destroy(last);
             }
-            epoch.filter(|&epoch| epoch >= 0)
-        };
+        }
         let mut batch = builder.build();
         match &self.stretch {
             Some(stretch) => {

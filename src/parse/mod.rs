@@ -19,7 +19,7 @@ pub use handle::{encode_for_handle, passes_header_check};
 pub use points::{Origin, add_record_fields, build_point, without_newlines};
 pub use sampling::Sampler;
 pub use scripting::{ScriptStep, Scripted};
-pub use split::{Elements, Position, SplitError, without_mark, wrapped};
+pub use split::{Elements, SplitError, without_mark, wrapped};
 pub use transcode::{
     Conversion, ConvertedPoints, Form, OtlpJson, PointConversion, Signal, TranscodeError,
 };

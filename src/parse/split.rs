@@ -6,7 +6,11 @@
 //! not part of it, and bytes that are not UTF-8 do not keep a value from being split: whoever reads
 //! an element as text replaces them.
 
-use serde::de::IgnoredAny;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use kafkamq_settings::SplitFormat;
 
@@ -31,86 +35,105 @@ pub enum SplitError {
     },
 }
 
-/// Where the next element of a value begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+/// Elements of an array whose places are kept from the check, which is what most arrays hold; those
+/// behind them are sought again. A record that waits for memory holds no more than this.
+const KNOWN: usize = 256;
+
+/// The elements of a value, in order, between one and the next. It does not hold the value.
+#[derive(Debug, Clone, Default)]
+pub struct Elements {
+    /// Where the next element is sought.
     at: usize,
+    /// How many elements there were before it.
     number: u32,
     lines: bool,
+    /// Begin and end of the first elements.
+    known: Vec<(usize, usize)>,
 }
 
-/// The elements of a value, in order.
-#[derive(Debug, Clone)]
-pub struct Elements<'a> {
-    value: &'a [u8],
-    next: Position,
-}
-
-impl<'a> Elements<'a> {
+impl Elements {
     /// Checks `value` and finds its first element.
     ///
     /// # Errors
     /// When the value does not have the format.
-    pub fn of(value: &'a [u8], format: &SplitFormat) -> Result<Self, SplitError> {
+    pub fn of(value: &[u8], format: &SplitFormat) -> Result<Self, SplitError> {
         let text = without_mark(value);
-        let (lines, start) = match format {
-            SplitFormat::JsonArray { pointer } => (false, array(text, pointer)?),
+        let mark = value.len() - text.len();
+        match format {
+            SplitFormat::JsonArray { pointer } => {
+                if pointer.is_empty()
+                    && let Some(known) = places(text, mark)
+                {
+                    // What comes after the known ones is sought where the last of them ends.
+                    let at = if known.is_empty() { value.len() } else { 0 };
+                    return Ok(Self {
+                        at,
+                        known,
+                        ..Self::default()
+                    });
+                }
+                let at = mark + array(text, pointer)?;
+                Ok(Self {
+                    at,
+                    ..Self::default()
+                })
+            }
             SplitFormat::NdJson => {
                 check_lines(text)?;
-                (true, 0)
+                Ok(Self {
+                    at: mark,
+                    lines: true,
+                    ..Self::default()
+                })
             }
-        };
-        let at = value.len() - text.len() + start;
-        let number = 0;
-        Ok(Self {
-            value,
-            next: Position { at, number, lines },
-        })
-    }
-
-    /// The elements of a value that was checked before, from `next` on.
-    #[must_use]
-    pub const fn from(value: &'a [u8], next: Position) -> Self {
-        Self { value, next }
-    }
-
-    /// Where the next element begins.
-    #[must_use]
-    pub const fn position(&self) -> Position {
-        self.next
+        }
     }
 
     /// How many elements there were before the next one.
     #[must_use]
     pub const fn number(&self) -> u32 {
-        self.next.number
+        self.number
     }
 
-    fn next_of_array(&mut self) -> Option<&'a [u8]> {
-        let rest = self.value.get(self.next.at..)?;
+    /// The next element of `value`, which is the one that was checked.
+    pub fn next<'a>(&mut self, value: &'a [u8]) -> Option<&'a [u8]> {
+        let known = self.known.get(self.number as usize).copied();
+        let element = match (known, self.lines) {
+            (Some((begin, end)), _) => {
+                self.at = behind(value, end);
+                value.get(begin..end)
+            }
+            (None, true) => self.next_line(value),
+            (None, false) => self.next_of_array(value),
+        };
+        let one = u32::from(element.is_some());
+        self.number = self.number.saturating_add(one);
+        element
+    }
+
+    /// All elements of `value` from the next one on.
+    pub fn all(mut self, value: &[u8]) -> impl Iterator<Item = &[u8]> {
+        std::iter::from_fn(move || self.next(value))
+    }
+
+    fn next_of_array<'a>(&mut self, value: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = value.get(self.at..)?;
         let element = without_space(rest);
         if matches!(element.first(), None | Some(b']')) {
-            self.next.at = self.value.len();
+            self.at = value.len();
             return None;
         }
-        let end = value_end(element)?;
-        let behind = without_space(element.get(end..)?);
-        let at = self.value.len() - behind.len();
-        self.next.at = match behind.first() {
-            Some(b',') => at + 1,
-            _ => self.value.len(),
-        };
-        element.get(..end)
+        let begin = value.len() - element.len();
+        let end = begin + value_end(element)?;
+        self.at = behind(value, end);
+        value.get(begin..end)
     }
 
-    fn next_line(&mut self) -> Option<&'a [u8]> {
+    fn next_line<'a>(&mut self, value: &'a [u8]) -> Option<&'a [u8]> {
         loop {
-            let rest = self
-                .value
-                .get(self.next.at..)
-                .filter(|rest| !rest.is_empty())?;
+            let rest = value.get(self.at..).filter(|rest| !rest.is_empty())?;
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            self.next.at = (self.next.at + end + 1).min(self.value.len());
+            self.at = (self.at + end + 1).min(value.len());
             let line = rest.get(..end)?.trim_ascii();
             if !line.is_empty() {
                 return Some(line);
@@ -119,20 +142,47 @@ impl<'a> Elements<'a> {
     }
 }
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let element = match self.next.lines {
-            true => self.next_line(),
-            false => self.next_of_array(),
-        };
-        self.next.number = self
-            .next
-            .number
-            .saturating_add(u32::from(element.is_some()));
-        element
+/// Where the element after the one that ends at `end` is sought.
+fn behind(value: &[u8], end: usize) -> usize {
+    let rest = without_space(value.get(end..).unwrap_or_default());
+    match rest.first() {
+        Some(b',') => value.len() - rest.len() + 1,
+        _ => value.len(),
     }
+}
+
+/// Checks an array of which every element is text, in one pass that also finds where the first
+/// [`KNOWN`] elements lie, counted from `mark` bytes before `text`; `None` where it is anything else.
+fn places(text: &[u8], mark: usize) -> Option<Vec<(usize, usize)>> {
+    struct Places(usize);
+
+    impl<'de> Visitor<'de> for Places {
+        type Value = Vec<(usize, usize)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut known = Vec::new();
+            while known.len() < KNOWN {
+                let Some(element) = seq.next_element::<&RawValue>()? else {
+                    return Ok(known);
+                };
+                let text = element.get();
+                let begin = (text.as_ptr() as usize).wrapping_sub(self.0);
+                known.push((begin, begin.wrapping_add(text.len())));
+            }
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(known)
+        }
+    }
+
+    let mut from = serde_json::Deserializer::from_slice(text);
+    let begin = (text.as_ptr() as usize).wrapping_sub(mark);
+    let known = from.deserialize_seq(Places(begin)).ok()?;
+    from.end().ok()?;
+    Some(known)
 }
 
 /// `text` without a byte order mark in front.
@@ -185,12 +235,12 @@ fn descend<'a>(here: &'a [u8], key: &str) -> Option<&'a [u8]> {
     let mut found = None;
     match here.first()? {
         b'[' => {
-            let next = Position {
+            let mut elements = Elements {
                 at: 1,
-                number: 0,
-                lines: false,
-            };
-            let element = Elements::from(here, next).nth(key.parse().ok()?)?;
+                ..Elements::default()
+            }
+            .all(here);
+            let element = elements.nth(key.parse().ok()?)?;
             let start = element.as_ptr() as usize - here.as_ptr() as usize;
             return here.get(start..);
         }
@@ -244,6 +294,7 @@ mod tests {
     fn split<'a>(value: &'a [u8], format: &SplitFormat) -> Result<Vec<&'a str>, SplitError> {
         let elements = Elements::of(value, format)?;
         Ok(elements
+            .all(value)
             .map(|element| std::str::from_utf8(element).unwrap())
             .collect())
     }
@@ -301,10 +352,14 @@ mod tests {
     #[test]
     fn a_byte_order_mark_and_bytes_that_are_not_text_do_not_keep_a_value_from_being_split() {
         let value = b"\xef\xbb\xbf[\"a\xff\", {\"\xe9\":1}]";
-        let elements: Vec<_> = Elements::of(value, &json_array("")).unwrap().collect();
+        let elements: Vec<_> = Elements::of(value, &json_array(""))
+            .unwrap()
+            .all(value)
+            .collect();
         assert_eq!(elements, [&b"\"a\xff\""[..], b"{\"\xe9\":1}"]);
-        let lines = Elements::of(b"\xef\xbb\xbf1\n\"\xff\"", &SplitFormat::NdJson);
-        assert_eq!(lines.unwrap().count(), 2);
+        let value = b"\xef\xbb\xbf1\n\"\xff\"";
+        let lines = Elements::of(value, &SplitFormat::NdJson).unwrap();
+        assert_eq!(lines.all(value).count(), 2);
     }
 
     #[test]
@@ -318,19 +373,31 @@ mod tests {
     }
 
     proptest! {
-        /// Joining the elements again gives the same array, wherever the work was interrupted.
+        /// Joining the elements again gives the same array, however many there are, and whether or
+        /// not the bytes are text, which decides how they are found.
         #[test]
         fn splitting_loses_nothing(
             elements in prop::collection::vec("[a-z\"\\\\{}\\[\\],\u{e9}]{0,8}", 0..20),
-            stop in 0usize..20,
+            repeated in 1usize..40,
+            is_text: bool,
         ) {
-            let value = serde_json::to_string(&elements).unwrap();
-            let mut first = Elements::of(value.as_bytes(), &json_array("")).unwrap();
-            let mut parts: Vec<&[u8]> = first.by_ref().take(stop).collect();
-            prop_assert_eq!(first.number() as usize, stop.min(elements.len()));
-            parts.extend(Elements::from(value.as_bytes(), first.position()));
+            let elements: Vec<_> = elements.iter().cycle().take(elements.len() * repeated).collect();
+            let mut value = serde_json::to_vec(&elements).unwrap();
+            if !is_text {
+                value.splice(1..1, *b"\"\xff\",");
+                if elements.is_empty() {
+                    value = b"[\"\xff\"]".to_vec();
+                }
+            }
+            let mut found = Elements::of(&value, &json_array("")).unwrap();
+            let mut parts = Vec::new();
+            while let Some(part) = found.next(&value) {
+                parts.push(part);
+                prop_assert_eq!(found.number() as usize, parts.len());
+            }
+            prop_assert_eq!(parts.len(), elements.len() + usize::from(!is_text));
             let joined = parts.join(&b","[..]);
-            prop_assert_eq!([b"[", &joined[..], b"]"].concat(), value.as_bytes());
+            prop_assert_eq!([b"[", &joined[..], b"]"].concat(), value);
         }
     }
 }

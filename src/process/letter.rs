@@ -181,7 +181,10 @@ pub(crate) fn letter_of_element(
     format: &SplitFormat,
 ) -> Option<DeadLetter> {
     let value = origin.record.value().unwrap_or_default();
-    let found = Elements::of(value, format).ok()?.nth(number as usize);
+    let found = Elements::of(value, format)
+        .ok()?
+        .all(value)
+        .nth(number as usize);
     Some(match found {
         Some(element) => element_letter(origin, cause, number, element, format),
         None => record_letter(origin, cause),

@@ -11,7 +11,7 @@ use super::letter::{Cause, element_letter, point_letter, record_letter};
 use super::witness::Finished;
 use super::{Ending, Finish, LeftOut, Pace, Processor, Witness};
 use crate::parse::{
-    ConvertedPoints, Elements, Origin as PointOrigin, PointConversion, Position, add_record_fields,
+    ConvertedPoints, Elements, Origin as PointOrigin, PointConversion, add_record_fields,
     build_point, without_newlines,
 };
 use crate::routing::{OutputRoute, PointRoute, Route, RouteKind};
@@ -35,7 +35,7 @@ enum Rest {
     /// The value as one text.
     Whole,
     /// Elements from here on.
-    Elements(Position),
+    Elements(Elements),
     /// Points it was converted to; whether it has one only, and how many there were so far.
     Points {
         points: Peekable<ConvertedPoints>,
@@ -75,7 +75,7 @@ impl<'a, W: Witness> Processor<'a, W> {
         let mut rest = Rest::Whole;
         if let Some(rule) = &route.split {
             match Elements::of(value, &rule.format) {
-                Ok(elements) => rest = Rest::Elements(elements.position()),
+                Ok(elements) => rest = Rest::Elements(elements),
                 Err(error) => {
                     self.witness.cannot_split(&error);
                     if rule.on_failure == SplitFailure::DeadLetter {
@@ -177,15 +177,13 @@ impl<'a, W: Witness> Processor<'a, W> {
                 self.element(&element, value, route, &open.fates);
                 false
             }
-            Rest::Elements(position) => {
-                let mut elements = Elements::from(value, *position);
+            Rest::Elements(elements) => {
                 let number = elements.number();
-                let Some(bytes) = elements.next() else {
+                let Some(bytes) = elements.next(value) else {
                     self.witness
                         .note(|| format!("its value is split; elements: {number}"));
                     return false;
                 };
-                *position = elements.position();
                 element.cut = route
                     .split
                     .as_ref()
