@@ -135,6 +135,9 @@ pub struct Delivery<P> {
     /// When something was accepted last, in ticks.
     accepted_at: u64,
     last_refusal: Option<LastRefusal>,
+    /// Whether a request under way may have been refused so often that others go before it. While
+    /// nothing was refused, nobody has to look at all requests to know that there is none.
+    may_yield: bool,
     /// Whether [`Notice::Suspect`] was given for the suspects there are.
     suspect_told: bool,
 }
@@ -152,6 +155,7 @@ impl<P> Delivery<P> {
             ticks: 0,
             accepted_at: 0,
             last_refusal: None,
+            may_yield: false,
             suspect_told: false,
         }
     }
@@ -406,6 +410,7 @@ impl<P> Delivery<P> {
         // Without a connection the request was never seen.
         let seen = refusal != Refusal::Busy || reason.status.is_some();
         history.yields |= seen && (tired || slow);
+        self.may_yield |= history.yields;
         let history = history.clone();
         if end || wished {
             self.health.abandoned(under_way.permit);
@@ -489,7 +494,8 @@ impl<P> Delivery<P> {
     }
 
     fn after_change(&mut self) -> Vec<Notice> {
-        let any = self.lanes.any_yields() && !self.named_suspects().is_empty();
+        self.may_yield = self.may_yield && self.lanes.any_yields();
+        let any = self.may_yield && !self.named_suspects().is_empty();
         let told = std::mem::replace(&mut self.suspect_told, any);
         match any && !told {
             true => vec![Notice::Suspect],
