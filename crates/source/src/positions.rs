@@ -310,7 +310,12 @@ mod tests {
         positions.assigned(now, Generation(2), [source(0)]);
         assert!(!positions.found(&old, log(1)));
         positions.failed(now, &old, "late");
-        assert_eq!(positions.due(now).len(), 1);
+        let new = positions.due(now).pop().unwrap();
+        assert!(
+            !positions.found(&old, log(1)),
+            "only the newer question is open"
+        );
+        assert!(positions.found(&new, log(1)));
     }
 
     proptest! {

@@ -86,7 +86,7 @@ fn what_is_no_record_is_passed_when_all_before_it_is_settled() {
 
 #[test]
 fn work_of_an_old_lease_is_never_committed_under_the_new_one() {
-    let mut window = Window::new(bounds(100));
+    let mut window = Window::new(bounds(25));
     window.expect(5000);
     let (old, old_name, _share) = begin(&mut window, 5000..5010);
     let (older, older_name, _other) = begin(&mut window, 5010..5020);
@@ -96,6 +96,7 @@ fn work_of_an_old_lease_is_never_committed_under_the_new_one() {
     assert_eq!(settle(&mut window, new, new_name), Some(NextOffset(5)));
     assert_eq!(settle(&mut window, older, older_name), None);
     window.confirmed(NextOffset(5));
+    // No commit of the new lease will ever confirm what the old one settled, so it takes no credit.
     assert_eq!(window.room(1000), Some(10));
     assert_eq!(
         (window.records(), window.bytes(), window.batches()),
