@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::HeaderValue;
-use kafkamq::parse::{Elements, encode_for_handle, slices};
+use kafkamq_conversion::{Elements, encode_for_handle, slices};
 use kafkamq_delivery::endpoint::{
     Compression, Endpoint, EndpointOptions, Framing, OffsetRange, idempotency_key,
 };

@@ -19,8 +19,9 @@ pub use self::request::RequestView;
 use self::work::follow;
 use crate::dead_letters::{HeaderView, Payload};
 use crate::kafka::StoredRecord;
-use crate::routing::{InputId, RouteKind, RouteTable};
-use crate::scripts::Scripts;
+use crate::routing::RouteTable;
+use kafkamq_conversion::route::{InputId, RouteKind};
+use kafkamq_conversion::scripts::Scripts;
 use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 use kafkamq_settings::{InputSettings, Settings, TopicPattern};
 
@@ -214,7 +215,7 @@ pub enum ExplainError {
     Routing(#[from] crate::routing::RoutingError),
     /// The script engine cannot be set up.
     #[error(transparent)]
-    Scripts(#[from] crate::scripts::ScriptsError),
+    Scripts(#[from] kafkamq_conversion::scripts::ScriptsError),
     /// No input reads the topic.
     #[error("input `{input}` does not read `{topic}`")]
     NotRead {
@@ -233,7 +234,7 @@ impl Explainer {
     /// When the service could not start with them either.
     pub fn try_new(settings: Settings) -> Result<Self, ExplainError> {
         let (scripts, report) = Scripts::load(&settings.pipeline)?;
-        crate::scripts::report_problems(&report);
+        kafkamq_conversion::scripts::report_problems(&report);
         Ok(Self {
             routes: RouteTable::compile(&settings, 1)?,
             scripts,

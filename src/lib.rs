@@ -13,7 +13,7 @@
 //! * `source`: what reading a partition decides: positions, leases, commits, work in flight.
 //! * [`kafkamq_record`]: a batch, its acknowledgement, and what may be committed.
 //! * [`kafkamq_memory`]: the accounts that bound the memory of all of it.
-//! * `process`: the way of a record, decided. [`parse`]: its steps, as pure functions. [`scripts`]: the script language in use.
+//! * [`kafkamq_conversion`]: the way of a record, decided, and the scripts in use.
 //! * [`kafkamq_delivery`]: delivery over HTTP and the dead letters.
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
@@ -42,15 +42,12 @@ mod introduction;
 pub mod kafka;
 pub mod metrics;
 mod outputs;
-pub mod parse;
 pub mod preflight;
-mod process;
 pub mod reconfiguration;
 pub mod recorder;
 pub mod replay;
 pub mod routes;
 pub mod routing;
 pub mod run_time;
-pub mod scripts;
 pub mod state_folder;
 pub mod telemetry;

@@ -32,60 +32,6 @@ const DELIVERY_BUCKETS: [f64; 12] = [
 /// Seconds; most changes touch nothing but memory, some wait for records in flight.
 const RELOAD_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
 
-/// How a record ended. The outcomes of all records received add up to the settled ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// A destination accepted everything made from it.
-    Delivered,
-    /// Left out by the sampling rate.
-    Sampled,
-    /// Dropped by its script.
-    Dropped,
-    /// Dropped by the header check.
-    HeaderRejected,
-    /// A tombstone or empty value that the policy skips.
-    SkippedEmpty,
-    /// Its topic has no use at the destination (SkyWalking managements and meters).
-    Acknowledged,
-    /// Dropped because a status rule of the operator says so.
-    DroppedByStatus,
-    /// Written to the dead letters.
-    DeadLettered,
-    /// Handed to an output that is not required, which is all that waited for it.
-    NotRequired,
-}
-
-impl Outcome {
-    /// All outcomes, so that series exist before the first event.
-    pub const ALL: [Self; 9] = [
-        Self::Delivered,
-        Self::Sampled,
-        Self::Dropped,
-        Self::HeaderRejected,
-        Self::SkippedEmpty,
-        Self::Acknowledged,
-        Self::DroppedByStatus,
-        Self::DeadLettered,
-        Self::NotRequired,
-    ];
-
-    /// The label value.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Sampled => "sampled",
-            Self::Dropped => "dropped",
-            Self::HeaderRejected => "header_rejected",
-            Self::SkippedEmpty => "skipped_empty",
-            Self::Acknowledged => "acknowledged",
-            Self::DroppedByStatus => "dropped_by_status",
-            Self::DeadLettered => "dead_lettered",
-            Self::NotRequired => "not_required",
-        }
-    }
-}
-
 /// What can be said about a metric before it has a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {

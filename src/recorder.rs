@@ -19,6 +19,7 @@ use kafkamq_point::codec::Encoding;
 use kafkamq_point::{Category, Point};
 use prometheus::{IntCounter, IntCounterVec};
 
+use kafkamq_conversion::Copies;
 use kafkamq_settings::{RecorderEncoding, RecorderSettings};
 
 mod files;
@@ -178,9 +179,8 @@ impl Recorder {
     }
 }
 
-impl Feed {
-    /// Records a copy of `point`, unless that would have to wait.
-    pub fn record(&self, point: &Point) {
+impl Copies for Feed {
+    fn take(&self, point: &Point) {
         let shared = &*self.recorder.0;
         let category = point.category();
         if !shared.categories.is_empty() && !shared.categories.contains(&category) {

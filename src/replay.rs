@@ -16,8 +16,8 @@ use serde::Serialize;
 use crate::actors::status::ServiceStatus;
 use crate::actors::{Router, StartError};
 use crate::kafka::{KafkaError, Stretch, TopicReader};
-use crate::metrics::{Metrics, Outcome};
-use kafkamq_record::TopicPartition;
+use crate::metrics::Metrics;
+use kafkamq_record::{Outcome, TopicPartition};
 use kafkamq_settings::{GroupProtocol, InputSettings, Settings};
 
 /// How often progress is looked at.

@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::controls::{Controls, Pause};
-use crate::scripts::{RunTimeScript, Scripts};
 use crate::state_folder::{self, StateError};
+use kafkamq_conversion::scripts::{RunTimeScript, Scripts};
 
 const FILE: &str = "run_time.json";
 /// The version of the file's shape.

@@ -17,6 +17,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "kafkamq-delivery",
         &["kafkamq-address", "kafkamq-memory", "kafkamq-record"],
     ),
+    (
+        "kafkamq-conversion",
+        &[
+            "kafkamq-delivery",
+            "kafkamq-memory",
+            "kafkamq-pipeline",
+            "kafkamq-point",
+            "kafkamq-record",
+            "kafkamq-settings",
+        ],
+    ),
     // It decodes what receivers get.
     ("kafkamq-testbed", &["kafkamq-point"]),
     (
@@ -28,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "kafkamq-address",
             "kafkamq-broker",
+            "kafkamq-conversion",
             "kafkamq-delivery",
             "kafkamq-memory",
             "kafkamq-pipeline",
@@ -49,6 +61,7 @@ const WITHOUT_C: &[&str] = &[
     "kafkamq-source",
     "kafkamq-settings",
     "kafkamq-delivery",
+    "kafkamq-conversion",
     "kafkamq-pipeline",
     "kafkamq-point",
 ];
@@ -99,7 +112,7 @@ fn the_core_builds_without_the_kafka_client_and_without_actors() {
         let used = graph
             .get(*package)
             .unwrap_or_else(|| panic!("no {package}"));
-        for foreign in ["rdkafka", "rdkafka-sys", "actix", "actix-web"] {
+        for foreign in ["rdkafka", "rdkafka-sys", "actix", "actix-web", "prometheus"] {
             assert!(!used.contains(foreign), "{package} uses {foreign}");
         }
     }

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use kafkamq_point::Category;
 
-use crate::metrics::{Outcome, TopicMetrics};
-use crate::process::{
+use crate::metrics::TopicMetrics;
+use kafkamq_conversion::route::{DestinationId, InputId, Route, RouteKind};
+use kafkamq_conversion::{
     AskedAbout, Cause, Origin, letter_of_element, letter_of_point, record_letter,
 };
-use crate::routing::{DestinationId, InputId, Route, RouteKind};
 use kafkamq_delivery::dead_letter::{DeadLetter, LetterPart};
 use kafkamq_delivery::endpoint::OffsetRange;
-use kafkamq_record::{AckShare, PartId, PartitionAccounts, Record, RecordBatch};
+use kafkamq_record::{AckShare, Outcome, PartId, PartitionAccounts, Record, RecordBatch};
 
 /// The origin of items and their acknowledgement. Dropping one with unsettled items sends the
 /// records again.

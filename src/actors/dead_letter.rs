@@ -15,9 +15,10 @@ use actix::{
 use super::consignment::Consignment;
 use super::messages::{Bury, Child, ChildStopped, GetDeadLetterStatus};
 use super::status::DeadLetterStatus;
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::Metrics;
 use kafkamq_delivery::burial::{Burial, Letters};
 use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterStore};
+use kafkamq_record::Outcome;
 
 mod topic;
 

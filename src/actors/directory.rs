@@ -13,8 +13,9 @@ use arc_swap::ArcSwap;
 use super::dead_letter::DeadLetterActor;
 use super::forwarder::ForwarderActor;
 use super::parser::ParserActor;
-use crate::process::{LaneNames, RecordRules};
-use crate::routing::{DestinationId, RouteTable};
+use crate::routing::RouteTable;
+use kafkamq_conversion::route::DestinationId;
+use kafkamq_conversion::{LaneNames, RecordRules};
 use kafkamq_memory::Account;
 use kafkamq_record::TopicPartition;
 

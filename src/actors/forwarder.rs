@@ -24,15 +24,17 @@ use super::messages::{
     Retire, Sweep,
 };
 use super::status::{DestinationStatus, ErrorStatus, SuspectStatus};
-use crate::metrics::{DestinationMetrics, Metrics, Outcome};
+use crate::metrics::{DestinationMetrics, Metrics};
 use crate::outputs::{Carrier, Origin, retire};
-use crate::routing::{Destination, InputId};
+use crate::routing::Destination;
+use kafkamq_conversion::route::InputId;
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::{Delivery, Notice, SuspectView};
 use kafkamq_delivery::endpoint::OffsetRange;
 use kafkamq_delivery::health::State;
 use kafkamq_delivery::http::Post;
 use kafkamq_delivery::lanes::{Cancelled, LaneId, Parcel, Request, RequestId};
+use kafkamq_record::Outcome;
 use kafkamq_settings::OriginParts;
 
 mod backlog;

@@ -15,7 +15,7 @@ use crate::kafka::{
     Statistics,
 };
 use crate::metrics::Metrics;
-use crate::routing::InputId;
+use kafkamq_conversion::route::InputId;
 use kafkamq_record::TopicPartition;
 
 /// Tells the supervisor what happens to one input's membership.

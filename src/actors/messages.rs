@@ -18,8 +18,9 @@ use super::status::{
 use super::topic::TopicBounds;
 use crate::kafka::{Confirmed, Generation, PartitionReader, Placement, Standing, Statistics};
 use crate::outputs::Carrier;
-use crate::process::RecordRules;
-use crate::routing::{Destination, DestinationId, InputId, Route};
+use crate::routing::Destination;
+use kafkamq_conversion::RecordRules;
+use kafkamq_conversion::route::{DestinationId, InputId, Route};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::delivery::Decision;
 use kafkamq_delivery::endpoint::Endpoint;

@@ -1,7 +1,7 @@
 //! [`ParserActor`]: CPU work between a partition and its destinations.
 //!
 //! Each partition is served by one parser, chosen by hash, so its batches stay in order. What becomes
-//! of a record is decided by [`crate::process`]; the parser drives it, sends what was made on its
+//! of a record is decided by [`kafkamq_conversion`]; the parser drives it, sends what was made on its
 //! way, and gives way: after some milliseconds to other partitions, and when the account of the
 //! partition is full, until what was made of the batch was delivered. It owns nothing that outlives a
 //! batch but samplers and scratch memory, so replacing one that died loses nothing. The first parser
@@ -26,11 +26,11 @@ use super::consignment::Consignment;
 use super::directory::Directory;
 use super::messages::{Child, ChildStopped, ParseAnswer, ParseBatch, SendAggregated};
 use crate::metrics::Metrics;
-use crate::parse::Bodies;
-use crate::process::{Finish, RecordRules};
-use crate::recorder::{AGGREGATED_FEED, Feed};
-use crate::routing::InputId;
-use crate::scripts::{Aggregated, Scripts};
+use crate::recorder::{AGGREGATED_FEED, Recorder};
+use kafkamq_conversion::Bodies;
+use kafkamq_conversion::route::InputId;
+use kafkamq_conversion::scripts::{Aggregated, Scripts};
+use kafkamq_conversion::{Copies, Finish};
 use kafkamq_memory::Account;
 use kafkamq_record::PartId;
 
@@ -46,6 +46,7 @@ pub(crate) struct ParserActor {
     /// Work that was begun and what came after it, by partition.
     waiting: HashMap<JobKey, VecDeque<Job>>,
     scripts: Arc<Scripts>,
+    recorder: Option<Recorder>,
     run: RunState,
     /// What points of aggregation on their way are charged to.
     aggregation: Arc<Account>,
@@ -58,6 +59,8 @@ pub(crate) struct ParserOptions {
     pub(crate) directory: Arc<Directory>,
     pub(crate) metrics: Metrics,
     pub(crate) scripts: Arc<Scripts>,
+    /// Who gets copies of points.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// Parser or account to parser: go on with the work of a partition.
@@ -75,6 +78,7 @@ impl ParserActor {
             directory,
             metrics,
             scripts,
+            recorder,
         } = options;
         let aggregation = directory.load().memory.child("aggregation", usize::MAX);
         Self {
@@ -84,6 +88,7 @@ impl ParserActor {
             topics: HashMap::new(),
             waiting: HashMap::new(),
             scripts,
+            recorder,
             run: RunState::new(),
             aggregation,
             stopped,
@@ -133,16 +138,16 @@ impl ParserActor {
         }
         let addresses = self.directory.load();
         let rules = &addresses.terms;
-        let feed = feed(rules, || AGGREGATED_FEED.into());
+        let feed = feed(self.recorder.as_ref(), || AGGREGATED_FEED.into());
         let finish = Finish {
             // A window may be wider than any age.
             age: None,
-            ..Finish::by(rules, SystemClock.now_ns(), feed.as_ref())
+            ..Finish::by(rules, SystemClock.now_ns(), feed.as_deref())
         };
         let mut bodies = Bodies::default();
         for Aggregated { points, charge } in aggregated {
             for mut point in points {
-                let left_out = crate::process::LeftOut::NoField;
+                let left_out = kafkamq_record::LeftOut::NoField;
                 if finish.correct(&mut point, None).is_err() {
                     count_left_out(&self.metrics, AGGREGATED_FEED, left_out);
                     continue;
@@ -164,8 +169,12 @@ impl ParserActor {
 }
 
 /// Where copies of the points of a feed go, if they are recorded.
-fn feed<'a>(rules: &RecordRules, name: impl FnOnce() -> Cow<'a, str>) -> Option<Feed> {
-    rules.recorder.as_ref()?.feed(&name())
+fn feed<'a>(
+    recorder: Option<&Recorder>,
+    name: impl FnOnce() -> Cow<'a, str>,
+) -> Option<Box<dyn Copies>> {
+    let feed = recorder?.feed(&name())?;
+    Some(Box::new(feed))
 }
 
 impl Actor for ParserActor {

@@ -42,10 +42,11 @@ use crate::controls::Controls;
 use crate::kafka::{BirthStore, ConsumerThread};
 use crate::metrics::{Metrics, PartitionSeries};
 use crate::outputs::Carrier;
-use crate::process::RecordRules;
 use crate::recorder::Recorder;
-use crate::routing::{DestinationId, InputId, RouteTable};
-use crate::scripts::Scripts;
+use crate::routing::RouteTable;
+use kafkamq_conversion::RecordRules;
+use kafkamq_conversion::route::{DestinationId, InputId};
+use kafkamq_conversion::scripts::Scripts;
 use kafkamq_memory::Account;
 use kafkamq_settings::Settings;
 use kafkamq_source::supervision::{ChangeOver, Restarts};
@@ -108,11 +109,7 @@ impl Supervisor {
         );
         let directory = Directory::new(Addresses {
             routes: Arc::clone(&routes),
-            terms: Arc::new(RecordRules::new(
-                &settings,
-                scripts.in_force(),
-                recorder.clone(),
-            )),
+            terms: Arc::new(RecordRules::new(&settings, scripts.in_force())),
             parsers: Vec::new(),
             quick_parsers: threads.parse.len(),
             forwarders: HashMap::new(),

@@ -29,7 +29,7 @@ use super::messages::Child;
 use super::router::Router;
 use super::status::ServiceStatus;
 use crate::metrics::Metrics;
-use crate::routing::DestinationId;
+use kafkamq_conversion::route::DestinationId;
 use kafkamq_delivery::dead_letter::DeadLetterStore;
 use kafkamq_settings::{Sources, load};
 

@@ -30,8 +30,9 @@ use super::status::PartitionStatus;
 use crate::controls::TopicControl;
 use crate::kafka::{Generation, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
-use crate::process::{Cause, Origin, record_letter};
-use crate::routing::{InputId, KeyLimit, RateLimit};
+use crate::routing::{KeyLimit, RateLimit};
+use kafkamq_conversion::route::InputId;
+use kafkamq_conversion::{Cause, Origin, record_letter};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_record::{

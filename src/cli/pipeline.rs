@@ -13,8 +13,8 @@ use kafkamq_point::{Category, Point};
 use serde_json::Value as Json;
 
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
-use crate::process::{RecordRules, ScriptTrial, Tried, TriedRecord};
-use crate::scripts::{Scripts, Trial, TrialError, shown};
+use kafkamq_conversion::scripts::{Scripts, Trial, TrialError, shown};
+use kafkamq_conversion::{RecordRules, ScriptTrial, Tried, TriedRecord};
 use kafkamq_settings::{Settings, Sources, load, scripts_folder};
 
 /// What to run on what.
@@ -257,7 +257,7 @@ fn trial(
     let error = match previewed {
         Ok(snapshot) => {
             let topic = file_name.trim_end_matches(".p").to_owned();
-            let rules = RecordRules::new(&settings, scripts.in_force(), None);
+            let rules = RecordRules::new(&settings, scripts.in_force());
             let script = (category, file_name.as_str());
             let trial = ScriptTrial::new(&rules, snapshot, script, &topic, None);
             return Ok(Some((trial, topic)));

@@ -14,7 +14,8 @@ use kafkamq_point::{Category, Point};
 
 use super::{ConfigArgs, FAILED, FINE, INVALID, Terminal};
 use crate::outputs::Carrier;
-use crate::routing::{OutputRoute, RouteTable};
+use crate::routing::RouteTable;
+use kafkamq_conversion::route::OutputRoute;
 use kafkamq_delivery::answer::Answer;
 use kafkamq_delivery::delivery::{Delivery, Notice, Rejection, Settle};
 use kafkamq_delivery::http::Post;

@@ -7,7 +7,8 @@ use kafkamq_point::Category;
 
 use super::Entry;
 use crate::outputs::Carrier;
-use crate::routing::{DestinationId, OutputRoute, RouteTable};
+use crate::routing::RouteTable;
+use kafkamq_conversion::route::{DestinationId, OutputRoute};
 use kafkamq_delivery::dead_letter::LetterPart;
 use kafkamq_delivery::endpoint::OffsetRange;
 use kafkamq_delivery::http::Post;

@@ -13,7 +13,7 @@ use super::topic::{MARK_HEADER, ranges};
 use super::{DeadLetters, DeadLettersError, Entry, LetterId, Origin, Store};
 use crate::kafka::client::producer_config;
 use crate::kafka::{KafkaError, Outbound, Producer};
-use crate::parse::wrapped;
+use kafkamq_conversion::wrapped;
 use kafkamq_delivery::dead_letter::{DeadLetter, Filter, LetterPart, mark_replayed};
 use kafkamq_settings::{ClusterSettings, SplitFormat};
 

@@ -1,4 +1,7 @@
 use super::*;
+use kafkamq_conversion::scripts::shown;
+use kafkamq_conversion::{RecordRules, ScriptTrial, TriedRecord};
+use kafkamq_point::Category;
 use kafkamq_settings::{Sources, load};
 
 /// A configuration with one input; `more` belongs to it.
@@ -133,4 +136,49 @@ fn a_topic_that_is_not_read_is_refused() {
     let source = TopicPartition::new("other", 0);
     let refused = explainer.explain(&input, &source, &record(None), false);
     assert!(matches!(refused, Err(ExplainError::NotRead { .. })));
+}
+
+#[test]
+fn a_trial_of_a_script_shows_the_points_that_the_flow_sends() {
+    let topics = "[inputs.kafkamq.custom]\nsplit_json_body = true\n\
+        [inputs.kafkamq.custom.log_topic_map]\nt = \"app.p\"\n";
+    let script = "set_tag(a, \"b\")\nadd_key(long_name, 1)\nadd_key(dotted, 2)";
+    let (explainer, input) = explainer(topics, script);
+    let value = "[\"x\", {\"k\": 1}]";
+    let source = TopicPartition::new("t", 0);
+    let stored = StoredRecord {
+        timestamp: None,
+        key: None,
+        headers: Vec::new(),
+        ..record(Some(value))
+    };
+    let way = explainer.explain(&input, &source, &stored, true).unwrap();
+    let results = way.points.iter().flat_map(|point| &point.results);
+    let mut flow: Vec<_> = results.map(|result| result.point.clone()).collect();
+
+    let rules = RecordRules::new(&explainer.settings, explainer.scripts.in_force());
+    let route = explainer.routes.known_routes().pop().unwrap();
+    let script = (Category::Logging, "app.p");
+    let snapshot = explainer.scripts.snapshot();
+    let mut trial = ScriptTrial::new(&rules, snapshot, script, "t", Some(&route));
+    let tried = trial.run(
+        TriedRecord {
+            offset: stored.offset,
+            value: value.as_bytes(),
+            ..TriedRecord::default()
+        },
+        1_700_000_000_000_000_000,
+    );
+    let mut tried: Vec<_> = tried
+        .points
+        .iter()
+        .map(|tried| shown(&tried.point))
+        .collect();
+    // Both read the clock.
+    for point in tried.iter_mut().chain(&mut flow) {
+        point["time"] = 0.into();
+    }
+    assert_eq!(tried.len(), 2);
+    assert_eq!(tried, flow);
+    assert_eq!(tried[0]["tags"]["site"], "here");
 }

@@ -8,12 +8,12 @@ use kafkamq_pipeline::{Clock as _, RunState, SystemClock};
 use kafkamq_point::Point;
 
 use super::{Fate, PointStory, ResultStory, ScriptError, ScriptStory};
-use crate::parse::{Sampler, ScriptStep, Scripted, SplitError, slices};
-use crate::process::{
+use kafkamq_conversion::route::{DestinationId, Route, RouteKind};
+use kafkamq_conversion::scripts::{Scripts, shown};
+use kafkamq_conversion::{
     Ending, Finish, Finished, LaneNames, Made, Memory, Processor, RecordRules, Resume, Witness,
 };
-use crate::routing::{DestinationId, Route, RouteKind};
-use crate::scripts::{Scripts, shown};
+use kafkamq_conversion::{Sampler, ScriptStep, Scripted, SplitError, slices};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::endpoint::Endpoint;
 use kafkamq_delivery::lanes::Item;
@@ -44,7 +44,7 @@ pub(super) fn follow(
     batch: &RecordBatch,
     record: &Record<'_>,
 ) -> Found {
-    let rules = RecordRules::new(settings, scripts.in_force(), None);
+    let rules = RecordRules::new(settings, scripts.in_force());
     let names = LaneNames::default();
     let mut run = RunState::new();
     let mut story = Story::default();

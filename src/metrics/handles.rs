@@ -2,8 +2,9 @@
 
 use prometheus::{Counter, Histogram, IntCounter, IntGauge};
 
-use super::{FOLDED, Metrics, Outcome};
+use super::{FOLDED, Metrics};
 use kafkamq_record::LeftOut;
+use kafkamq_record::Outcome;
 
 /// Children of one topic's metrics, resolved once.
 #[derive(Debug, Clone)]

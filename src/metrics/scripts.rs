@@ -1,7 +1,7 @@
 //! What scripts keep between runs, as metrics.
 
 use super::Metrics;
-use crate::scripts::ScriptState;
+use kafkamq_conversion::scripts::ScriptState;
 
 impl Metrics {
     /// Shows what scripts keep. Values refused are counted on from what was shown before.

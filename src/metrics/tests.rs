@@ -1,5 +1,6 @@
 //! The names are an interface: dashboards and alerts are built on them.
 
+use kafkamq_record::Outcome;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

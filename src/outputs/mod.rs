@@ -27,6 +27,7 @@ use kafkamq_point::Category;
 use self::http::HttpReach;
 use self::stdout::Stdout;
 use crate::kafka::KafkaError;
+use kafkamq_conversion::route::Endpoints;
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::endpoint::{Endpoint, EndpointError};
@@ -187,9 +188,6 @@ impl Origin {
         }
     }
 }
-
-/// An endpoint for each category that an output takes, by category.
-pub(crate) type Endpoints = [Option<Arc<Endpoint>>; Category::ALL.len()];
 
 /// An output, ready for its destination and routes.
 pub(crate) struct Compiled {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::actors::StartError;
-use crate::scripts::PreparedScripts;
+use kafkamq_conversion::scripts::PreparedScripts;
 use kafkamq_settings::{Diagnostic, Severity, steps};
 
 /// A finding, for a machine to point at and for people to act on. It never holds a secret.

@@ -66,7 +66,7 @@ fn what_was_recorded_before_a_flush_is_in_the_files() {
     let recorder = recorder.unwrap().unwrap();
     let feed = recorder.feed("kafkamq.orders").unwrap();
     for number in 0..1000 {
-        feed.record(&point(number));
+        feed.take(&point(number));
     }
     assert!(recorder.flush(WAIT));
     assert_eq!(lines(&folder.path().join("logging")).len(), 1000);
@@ -90,9 +90,9 @@ fn points_are_recorded_by_feed_and_category() {
         assert!(recorder.feed("kafkamq.other").is_none());
         let feed = recorder.feed(&topic_feed("orders/1")).unwrap();
         for number in 0..3 {
-            feed.record(&point(number));
+            feed.take(&point(number));
         }
-        feed.record(&Point::new("m", Category::Metric, 1));
+        feed.take(&Point::new("m", Category::Metric, 1));
         drop((feed, recorder));
         let logging = folder.path().join("logging");
         wait(|| lines(&logging).len() == 3);
@@ -126,7 +126,7 @@ fn files_rotate_and_the_end_is_the_end() {
     let recorder = Recorder::start(&small, &counters()).unwrap().unwrap();
     let feed = recorder.feed("kafkamq.orders").unwrap();
     for number in 0..20 {
-        feed.record(&point(number));
+        feed.take(&point(number));
     }
     wait(|| recorder.feed("kafkamq.orders").is_none());
     let found = lines(&folder.path().join("logging"));
@@ -136,7 +136,7 @@ fn files_rotate_and_the_end_is_the_end() {
     let bytes: usize = found.iter().map(|(_, line)| line.len() + 1).sum();
     assert!(bytes <= 400 && found.len() < 20);
     // What still holds the feed goes on without harm.
-    feed.record(&point(21));
+    feed.take(&point(21));
 }
 
 #[test]
@@ -163,14 +163,14 @@ fn a_queue_that_is_full_drops_copies_and_waits_for_nobody() {
         .fetch_add(QUEUE_BYTES, Ordering::AcqRel);
     let feed = recorder.feed("kafkamq.orders").unwrap();
     for number in 0..10 {
-        feed.record(&point(number));
+        feed.take(&point(number));
     }
     assert_eq!(counters.with_label_values(&["dropped"]).get(), 10);
     recorder
         .0
         .queued_bytes
         .fetch_sub(QUEUE_BYTES, Ordering::AcqRel);
-    feed.record(&point(10));
+    feed.take(&point(10));
     let logging = folder.path().join("logging");
     wait(|| lines(&logging).len() == 1);
 }

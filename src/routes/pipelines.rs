@@ -19,7 +19,7 @@ use super::operation::{Need, Operation};
 use super::parameters::{CategoryName, ScriptName};
 use super::problem::{Finding, Kind, Problem};
 use super::{Shared, keep};
-use crate::scripts::{GivenScript, ScriptOrigin, TrialError};
+use kafkamq_conversion::scripts::{GivenScript, ScriptOrigin, TrialError};
 use kafkamq_settings::Role;
 
 const PATH: &str = "/v1/pipelines/{category}/{name}";
@@ -340,7 +340,7 @@ async fn put(
         return Ok(view(&shared, &path, wanted, StatusCode::OK));
     }
     match scripts.put(category, name, &text, &caller.name) {
-        Ok(report) => crate::scripts::report_problems(&report),
+        Ok(report) => kafkamq_conversion::scripts::report_problems(&report),
         Err(ScriptChangeError::Broken(problem)) => return Err(broken(&problem)),
         Err(error @ ScriptChangeError::Missing(_)) => {
             return Err(Problem::new(Kind::NotFound, error.to_string()));
@@ -374,7 +374,7 @@ async fn remove(
         .scripts()
         .remove(path.category.0, &path.name.0)
     {
-        Ok(report) => crate::scripts::report_problems(&report),
+        Ok(report) => kafkamq_conversion::scripts::report_problems(&report),
         Err(_) => return Err(missing(&path)),
     }
     keep(&shared).await?;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use kafkamq_pipeline::manager::ScriptRoutes;
 
 use super::pattern::{InputPatterns, Patterns};
-use super::{
-    Destination, DestinationId, HandleRoute, InputId, KeyLanes, OutputRoute, PointRoute, Route,
-    RouteKind, RouteTable, Target, TranscodeRoute,
-};
+use super::{Destination, RouteTable};
 use crate::outputs::http::{self, HttpReach, HttpTarget};
 use crate::outputs::{self, Reach, Wanted};
-use crate::parse::{Conversion, Form, OtlpJson, PointConversion, Signal};
+use kafkamq_conversion::route::{
+    DestinationId, HandleRoute, InputId, KeyLanes, OutputRoute, PointRoute, Route, RouteKind,
+    Target, TranscodeRoute,
+};
+use kafkamq_conversion::{Conversion, Form, OtlpJson, PointConversion, Signal};
 use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::endpoint::{Endpoint, EndpointError, Framing};
 use kafkamq_delivery::lanes::Limits;
@@ -408,11 +409,7 @@ impl Compiler {
         destination.backlog = output
             .backlog
             .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        Ok(OutputRoute {
-            destination: id,
-            encoding: output.encoding,
-            endpoints: compiled.endpoints,
-        })
+        Ok(OutputRoute::new(id, output.encoding, compiled.endpoints))
     }
 
     fn reached_by(
@@ -478,21 +475,15 @@ fn transcode<'a>(
     conversion: Conversion,
     mut target: impl FnMut(Form) -> (Place<'a>, String),
 ) -> Result<RouteKind, RoutingError> {
-    let mut targets = [const { None }; Form::ALL.len()];
-    for form in conversion.forms() {
-        let (place, path) = target(*form);
+    let route = TranscodeRoute::new(conversion, |form| {
+        let (place, path) = target(form);
         let endpoint = place.endpoint(&path, form.content_type(), Framing::none(), false)?;
-        if let Some(slot) = targets.get_mut(*form as usize) {
-            *slot = Some(Target {
-                destination: place.destination,
-                endpoint,
-            });
-        }
-    }
-    Ok(RouteKind::Transcode(TranscodeRoute {
-        conversion,
-        targets,
-    }))
+        Ok(Target {
+            destination: place.destination,
+            endpoint,
+        })
+    })?;
+    Ok(RouteKind::Transcode(route))
 }
 
 /// Where spans in `form` go, and by which rules their receiver answers.

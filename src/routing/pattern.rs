@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kafkamq_pipeline::manager::ScriptRoutes;
 use parking_lot::RwLock;
 
-use super::{InputId, Route, RouteKind};
+use kafkamq_conversion::route::{InputId, Route, RouteKind};
 use kafkamq_settings::{InputSettings, TopicPattern};
 
 /// The patterns of all inputs.
@@ -81,7 +81,7 @@ impl InputPatterns {
             points.scripts =
                 ScriptRoutes::new().with_topic(points.category, topic, script.as_str());
         }
-        route.obey(self.settings.flow(topic));
+        route.take_flow_rules(self.settings.flow(topic));
         Some(route)
     }
 }

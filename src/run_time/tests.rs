@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use kafkamq_point::Category;
 
 use super::*;
-use crate::scripts::ScriptOrigin;
+use kafkamq_conversion::scripts::ScriptOrigin;
 use kafkamq_settings::{PipelineSettings, Sources, load};
 
 /// A process with a pipeline folder and a state folder.

@@ -10,6 +10,7 @@ mod ack;
 #[cfg(all(test, loom))]
 mod loom;
 mod offsets;
+mod outcome;
 mod part;
 mod record;
 mod sync;
@@ -17,5 +18,6 @@ mod sync;
 pub use accounts::PartitionAccounts;
 pub use ack::*;
 pub use offsets::*;
+pub use outcome::Outcome;
 pub use part::{Fates, LeftOut, Part, PartId};
 pub use record::*;

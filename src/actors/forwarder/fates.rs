@@ -8,14 +8,15 @@ use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::delivery::{Rejection, Settle};
 use kafkamq_delivery::lanes::{Item, RequestPart};
 use kafkamq_pipeline::{Clock as _, SystemClock};
+use kafkamq_record::Outcome;
 
 use crate::actors::consignment::Consignment;
 use crate::actors::directory::Directory;
 use crate::actors::messages::{Bury, ParseAnswer};
-use crate::metrics::{DestinationMetrics, Outcome};
-use crate::parse::answer_category;
-use crate::process::Cause;
-use crate::routing::{DestinationId, HandleRoute, RouteKind};
+use crate::metrics::DestinationMetrics;
+use kafkamq_conversion::Cause;
+use kafkamq_conversion::answer_category;
+use kafkamq_conversion::route::{DestinationId, HandleRoute, RouteKind};
 
 /// The fates that one outcome decides.
 pub(super) struct Fates<'a> {

@@ -7,9 +7,9 @@ use kafkamq_pipeline::{Clock as _, SystemClock};
 use crate::actors::consignment::{Answer, Consignment, Parts, Records};
 use crate::actors::directory::{Addresses, Directory};
 use crate::actors::messages::{Bury, Forward};
-use crate::parse::{Bodies, slices};
-use crate::process::{Cause, Made, pool};
-use crate::routing::RouteKind;
+use kafkamq_conversion::route::RouteKind;
+use kafkamq_conversion::{Bodies, slices};
+use kafkamq_conversion::{Cause, Made, pool};
 use kafkamq_memory::Account;
 
 /// Sends what was made of records on its way.

@@ -14,15 +14,15 @@ use super::watch::Watch;
 use super::{ParserActor, feed};
 use crate::actors::consignment::{Answer, Records};
 use crate::actors::messages::{ParseAnswer, ParseBatch};
-use crate::metrics::{Metrics, Outcome, TopicMetrics};
-use crate::parse::{Sampler, ScriptStep};
-use crate::process::{
+use crate::metrics::{Metrics, TopicMetrics};
+use crate::recorder::{HANDLE_FEED, topic_feed};
+use kafkamq_conversion::route::{HandleRoute, Route, RouteKind};
+use kafkamq_conversion::{
     AnswerProgress, Answers, Finish, Made, Memory, Processor, Progress, RecordRules, Resume,
 };
-use crate::recorder::{HANDLE_FEED, topic_feed};
-use crate::routing::{HandleRoute, Route, RouteKind};
+use kafkamq_conversion::{Sampler, ScriptStep};
 use kafkamq_memory::{Account, Charge};
-use kafkamq_record::{Fates, PartitionAccounts, TopicPartition};
+use kafkamq_record::{Fates, Outcome, PartitionAccounts, TopicPartition};
 
 /// A partition's work gives way to others after this long.
 const TURN: Duration = Duration::from_millis(20);
@@ -298,7 +298,7 @@ impl ParserActor {
             return Next::Done;
         };
         // Nothing is spent on the name of a feed while nothing is recorded.
-        let feed = feed(rules, || topic_feed(&route.topic).into());
+        let feed = feed(self.recorder.as_ref(), || topic_feed(&route.topic).into());
         let mut turn = Turn::begin();
         loop {
             if records.share.is_cancelled() {
@@ -327,7 +327,7 @@ impl ParserActor {
                 directory.lane_names(),
                 &mut state.memory,
                 ScriptStep::new(rules.scripts.snapshot(), run),
-                Finish::by(rules, SystemClock.now_ns(), feed.as_ref()),
+                Finish::by(rules, SystemClock.now_ns(), feed.as_deref()),
                 made,
                 watch,
             );
@@ -360,7 +360,7 @@ impl ParserActor {
         let topic_metrics = self.topic_metrics(&answer.route);
         let account = Arc::clone(&job.accounts.answers);
         let rules = Arc::clone(&job.rules);
-        let feed = feed(&rules, || HANDLE_FEED.into());
+        let feed = feed(self.recorder.as_ref(), || HANDLE_FEED.into());
         let lane = self.directory.lane_names().lane(&job.source, 0);
         let mut turn = Turn::begin();
         loop {
@@ -378,7 +378,7 @@ impl ParserActor {
                 category: job.category,
                 encoding: job.encoding,
                 scripts: ScriptStep::new(rules.scripts.snapshot(), &mut self.run),
-                finish: Finish::by(&rules, SystemClock.now_ns(), feed.as_ref()),
+                finish: Finish::by(&rules, SystemClock.now_ns(), feed.as_deref()),
                 lane,
                 asked: answer.asked_about(),
                 fates: &fates,

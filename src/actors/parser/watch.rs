@@ -3,8 +3,9 @@
 use kafkamq_pipeline::diagnostic::Diagnostic;
 
 use crate::metrics::{Metrics, TopicMetrics};
-use crate::parse::SplitError;
-use crate::process::{Ending, LeftOut, Witness};
+use kafkamq_conversion::SplitError;
+use kafkamq_conversion::{Ending, Witness};
+use kafkamq_record::LeftOut;
 
 /// Counts what becomes of the records of one topic.
 pub(super) struct Watch<'a> {

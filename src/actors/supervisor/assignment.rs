@@ -14,7 +14,7 @@ use crate::actors::messages::{
 use crate::actors::topic::{TopicActor, TopicOptions, View};
 use crate::kafka::{Generation, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
-use crate::routing::InputId;
+use kafkamq_conversion::route::InputId;
 use kafkamq_source::supervision;
 
 /// Share of the memory limit for records in flight, all partitions together, and again for what is

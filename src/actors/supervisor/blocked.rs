@@ -11,7 +11,8 @@ use crate::actors::messages::GetDeadLetterStatus;
 use crate::actors::status::BlockedStatus;
 use crate::actors::topic::Seen;
 use crate::metrics::Metrics;
-use crate::routing::{InputId, RouteTable};
+use crate::routing::RouteTable;
+use kafkamq_conversion::route::InputId;
 use kafkamq_record::TopicPartition;
 use kafkamq_source::blocked::Blocked;
 

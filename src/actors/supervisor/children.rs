@@ -14,7 +14,8 @@ use crate::actors::parser::{ParserActor, ParserOptions};
 use crate::kafka::Generation;
 use crate::metrics::Metrics;
 use crate::outputs::Carrier;
-use crate::routing::{Destination, InputId};
+use crate::routing::Destination;
+use kafkamq_conversion::route::InputId;
 use kafkamq_record::TopicPartition;
 
 /// Brings an actor back that died, and puts its address where others look for it.
@@ -68,6 +69,7 @@ impl Supervisor {
             directory: Arc::clone(&self.directory),
             metrics: self.metrics.clone(),
             scripts: Arc::clone(&self.scripts),
+            recorder: self.recorder.clone(),
         };
         let stopped = address.clone().recipient();
         let parser = ParserActor::start_in_arbiter(arbiter, move |_| {

@@ -11,7 +11,7 @@ use crate::actors::listener::InputListener;
 use crate::kafka::client::{consumer_config, initial_offset, outside_config, refused_options};
 use crate::kafka::{AssignmentListener, BirthStore, PollOptions, PreparedConsumer, Reading};
 use crate::metrics::Metrics;
-use crate::routing::InputId;
+use kafkamq_conversion::route::InputId;
 use kafkamq_settings::{InputSettings, LimitSettings, OutOfRange, Sasl};
 
 /// Refuses what this version does not do, rather than doing something else.

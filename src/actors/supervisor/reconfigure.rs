@@ -28,12 +28,13 @@ use crate::actors::messages::{Adopt, Child, Hold, Recall, Release, Retire, SetBo
 use crate::actors::router::Router;
 use crate::kafka::{ConsumerThread, PreparedConsumer, Reading};
 use crate::outputs::Carrier;
-use crate::process::RecordRules;
 use crate::reconfiguration::plan::{
     DestinationChange, InputAction, Plan, RouteChange, ScriptsPlan, deferred,
 };
-use crate::routing::{Destination, DestinationId, InputId, RouteTable};
-use crate::scripts::PreparedScripts;
+use crate::routing::{Destination, RouteTable};
+use kafkamq_conversion::RecordRules;
+use kafkamq_conversion::route::{DestinationId, InputId};
+use kafkamq_conversion::scripts::PreparedScripts;
 use kafkamq_settings::{InputSettings, Settings};
 use kafkamq_source::supervision::{ChangeOver, Step};
 
@@ -296,11 +297,7 @@ impl Supervisor {
             true => self.scripts.in_force(),
             false => self.scripts.begin(),
         };
-        let terms = Arc::new(RecordRules::new(
-            &self.settings,
-            scripts,
-            self.recorder.clone(),
-        ));
+        let terms = Arc::new(RecordRules::new(&self.settings, scripts));
         self.directory.update(|addresses| {
             addresses.routes = Arc::clone(routes);
             addresses.terms = terms;

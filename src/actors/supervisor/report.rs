@@ -18,7 +18,7 @@ use crate::actors::status::{
 };
 use crate::kafka::Statistics;
 use crate::metrics::PartitionGauges;
-use crate::routing::InputId;
+use kafkamq_conversion::route::InputId;
 use kafkamq_record::TopicPartition;
 use kafkamq_source::supervision::Progress;
 

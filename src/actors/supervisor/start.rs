@@ -7,7 +7,7 @@ use crate::dead_letters::PLACEHOLDER;
 use crate::kafka::KafkaError;
 use crate::outputs::{Carrier, CarrierError};
 use crate::routing::{Destination, RoutingError};
-use crate::scripts::{Scripts, ScriptsError, report_problems};
+use kafkamq_conversion::scripts::{Scripts, ScriptsError, report_problems};
 use kafkamq_delivery::dead_letter::{DeadLetterError, DeadLetterOptions, DeadLetterStore};
 use kafkamq_memory::Account;
 use kafkamq_settings::{DeadLetterKind, InputSettings, Settings};

@@ -9,7 +9,7 @@ use super::input::Input;
 use crate::actors::messages::{InputFailed, TopicsDescribed};
 use crate::actors::status::LastError;
 use crate::kafka::Statistics;
-use crate::routing::InputId;
+use kafkamq_conversion::route::InputId;
 use kafkamq_source::trouble::News;
 
 /// An error that is not a state is logged again only after this long.

@@ -17,13 +17,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::controls::TapOptions;
 use crate::dead_letters::Payload;
-use crate::process::{RecordRules, ScriptTrial, Tried, TriedRecord};
 use crate::routes::Shared;
 use crate::routes::operation::{Need, Operation};
 use crate::routes::parameters::{CategoryName, Object, ScriptName, present, whole, within};
 use crate::routes::problem::{Finding, Kind, Problem};
 use crate::routes::topics::known;
-use crate::scripts::{Trial, shown};
+use kafkamq_conversion::scripts::{Trial, shown};
+use kafkamq_conversion::{RecordRules, ScriptTrial, Tried, TriedRecord};
 use kafkamq_settings::Role;
 
 /// Inputs of one trial.
@@ -233,7 +233,6 @@ async fn eval(
     let rules = RecordRules::new(
         &shared.configuration.current().settings,
         shared.router.scripts().in_force(),
-        None,
     );
     let routes = shared.router.routes().known_routes();
     let scripts = Arc::clone(shared.router.scripts());

@@ -1,0 +1,28 @@
+//! One record's way from its value to requests and dead letters, decided.
+//!
+//! * [`route`]: what happens to the records of a topic.
+//! * [`Processor`]: the way of a record along its route: admission, conversion or splitting, points,
+//!   scripts, rules, and the items and letters that come of it. [`Answers`] is the same for the
+//!   points that a handle answered with, [`ScriptTrial`] for a script that somebody tries.
+//! * [`scripts`]: the script language with the services and the scripts that the settings name.
+//!
+//! It knows no Kafka client, no actor, no metric and no clock: the time comes in, and what comes out
+//! is handed on by whoever drives it. What is worth counting or telling is said to a [`Witness`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod parse;
+mod process;
+pub mod route;
+pub mod scripts;
+
+pub use parse::{
+    Bodies, Conversion, Elements, Form, OtlpJson, OutputItems, PointConversion, Sampler,
+    ScriptStep, Scripted, Signal, SplitError, TranscodeError, answer_category, encode_for_handle,
+    slices, wrapped,
+};
+pub use process::{
+    AnswerProgress, Answers, AskedAbout, Cause, Copies, Ending, Finish, Finished, LaneNames, Made,
+    Memory, Origin, Outgoing, Pace, Processor, Progress, RecordRules, Refused, Resume, ScriptTrial,
+    Tried, TriedPoint, TriedRecord, Witness, letter_of_element, letter_of_point, pool,
+    record_letter,
+};
