@@ -12,7 +12,9 @@ thread_local! {
 
 // A script and a message, parted by a zero byte. What compiles runs without an internal fault.
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let (script, message) = text.split_once('\0').unwrap_or((text, "{\"a\":[1,{\"b\":\"c d=e\"}]}"));
+    let (script, message) = text
+        .split_once('\0')
+        .unwrap_or((text, "{\"a\":[1,{\"b\":\"c d=e\"}]}"));
     // Calls that wait or reach out make no progress here.
     if script.contains("http_request") {
         return;

@@ -3,9 +3,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use kafkamq_delivery::dead_letter::{
-    DeadLetter, DeadLetterOptions, DeadLetterStore, Filter, View,
-};
+use kafkamq_delivery::dead_letter::{DeadLetter, DeadLetterOptions, DeadLetterStore, Filter, View};
 
 libfuzzer_sys::fuzz_target!(|files: (&[u8], &[u8])| {
     let (segment, index) = files;
