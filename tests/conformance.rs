@@ -81,7 +81,11 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn page() -> String {
-    std::fs::read_to_string(root().join("docs/conformance.md")).unwrap()
+    document("conformance.md")
+}
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(root().join("docs").join(name)).unwrap()
 }
 
 #[test]
@@ -103,6 +107,39 @@ fn every_promise_names_tests_that_exist() {
             wrong.push(format!("{promise}: no test is called `{name}`"));
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A rule without a test says that it is not kept, and one that is not wholly kept says why.
+#[test]
+fn every_rule_says_how_far_it_is_kept_and_names_tests_that_exist() {
+    let known = tests();
+    let mut wrong = Vec::new();
+    let rules = rows(&document("guarantees.md"));
+    let rules = rules
+        .iter()
+        .filter(|row| row[0].starts_with('R') && row[0] != "Rule");
+    let mut count = 0;
+    for row in rules {
+        let [rule, state, shown @ ..] = row.as_slice() else {
+            panic!("a row of {} cells: {row:?}", row.len())
+        };
+        count += 1;
+        let names: Vec<_> = shown.iter().flat_map(|cell| quoted(cell)).collect();
+        if !["kept", "in part: ", "not yet"]
+            .iter()
+            .any(|word| state.starts_with(word))
+        {
+            wrong.push(format!("{rule}: `{state}` is not a state"));
+        }
+        if names.is_empty() != state.starts_with("not yet") {
+            wrong.push(format!("{rule}: {} tests for `{state}`", names.len()));
+        }
+        for name in names.iter().filter(|name| !known.contains(**name)) {
+            wrong.push(format!("{rule}: no test is called `{name}`"));
+        }
+    }
+    assert_eq!(count, 34);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

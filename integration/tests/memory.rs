@@ -40,7 +40,7 @@ const AGGREGATION: &str = "agg_create(\"b\", on_interval=\"1s\", keep_value=true
                            drop()\n";
 
 #[test]
-fn memory_stays_under_its_limit_while_the_output_is_away() -> Result<()> {
+fn memory_stays_under_its_limit_while_the_output_comes_and_goes() -> Result<()> {
     let Some(scene) = Scene::alone("memory", kafkamq_integration::Release::Current)? else {
         return Ok(());
     };

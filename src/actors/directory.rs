@@ -34,6 +34,8 @@ pub(crate) struct Addresses {
     pub(crate) memory: Arc<Account>,
     /// The account of all points that wait for outputs which are not required, below the service's.
     pub(crate) backlogs: Arc<Account>,
+    /// The account of what requests under way take besides their items.
+    pub(crate) requests: Arc<Account>,
 }
 
 /// Shared access to the newest snapshot.

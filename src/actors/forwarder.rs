@@ -34,6 +34,7 @@ use kafkamq_delivery::endpoint::OffsetRange;
 use kafkamq_delivery::health::State;
 use kafkamq_delivery::http::Post;
 use kafkamq_delivery::lanes::{Cancelled, LaneId, Parcel, Request, RequestId};
+use kafkamq_memory::{Account, Charge};
 use kafkamq_record::Outcome;
 use kafkamq_settings::OriginParts;
 
@@ -52,6 +53,10 @@ pub(crate) struct ForwarderActor {
     delivery: Delivery<Consignment>,
     carrier: Arc<dyn Carrier>,
     in_flight: HashMap<RequestId, SpawnHandle>,
+    /// What requests take besides their items is charged here.
+    requests: Arc<Account>,
+    /// Whether a request went out beyond the account, so that the next one waits until one is done.
+    is_short: bool,
     timer: Option<(Instant, SpawnHandle)>,
     metrics: DestinationMetrics,
     directory: Arc<Directory>,
@@ -71,10 +76,12 @@ impl ForwarderActor {
         metrics: &Metrics,
         stopped: Recipient<ChildStopped>,
     ) -> Self {
-        let backlogs = &directory.load().backlogs;
+        let addresses = directory.load();
         let bytes = destination.backlog.unwrap_or(0);
         Self {
-            backlog: Backlog::new(backlogs, &destination.id.0, bytes),
+            backlog: Backlog::new(&addresses.backlogs, &destination.id.0, bytes),
+            requests: Arc::clone(&addresses.requests),
+            is_short: false,
             delivery: Delivery::new(destination.delivery, fastrand::Rng::new()),
             metrics: DestinationMetrics::new(metrics, &destination.id.0),
             destination,
@@ -91,10 +98,16 @@ impl ForwarderActor {
     /// Sends what may be sent now, and sees to it that it is called again when more may.
     fn pump(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        while let Some(request) = self.delivery.next(now) {
+        self.is_short &= !self.in_flight.is_empty();
+        while !self.is_short
+            && let Some(request) = self.delivery.next(now)
+        {
             self.send(request, ctx);
         }
-        if let Some(at) = self.delivery.wake_at(now) {
+        // Without memory for another request the end of one is waited for, not a time.
+        if !self.is_short
+            && let Some(at) = self.delivery.wake_at(now)
+        {
             self.wake_at(at, now, ctx);
         }
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -129,6 +142,7 @@ impl ForwarderActor {
                 false => Vec::new(),
             },
         };
+        let charge = self.charge(post.bytes_beyond());
         let carrier = Arc::clone(&self.carrier);
         let parts = carrier.wants();
         let origins = parts.map_or_else(Vec::new, |parts| self.origins(&request, parts));
@@ -137,16 +151,31 @@ impl ForwarderActor {
         let handle = ctx.spawn(
             async move {
                 let outcome = carrier.send(post, origins).await;
+                drop(charge);
                 (request, outcome)
             }
             .into_actor(self)
             .map(move |(request, outcome), actor, ctx| {
                 actor.in_flight.remove(&id);
+                actor.is_short = false;
                 actor.finished(&request, began, outcome);
                 actor.pump(ctx);
             }),
         );
         self.in_flight.insert(id, handle);
+    }
+
+    /// Charges what a request takes besides its items. Where there is no room for it, it goes out all
+    /// the same, as otherwise nothing might ever be delivered; but it is the last one then until one
+    /// of those under way is done.
+    fn charge(&mut self, bytes: usize) -> Option<Charge> {
+        if bytes == 0 {
+            return None;
+        }
+        Some(self.requests.try_charge(bytes).unwrap_or_else(|_| {
+            self.is_short = true;
+            self.requests.charge_beyond(bytes)
+        }))
     }
 
     /// What the carrier wants to know of the record of each item.

@@ -116,6 +116,7 @@ impl Supervisor {
             dead_letter,
             memory: Arc::clone(&memory),
             backlogs: memory.child("backlogs", backlog_bytes(&settings)),
+            requests: memory.child("requests", usize::MAX),
         });
         let series = PartitionSeries::new(&metrics, settings.limits.partition_series);
         let mut actor = Self {

@@ -92,6 +92,13 @@ pub struct Post {
 }
 
 impl Post {
+    /// Bytes of memory that the request takes besides its items, which are charged where they were made.
+    #[must_use]
+    pub fn bytes_beyond(&self) -> usize {
+        let endpoint = &self.endpoint;
+        body::bytes_beyond(endpoint.framing(), &self.items, endpoint.compression())
+    }
+
     /// The request as it goes to the client: body framed and compressed, headers complete.
     /// `user_agent` is sent unless the endpoint sets its own.
     ///

@@ -20,6 +20,34 @@ const SHARE_FROM_BYTES: usize = 16 * 1024;
 /// Bodies below this size are not compressed: the frame of the format eats the gain.
 const COMPRESS_FROM_BYTES: usize = 256;
 
+/// Bytes of memory that the body of a request takes besides its items: small ones are copied into one
+/// piece, and a compressed body is at most about as long as what it was made of.
+#[must_use]
+pub(super) fn bytes_beyond(framing: &Framing, items: &[Item], compression: Compression) -> usize {
+    let Framing {
+        prefix,
+        separator,
+        suffix,
+    } = framing;
+    let lengths = items.iter().map(|item| item.body.len());
+    let frame = prefix.len() + suffix.len() + separator.len() * items.len();
+    let copied = match items.len() == 1 && prefix.is_empty() && suffix.is_empty() {
+        true => 0,
+        false => {
+            frame
+                + lengths
+                    .clone()
+                    .filter(|&bytes| bytes < SHARE_FROM_BYTES)
+                    .sum::<usize>()
+        }
+    };
+    let packed = match compression {
+        Compression::None => 0,
+        _ => frame + lengths.sum::<usize>(),
+    };
+    copied + packed
+}
+
 /// A body of known length, in pieces.
 #[derive(Debug, Default)]
 pub struct RequestBody {
@@ -217,6 +245,33 @@ mod tests {
             .compressed(Compression::None)
             .unwrap();
         assert_eq!(body.pieces[0].as_ptr(), work[0].body.as_ptr());
+    }
+
+    #[test]
+    fn what_a_body_takes_besides_its_items_is_known_before_it_is_made() {
+        let large = vec![b'x'; SHARE_FROM_BYTES];
+        for framing in [Framing::none(), Framing::lines(), Framing::json_array()] {
+            for work in [items(&[b"one"]), items(&[b"a", &large, b"bb", &large])] {
+                let own = |body: &RequestBody| {
+                    let shared = |piece: &&Bytes| {
+                        let same = |item: &Item| item.body.as_ptr() == piece.as_ptr();
+                        !work.iter().any(same)
+                    };
+                    let own = body.pieces.iter().filter(shared);
+                    own.map(Bytes::len).sum::<usize>()
+                };
+                let plain = RequestBody::frame(&framing, &work);
+                let copied = own(&plain);
+                let whole = usize::try_from(plain.remaining).unwrap();
+                let expected = bytes_beyond(&framing, &work, Compression::None);
+                assert!(
+                    (copied..=copied + 1).contains(&expected),
+                    "{expected} {copied}"
+                );
+                let packed = bytes_beyond(&framing, &work, Compression::Gzip);
+                assert!((copied + whole..=copied + whole + 2).contains(&packed));
+            }
+        }
     }
 
     #[test]
