@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::HeaderValue;
+use kafkamq_address::Compression;
 use kafkamq_conversion::{Elements, encode_for_handle, slices};
 use kafkamq_delivery::endpoint::{
-    Compression, Endpoint, EndpointOptions, Framing, OffsetRange, idempotency_key,
+    Endpoint, EndpointOptions, Framing, OffsetRange, idempotency_key,
 };
 use kafkamq_delivery::http::{Post, RequestBody};
 use kafkamq_delivery::lanes::Item;
@@ -84,8 +85,8 @@ fn splitting(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let text = black_box(text.as_bytes());
-                Elements::of(text, &format).unwrap().all(text).count()
+                let value = black_box(text.as_bytes());
+                Elements::of(value, &format).unwrap().all(value).count()
             });
         });
     }

@@ -110,6 +110,33 @@ backoff_max = "200ms"
         )
     }
 
+    /// A rig whose topics exist.
+    fn with_topics() -> Self {
+        let rig = Self::new();
+        rig.create_topics();
+        rig
+    }
+
+    /// The configuration in which answers of the handle hold points.
+    fn config_with_answers(&self) -> String {
+        self.config("", "").replace(
+            "send_message_count = 10",
+            "send_message_count = 10\nis_response_point = true",
+        )
+    }
+
+    /// Lets the handle answer with the points of the records that it was asked about.
+    fn answer_with(&self, encoding: PointEncoding, category: &str, gzip: bool) {
+        self.testbed.set_handle(HandleOptions {
+            reply: Some(HandleReply {
+                encoding,
+                category: Some(category.into()),
+                gzip,
+            }),
+            ..HandleOptions::default()
+        });
+    }
+
     fn create_topics(&self) {
         for topic in ["skywalking-segments", "app-logs", "device-frames"] {
             self.broker.create_topic(topic, 2).unwrap();
@@ -251,8 +278,7 @@ const ROUTES: [Route; 3] = [Route::SkywalkingSegments, Route::CustomLog, Route::
 
 #[test]
 fn every_route_delivers_once_and_a_restart_delivers_nothing_twice() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     for route in ROUTES {
         rig.produce(route, 0..300);
     }
@@ -288,8 +314,7 @@ fn every_route_delivers_once_and_a_restart_delivers_nothing_twice() {
 
 #[test]
 fn a_dead_actor_is_replaced_and_loses_nothing() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     for route in ROUTES {
         rig.produce(route, 0..2000);
     }
@@ -325,8 +350,7 @@ fn a_dead_actor_is_replaced_and_loses_nothing() {
 
 #[test]
 fn a_stopped_destination_holds_only_its_own_topics() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.testbed
         .datakit
         .set_faults([Fault::status(503).on_path("/v3")]);
@@ -366,8 +390,7 @@ fn a_stopped_destination_holds_only_its_own_topics() {
 
 #[test]
 fn a_refused_credential_holds_the_topic_and_raises_an_alarm() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.testbed
         .datakit
         .set_faults([Fault::status(401).on_path("/v3")]);
@@ -402,8 +425,7 @@ fn a_refused_credential_holds_the_topic_and_raises_an_alarm() {
 
 #[test]
 fn a_poison_record_is_found_and_buried_and_the_partition_moves_on() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let poison = RecordId::new(Route::CustomLog, 0, 57);
     rig.testbed.datakit.set_faults([Fault::poison(poison)]);
     rig.produce(Route::CustomLog, 0..100);
@@ -427,8 +449,7 @@ fn a_poison_record_is_found_and_buried_and_the_partition_moves_on() {
 
 #[test]
 fn partitions_move_between_members_without_loss_or_foreign_commits() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let first = rig.start(&rig.config("", ""));
     rig.produce(Route::CustomLog, 0..3000);
     rig.wait_delivered(Route::CustomLog, 500);
@@ -457,24 +478,13 @@ fn partitions_move_between_members_without_loss_or_foreign_commits() {
 
 #[test]
 fn points_of_an_answer_are_delivered_before_the_record_is_committed() {
-    let rig = Rig::new();
-    rig.create_topics();
-    rig.testbed.set_handle(HandleOptions {
-        reply: Some(HandleReply {
-            encoding: PointEncoding::LineProtocol,
-            category: Some("logging".into()),
-            gzip: true,
-        }),
-        ..HandleOptions::default()
-    });
+    let rig = Rig::with_topics();
+    rig.answer_with(PointEncoding::LineProtocol, "logging", true);
     rig.testbed
         .datakit
         .set_faults([Fault::status(503).on_path("/v1/write")]);
     rig.produce(Route::Handle, 0..20);
-    let config = rig.config("", "").replace(
-        "send_message_count = 10",
-        "send_message_count = 10\nis_response_point = true",
-    );
+    let config = rig.config_with_answers();
     let running = rig.start(&config);
     let asked = rig
         .testbed
@@ -505,8 +515,7 @@ fn points_of_an_answer_are_delivered_before_the_record_is_committed() {
 
 #[test]
 fn tombstones_empty_values_and_removed_records_are_counted_and_passed() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     for value in [None, Some(bytes::Bytes::new())] {
         let record = kafkamq_broker::Record {
             value,
@@ -564,8 +573,7 @@ fn brokers_and_topics_may_come_later() {
 
 #[test]
 fn an_alarm_obeys_the_wish_of_the_destination() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let busy = Fault::new(FaultKind::Status {
         status: 429,
         retry_after: Some(RetryAfter::Seconds(1)),

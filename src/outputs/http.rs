@@ -10,12 +10,12 @@ use kafkamq_point::codec::Encoding;
 use super::{Carrier, CarrierError, Origin, Reach, Reachable, Trial};
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::DeliveryOptions;
-use kafkamq_delivery::endpoint::{Compression, Endpoint, EndpointError, EndpointOptions, Framing};
+use kafkamq_delivery::endpoint::{Endpoint, EndpointError, EndpointOptions, Framing};
 use kafkamq_delivery::health::HealthOptions;
 use kafkamq_delivery::http::{Post, Proxies, TlsOptions, Transport, TransportOptions};
 use kafkamq_delivery::lanes::Limits;
 use kafkamq_delivery::status::{Class, Policy, Profile};
-use kafkamq_settings::{self as settings, HttpSettings, StatusAction};
+use kafkamq_settings::{HttpSettings, StatusAction};
 
 /// The header that lets a receiver recognise a repeated request.
 const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
@@ -159,7 +159,7 @@ impl HttpTarget<'_> {
             headers: headers.collect(),
             content_type: Some(content_type.to_owned()),
             framing,
-            compression: compression(self.http.compression),
+            compression: self.http.compression,
             policy: self.policy(),
             ..EndpointOptions::default()
         }
@@ -178,15 +178,6 @@ impl HttpTarget<'_> {
             policy = policy.with(format!("{}-{}", range.first, range.last).parse(), class);
         }
         policy
-    }
-}
-
-/// The settings and the delivery do not know of each other; this is the one place that does.
-const fn compression(compression: settings::Compression) -> Compression {
-    match compression {
-        settings::Compression::None => Compression::None,
-        settings::Compression::Gzip => Compression::Gzip,
-        settings::Compression::Zstd => Compression::Zstd,
     }
 }
 

@@ -5,8 +5,14 @@
 //! argument, a bare query. A list of secret words misses the next one. So the rule is turned
 //! around: what looks like an ordinary word of a path or is a known harmless argument is shown, and
 //! a mask stands for everything else.
+//!
+//! Also how bodies for an address are compressed ([`Compression`]): this is what settings and
+//! delivery both know of the receiver.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod compression;
+
+pub use compression::Compression;
 use percent_encoding::percent_decode_str;
 use url::Url;
 

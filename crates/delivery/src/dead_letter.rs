@@ -145,14 +145,14 @@ impl DeadLetterStore {
         }
         // One that was created and not written to before a crash.
         segments.retain(|segment| {
-            let keep = segment.letters > 0 || segment.damaged > 0;
+            let keep = segment.index.letters > 0 || segment.index.damaged > 0;
             if !keep {
                 segment.remove();
             }
             keep
         });
         let marks = Marks::open(&directory)?;
-        let after_segments = segments.iter().map(|segment| segment.last + 1).max();
+        let after_segments = segments.iter().map(|segment| segment.index.last + 1).max();
         let next = after_segments.unwrap_or(1).max(marks.end());
         let inner = Inner {
             segments,
@@ -197,7 +197,7 @@ impl DeadLetterStore {
         let fits = inner
             .segments
             .last()
-            .is_some_and(|segment| segment.bytes + needed <= self.options.segment_bytes);
+            .is_some_and(|segment| segment.index.bytes + needed <= self.options.segment_bytes);
         if !fits
             && inner.writer.take().is_some()
             && let Some(segment) = inner.segments.last()
@@ -229,7 +229,7 @@ impl DeadLetterStore {
         if let Err(source) = written {
             // After a failed write or flush nobody knows what is on disk: this segment ends where
             // it was known to be good, and the next letter begins another.
-            if let Err(error) = writer.set_len(segment.bytes) {
+            if let Err(error) = writer.set_len(segment.index.bytes) {
                 tracing::warn!(path = %segment.path.display(), %error, "cannot cut a failed append off");
             }
             let path = segment.path.clone();
@@ -241,9 +241,9 @@ impl DeadLetterStore {
                 source,
             });
         }
-        segment.bytes += needed;
+        segment.index.bytes += needed;
         for (number, letter) in (first..).zip(letters) {
-            segment.note(number, letter.time, &letter.topic);
+            segment.index.note(number, letter.time, &letter.topic);
         }
         inner.next = next;
         Ok(first..next)
@@ -290,14 +290,17 @@ impl DeadLetterStore {
 
 impl Inner {
     fn used(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
+        self.segments
+            .iter()
+            .map(|segment| segment.index.bytes)
+            .sum()
     }
 
     fn drop_empty_last(&mut self) {
         if self
             .segments
             .last()
-            .is_some_and(|segment| segment.letters == 0)
+            .is_some_and(|segment| segment.index.letters == 0)
             && let Some(segment) = self.segments.pop()
         {
             segment.remove();
@@ -308,9 +311,9 @@ impl Inner {
     fn sweep(&mut self) {
         let marks = &self.marks;
         let done = |segment: &Segment| {
-            segment.letters > 0
-                && segment.damaged == 0
-                && marks.count(segment.first..segment.last + 1) >= segment.letters
+            segment.index.letters > 0
+                && segment.index.damaged == 0
+                && marks.count(segment.index.numbers()) >= segment.index.letters
         };
         if self.segments.last().is_some_and(done) {
             self.writer = None;

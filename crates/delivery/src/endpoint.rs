@@ -5,6 +5,7 @@
 //! The promise: nothing secret (credentials in the URL, tokens in path, query or headers) shows in
 //! `Display`, `Debug` or an error.
 
+use kafkamq_address::Compression;
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,30 +62,6 @@ impl Framing {
             prefix: Bytes::from_static(b"["),
             separator: Bytes::from_static(b","),
             suffix: Bytes::from_static(b"]"),
-        }
-    }
-}
-
-/// Content coding of request bodies.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Compression {
-    /// Sent as it is.
-    #[default]
-    None,
-    /// gzip, fastest level that still pays.
-    Gzip,
-    /// Zstandard, level 1.
-    Zstd,
-}
-
-impl Compression {
-    /// The `Content-Encoding` token, if any.
-    #[must_use]
-    pub(crate) fn content_encoding(self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Gzip => Some("gzip"),
-            Self::Zstd => Some("zstd"),
         }
     }
 }

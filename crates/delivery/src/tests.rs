@@ -1,6 +1,8 @@
 //! The parts together, against a server that fails at random: the loop an owner of a destination
 //! runs, and what holds whatever happens.
 
+pub(crate) mod fates;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::net::SocketAddr;
@@ -18,12 +20,13 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
-use super::answer::{Answer, Reply};
-use super::delivery::{Delivery, DeliveryOptions, Rejection, Settle};
+use self::fates::Fates;
+use super::answer::Reply;
+use super::delivery::{Delivery, DeliveryOptions};
 use super::endpoint::{Endpoint, EndpointOptions, Framing};
 use super::health::{HealthOptions, State};
 use super::http::{Post, Transport, TransportOptions};
-use super::lanes::{Item, LaneId, Limits, Parcel, RequestPart};
+use super::lanes::{Item, LaneId, Limits, Parcel};
 use super::status::{Policy, Profile};
 
 const LANES: u64 = 8;
@@ -99,36 +102,6 @@ struct Destination {
     transport: Transport,
     fates: Fates,
     probes: usize,
-}
-
-/// What became of the items.
-#[derive(Default)]
-struct Fates {
-    rejected: Vec<String>,
-    settled: usize,
-}
-
-impl Settle<u64> for Fates {
-    fn read_answer(
-        &mut self,
-        _: Answer,
-        _: &mut dyn Iterator<Item = RequestPart<'_, u64>>,
-    ) -> bool {
-        false
-    }
-    fn partially_accepted(&mut self, _: u64, _: &str) {}
-    fn delivered(&mut self, _: &mut u64, items: &[Item], _: bool) {
-        self.settled += items.len();
-    }
-    fn rejected(&mut self, _: &mut u64, items: &[Item], _: &Rejection) {
-        self.settled += items.len();
-        let lines = items.iter().map(|item| item.body.to_vec());
-        self.rejected
-            .extend(lines.map(|line| String::from_utf8(line).unwrap()));
-    }
-    fn dropped(&mut self, _: &mut u64, items: &[Item]) {
-        self.settled += items.len();
-    }
 }
 
 impl Destination {
@@ -270,8 +243,8 @@ async fn faults_on_every_fifth_request_lose_and_reorder_nothing() {
     }
     destination.run().await;
     assert_all_in_order(&server.accepted.lock(), 200, &[]);
-    assert_eq!(destination.fates.rejected, [""; 0]);
-    assert_eq!(destination.fates.settled, 1600);
+    assert_eq!(destination.fates.delivered(), 1600);
+    assert!(destination.fates.rejected().is_empty());
     assert!(destination.probes > 0);
 }
 
@@ -291,7 +264,7 @@ async fn one_poison_in_ten_thousand_is_found_and_nothing_else_is_lost() {
         destination.push(lane, &lines(lane, 0..1250));
     }
     destination.run().await;
-    assert_eq!(destination.fates.rejected, [poison]);
+    assert_eq!(destination.fates.rejected(), [poison]);
     assert_all_in_order(&server.accepted.lock(), 1250, &[poison.to_owned()]);
     // 104 full requests at most, 8 to find the culprit, and one for what was behind it.
     let requests = *server.requests.lock();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use kafkamq_address::Compression;
 use std::path::PathBuf;
 use url::Url;
 
@@ -120,16 +121,4 @@ impl StatusPolicy {
             .find(|(range, _)| (range.first..=range.last).contains(&status))
             .map(|&(_, action)| action)
     }
-}
-
-/// Compression of request bodies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Compression {
-    /// None.
-    #[default]
-    None,
-    /// gzip.
-    Gzip,
-    /// Zstandard.
-    Zstd,
 }

@@ -27,9 +27,7 @@ mod tables;
 mod topic_pattern;
 
 pub use change::ChangeBy;
-pub use delivery::{
-    Compression, DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange,
-};
+pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
 pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
 pub use document::steps;
 pub use document::{Document, MASK};
@@ -37,6 +35,7 @@ pub use input::{
     Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,
     SamplingKey, Subscription, TopicRoute, ValuePolicy,
 };
+pub use kafkamq_address::Compression;
 pub use log_filter::{LogFilter, LogFilterError};
 pub use manual::{manual, reference};
 pub use outputs::{BatchSettings, OriginParts, OutputKind, OutputSettings};

@@ -1,5 +1,5 @@
 //! What the supervisor of all actors decides: pauses before restarts, shares of memory, when a client is
-//! made anew, and the order in which another revision takes over.
+//! made anew, the order in which another revision takes over, and when a destination that is gone ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -13,6 +13,9 @@ const RESTART_PAUSE_MAX: Duration = Duration::from_secs(5);
 const LIVED_WELL: Duration = Duration::from_secs(30);
 /// A partition with unread records, nothing in flight and no movement for this long gets a new client.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
+/// How long a destination that left the configuration may deliver what it has, counted from the end of
+/// the drains of inputs.
+const RETIRE_GRACE: Duration = Duration::from_secs(2);
 /// Memory for records in flight of one partition: less would starve it, more gains nothing.
 const PARTITION_BYTES: RangeInclusive<u64> = 32 * 1024..=16 << 20;
 
@@ -187,6 +190,56 @@ impl<T: Ord + Clone> ChangeOver<T> {
     }
 }
 
+/// The end of a destination that left the configuration: it is asked again and again whether it has
+/// nothing left to deliver, and told to stop when its time is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retirement {
+    deadline: Instant,
+    /// Whether an answer is awaited.
+    asked: bool,
+}
+
+/// What to say to a destination that left the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetireOrder {
+    /// To stop if it has nothing left to deliver.
+    WhenIdle,
+    /// To stop now.
+    AtOnce,
+}
+
+impl Retirement {
+    /// The destination leaves the configuration.
+    #[must_use]
+    pub fn begin(now: Instant) -> Self {
+        Self {
+            deadline: now + RETIRE_GRACE,
+            asked: false,
+        }
+    }
+
+    /// What to say to the destination now, if anything. While inputs are `draining` it is left alone:
+    /// what they drain may still come to it.
+    pub fn look(&mut self, now: Instant, draining: bool) -> Option<RetireOrder> {
+        if draining {
+            self.deadline = now + RETIRE_GRACE;
+            return None;
+        }
+        if std::mem::replace(&mut self.asked, true) {
+            return None;
+        }
+        Some(match now >= self.deadline {
+            true => RetireOrder::AtOnce,
+            false => RetireOrder::WhenIdle,
+        })
+    }
+
+    /// The destination answered that it goes on.
+    pub const fn goes_on(&mut self) {
+        self.asked = false;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -214,6 +267,20 @@ mod tests {
             times: 1,
         };
         assert_eq!((later, restarts.total()), (first, 14));
+    }
+
+    #[test]
+    fn a_destination_that_is_gone_delivers_for_a_while_after_the_last_drain() {
+        let began = Instant::now();
+        let mut retirement = Retirement::begin(began);
+        let late = began + 10 * RETIRE_GRACE;
+        assert_eq!(retirement.look(late, true), None, "an input drains");
+        let order = retirement.look(late + SECOND, false);
+        assert_eq!(order, Some(RetireOrder::WhenIdle));
+        assert_eq!(retirement.look(late + RETIRE_GRACE, false), None, "asked");
+        retirement.goes_on();
+        let order = retirement.look(late + RETIRE_GRACE, false);
+        assert_eq!(order, Some(RetireOrder::AtOnce));
     }
 
     #[test]

@@ -36,14 +36,12 @@ use kafkamq_conversion::RecordRules;
 use kafkamq_conversion::route::{DestinationId, InputId};
 use kafkamq_conversion::scripts::PreparedScripts;
 use kafkamq_settings::{InputSettings, Settings};
-use kafkamq_source::supervision::{ChangeOver, Step};
+use kafkamq_source::supervision::{ChangeOver, RetireOrder, Retirement, Step};
 
 /// How long records in flight are waited for before their routes change.
 const SETTLE_GRACE: Duration = Duration::from_secs(2);
 /// How often what is leaving is looked at.
 const TIDY_INTERVAL: Duration = Duration::from_millis(50);
-/// How long a destination that is gone may deliver what it has, beyond the drains of inputs.
-const RETIRE_GRACE: Duration = Duration::from_secs(2);
 
 /// A revision that was checked and opened and is not in force.
 pub struct Prepared {
@@ -88,8 +86,7 @@ pub struct Stopping;
 pub(super) struct Retiring {
     id: DestinationId,
     address: Addr<ForwarderActor>,
-    deadline: Instant,
-    asked: bool,
+    retirement: Retirement,
 }
 
 /// Service to supervisor: put a prepared revision into force. Answers when it is.
@@ -360,8 +357,7 @@ impl Supervisor {
                     self.retiring.push(Retiring {
                         id: id.clone(),
                         address: forwarder.clone(),
-                        deadline: Instant::now() + RETIRE_GRACE,
-                        asked: false,
+                        retirement: Retirement::begin(Instant::now()),
                     });
                 }
             }
@@ -475,10 +471,8 @@ impl Supervisor {
         let draining = self.inputs.values().any(|input| input.leaving.is_some());
         let mut asked = Vec::new();
         for retiring in &mut self.retiring {
-            if draining {
-                retiring.deadline = now + RETIRE_GRACE;
-            } else if !std::mem::replace(&mut retiring.asked, true) {
-                let force = now >= retiring.deadline;
+            if let Some(order) = retiring.retirement.look(now, draining) {
+                let force = order == RetireOrder::AtOnce;
                 asked.push((retiring.address.clone(), Retire { force }));
             }
         }
@@ -497,7 +491,7 @@ impl Supervisor {
         };
         if !stopped {
             if let Some(retiring) = self.retiring.get_mut(at) {
-                retiring.asked = false;
+                retiring.retirement.goes_on();
             }
             return;
         }

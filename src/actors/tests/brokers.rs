@@ -26,8 +26,7 @@ fn wait_told(running: &Running, words: &[&str]) {
 /// Lets the brokers refuse `apis` with `refused` before the start; the input says `words` meanwhile,
 /// and is well by itself when they no longer do.
 fn meets(apis: &[ApiKey], refused: ResponseError, words: &[&str]) {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     for &api in apis {
         rig.broker.inject(api, Fault::Error(refused), usize::MAX);
     }
@@ -44,8 +43,7 @@ fn meets(apis: &[ApiKey], refused: ResponseError, words: &[&str]) {
 
 #[test]
 fn a_wrong_port_is_named_with_its_layer_and_what_to_do() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -58,8 +56,7 @@ fn a_wrong_port_is_named_with_its_layer_and_what_to_do() {
 
 #[test]
 fn tls_towards_a_plain_listener_is_named() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let tls = "tls_enable = true\ntls_security_protocol = \"SSL\"";
     let running = rig.start(&rig.config(tls, ""));
     let named = format!("broker {}: tls: ", rig.broker.bootstrap());
@@ -69,8 +66,7 @@ fn tls_towards_a_plain_listener_is_named() {
 
 #[test]
 fn a_cluster_that_went_away_and_came_back_is_ready_again() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let running = rig.start(&rig.config("", ""));
     running.wait_status(ServiceStatus::is_ready);
     rig.broker.go_down().unwrap();

@@ -63,8 +63,7 @@ impl Http {
 
     /// Lets records meet `fault`. A fault of content costs one of them, which becomes a letter.
     fn meets(self, fault: Fault) {
-        let rig = Rig::new();
-        rig.create_topics();
+        let rig = Rig::with_topics();
         let poisoned = matches!(fault.kind, FaultKind::Poison { .. });
         let receiver = self.receiver(&rig);
         receiver.set_faults([fault]);
@@ -165,8 +164,7 @@ http_contract! {
 
 /// Lets points go to a topic whose brokers answer as `faults` say.
 fn topic_meets(faults: &[(kafkamq_broker::Fault, usize)], at_least_once: bool) {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("points-logging", 2).unwrap();
     for (fault, times) in faults {
         rig.broker
@@ -231,8 +229,7 @@ mod topic_output {
 /// Lets points go to a folder that is broken by `harm` first, and mended by `mend` once the output
 /// is not up.
 fn folder_meets(harm: impl Fn(&Path), mend: impl Fn(&Path)) {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..RECORDS);
     let folder = rig.folder.path().join("points");
     harm(&folder);

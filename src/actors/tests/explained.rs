@@ -8,8 +8,7 @@ use kafkamq_record::TopicPartition;
 
 #[test]
 fn an_explained_request_holds_what_the_service_sends() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let values = [
         r#"[{"level":"info","n":1},{"level":"debug","n":2}]"#,
         r#"[{"level":"bad","n":3},{"level":"info","n":4}]"#,

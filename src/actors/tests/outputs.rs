@@ -23,6 +23,14 @@ pub(super) fn http_output(kind: &str, endpoint: &str, more: &str) -> String {
     )
 }
 
+/// Two outputs: DataKit, and an InfluxDB that answers 503 so far; `more` is said of the latter.
+pub(super) fn datakit_and_one_that_is_away(rig: &Rig, more: &str) -> String {
+    rig.testbed.collector.set_faults([Fault::status(503)]);
+    let datakit = http_output("datakit", &rig.testbed.datakit.url(""), "");
+    let away = http_output("influxdb", &rig.testbed.collector.url("/write?db=x"), more);
+    datakit + &away
+}
+
 pub(super) fn wait_count(receiver: &Receiver, count: u64) {
     let complete = receiver
         .ledger()
@@ -92,8 +100,7 @@ fn influxdb_meets_every_fault_and_loses_nothing() {
 
 #[test]
 fn influxdb_1_and_those_like_it_take_user_and_password() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..10);
     let address = rig.testbed.collector.url("/write?db=logs");
     let more = "username = \"me\"\npassword = \"pass\"\ncompression = \"gzip\"";
@@ -147,8 +154,7 @@ fn dataway_meets_every_fault_and_loses_nothing() {
 
 #[test]
 fn dataway_is_told_the_index_and_gets_requests_cut_to_size() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..200);
     let more = format!(
         "token = \"{}\"\nbatch_bytes = \"4KiB\"\ncompression = \"none\"",
@@ -171,8 +177,7 @@ fn dataway_is_told_the_index_and_gets_requests_cut_to_size() {
 
 #[test]
 fn a_point_that_no_request_can_hold_is_buried() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let fault = Fault::new(FaultKind::TooLarge { bytes: 16 * 1024 });
     rig.testbed.dataway.set_faults([fault]);
     rig.produce(Route::CustomLog, 0..10);
@@ -198,18 +203,15 @@ fn a_point_that_no_request_can_hold_is_buried() {
 
 #[test]
 fn a_record_settles_only_when_all_its_outputs_have_it() {
-    let rig = Rig::new();
-    rig.create_topics();
-    rig.testbed.collector.set_faults([Fault::status(503)]);
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..50);
-    let datakit = http_output("datakit", &rig.testbed.datakit.url(""), "");
-    let influxdb = http_output("influxdb", &rig.testbed.collector.url("/write?db=x"), "");
+    let outputs = datakit_and_one_that_is_away(&rig, "");
     let metrics = http_output(
         "influxdb",
         &rig.testbed.dataway.url("/write"),
         "name = \"metrics\"\ncategories = [\"metric\"]",
     );
-    let running = rig.start(&config(&rig, &format!("{datakit}{influxdb}{metrics}")));
+    let running = rig.start(&config(&rig, &format!("{outputs}{metrics}")));
     wait_count(&rig.testbed.datakit, 100);
     running.wait_status(|status| status.destinations.iter().any(|d| d.state != "up"));
     let committed = rig.broker.committed("group", "app-logs", 0).unwrap_or(0);
@@ -250,8 +252,7 @@ pub(super) fn written(folder: &Path) -> Vec<u8> {
 #[test]
 fn files_hold_every_point_once_their_folder_can_be_used() {
     for (encoding, extension) in [("line-protocol", "lp"), ("json", "ndjson")] {
-        let rig = Rig::new();
-        rig.create_topics();
+        let rig = Rig::with_topics();
         rig.produce(Route::CustomLog, 0..100);
         let folder = rig.folder.path().join("points");
         std::fs::write(&folder, "in the way").unwrap();
@@ -301,8 +302,7 @@ pub(super) fn record_ids(records: &[kafkamq_broker::Record]) -> Vec<RecordId> {
 
 #[test]
 fn a_topic_gets_every_point_when_its_brokers_confirm_it() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("points-logging", 3).unwrap();
     rig.produce(Route::CustomLog, 0..200);
     let produce = kafkamq_broker::ApiKey::Produce;
@@ -333,8 +333,7 @@ fn a_topic_gets_every_point_when_its_brokers_confirm_it() {
 
 #[test]
 fn a_topic_gets_keys_and_headers_of_the_records_that_were_read() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("points-logging", 3).unwrap();
     let read: Vec<_> = (0..30)
         .map(|number| kafkamq_broker::Record {
@@ -374,8 +373,7 @@ fn a_topic_gets_keys_and_headers_of_the_records_that_were_read() {
 
 #[test]
 fn a_point_too_large_for_a_topic_is_buried_and_the_others_go_on() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("points-logging", 1).unwrap();
     rig.produce(Route::CustomLog, 0..20);
     let huge = kafkamq_broker::Record {
@@ -398,8 +396,7 @@ fn a_point_too_large_for_a_topic_is_buried_and_the_others_go_on() {
 
 #[test]
 fn a_topic_that_may_not_be_written_to_holds_and_raises_an_alarm() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("points-logging", 1).unwrap();
     rig.produce(Route::CustomLog, 0..20);
     let refused = kafkamq_broker::ResponseError::TopicAuthorizationFailed;
@@ -430,8 +427,7 @@ pub(super) fn with_dead_letter_topic(rig: &Rig, topic: &str) -> String {
 
 #[test]
 fn dead_letters_in_a_topic_are_the_records_with_their_story() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("app-logs.dlq", 1).unwrap();
     let poison = RecordId::new(Route::CustomLog, 0, 57);
     rig.testbed.datakit.set_faults([Fault::poison(poison)]);
@@ -486,8 +482,7 @@ fn dead_letters_in_a_topic_are_the_records_with_their_story() {
 
 #[test]
 fn a_record_stays_open_until_its_dead_letter_is_confirmed() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("dlq", 1).unwrap();
     rig.testbed.datakit.set_faults([Fault::poison("record_id")]);
     let refused = kafkamq_broker::ResponseError::TopicAuthorizationFailed;
@@ -545,8 +540,7 @@ fn dead_letters_are_not_written_to_a_topic_that_is_read() {
 
 #[test]
 fn brokers_of_an_output_may_go_and_come_back() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let other = Broker::start(BrokerOptions::default()).unwrap();
     other.create_topic("points-logging", 1).unwrap();
     let more = "librdkafka = { \"message.timeout.ms\" = \"1000\" }";
@@ -572,8 +566,7 @@ fn brokers_of_an_output_may_go_and_come_back() {
 
 #[test]
 fn what_is_sent_is_recorded_and_old_points_are_moved_where_that_is_asked_for() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..20);
     let folder = rig.folder.path().join("recorder");
     let pipeline = rig.folder.path().join("pipeline");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kafkamq_delivery::dead_letter::LetterPart;
 use kafkamq_testbed::faults::Fault;
-use kafkamq_testbed::receiver::{HandleOptions, HandleReply, PointEncoding};
+use kafkamq_testbed::receiver::PointEncoding;
 use kafkamq_testbed::{RecordId, Route};
 
 use super::Rig;
@@ -48,8 +48,7 @@ impl Rig {
 
 #[test]
 fn an_element_that_fails_is_buried_beside_good_ones_and_returns_alone() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let value = r#"[{"n":1}, {"fails":true} ,{"n":2}]"#;
     rig.append_value("app-logs", value);
     let config = rig.splitting("");
@@ -82,23 +81,12 @@ fn an_element_that_fails_is_buried_beside_good_ones_and_returns_alone() {
 
 #[test]
 fn a_refused_point_of_an_answer_is_buried_as_itself_and_returns_to_its_output() {
-    let rig = Rig::new();
-    rig.create_topics();
-    rig.testbed.set_handle(HandleOptions {
-        reply: Some(HandleReply {
-            encoding: PointEncoding::LineProtocol,
-            category: Some("logging".into()),
-            gzip: false,
-        }),
-        ..HandleOptions::default()
-    });
+    let rig = Rig::with_topics();
+    rig.answer_with(PointEncoding::LineProtocol, "logging", false);
     let poison = RecordId::new(Route::Handle, 0, 13);
     rig.testbed.datakit.set_faults([Fault::poison(poison)]);
     rig.produce(Route::Handle, 0..20);
-    let config = rig.config("", "").replace(
-        "send_message_count = 10",
-        "send_message_count = 10\nis_response_point = true",
-    );
+    let config = rig.config_with_answers();
     let running = rig.start(&config);
     for partition in 0..2 {
         rig.wait_committed("device-frames", partition, 20);
@@ -130,8 +118,7 @@ fn a_refused_point_of_an_answer_is_buried_as_itself_and_returns_to_its_output() 
 fn what_is_made_of_large_arrays_stays_within_the_limit_while_the_output_is_away() {
     const ELEMENTS: usize = 40_000;
     const RECORDS: usize = 3;
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.testbed
         .datakit
         .set_faults([Fault::status(503).on_path("/v1/write")]);

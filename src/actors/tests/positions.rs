@@ -29,8 +29,7 @@ fn wait_positions(running: &Running, offset: i64) {
 
 #[test]
 fn a_coordinator_that_moves_leaves_no_partition_unread() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..100);
     let moved = Fault::Error(ResponseError::NotCoordinator);
     rig.broker.inject(ApiKey::OffsetFetch, moved, 6);
@@ -42,8 +41,7 @@ fn a_coordinator_that_moves_leaves_no_partition_unread() {
 
 #[test]
 fn a_partition_without_a_position_is_not_ready_and_says_why() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let refused = Fault::Error(ResponseError::GroupAuthorizationFailed);
     rig.broker.inject(ApiKey::OffsetFetch, refused, usize::MAX);
     let running = rig.start(&rig.config("", ""));
@@ -62,8 +60,7 @@ fn a_partition_without_a_position_is_not_ready_and_says_why() {
 
 #[test]
 fn a_late_answer_about_committed_offsets_does_not_turn_the_start_around() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..50);
     let late = Fault::Delay(Duration::from_secs(6));
     rig.broker.inject(ApiKey::OffsetFetch, late, 1);
@@ -78,8 +75,7 @@ fn a_late_answer_about_committed_offsets_does_not_turn_the_start_around() {
 
 #[test]
 fn a_topic_that_is_made_again_is_read_and_committed_from_its_start() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..200);
     let running = rig.start(&rig.config("max_in_flight = 40", ""));
     rig.wait_delivered(Route::CustomLog, 400);
@@ -101,8 +97,7 @@ fn a_topic_that_is_made_again_is_read_and_committed_from_its_start() {
 
 #[test]
 fn a_topic_made_again_while_the_service_was_down_is_read_though_its_commits_are_gone() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..10);
     let folder = rig.folder.path().join("state");
     std::fs::create_dir(&folder).unwrap();
@@ -138,8 +133,7 @@ fn a_topic_made_again_while_the_service_was_down_is_read_though_its_commits_are_
 
 #[test]
 fn partitions_that_are_added_are_read_from_their_start() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..10);
     let soon = "librdkafka = { \"topic.metadata.refresh.interval.ms\" = \"300\" }";
     let running = rig.start(&newest(&rig, soon));
@@ -158,8 +152,7 @@ fn partitions_that_are_added_are_read_from_their_start() {
 
 #[test]
 fn lag_is_known_before_anything_is_committed_and_never_counted_as_zero() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let refused = Fault::Error(ResponseError::NotCoordinator);
     rig.broker.inject(ApiKey::OffsetFetch, refused, usize::MAX);
     rig.testbed.datakit.set_faults([faults::Fault::status(503)]);
@@ -176,8 +169,7 @@ fn lag_is_known_before_anything_is_committed_and_never_counted_as_zero() {
 
 #[test]
 fn a_removed_offset_stops_the_partition_if_it_is_to_stop_and_says_so() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..10);
     let running = rig.start(&rig.config("", ""));
     for partition in 0..2 {
@@ -205,8 +197,7 @@ fn a_removed_offset_stops_the_partition_if_it_is_to_stop_and_says_so() {
 
 #[test]
 fn a_new_group_that_begins_at_the_newest_record_keeps_its_place() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..50);
     let config = newest(&rig, "");
     let running = rig.start(&config);

@@ -2,7 +2,7 @@
 
 use kafkamq_delivery::delivery::Decision;
 
-use super::outputs::{config, http_output, wait_count};
+use super::outputs::{config, datakit_and_one_that_is_away, wait_count};
 use super::*;
 
 /// A receiver that answers `status` to one record.
@@ -15,8 +15,7 @@ fn poison(record: RecordId, status: u16) -> Fault {
 
 #[test]
 fn one_record_that_is_answered_with_500_stops_no_other_and_is_buried_on_evidence() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let record = RecordId::new(Route::CustomLog, 0, 57);
     rig.testbed.datakit.set_faults([poison(record, 500)]);
     rig.produce(Route::CustomLog, 0..100);
@@ -41,8 +40,7 @@ fn one_record_that_is_answered_with_500_stops_no_other_and_is_buried_on_evidence
 
 #[test]
 fn a_lone_suspect_is_held_and_buried_by_one_call() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let record = RecordId::new(Route::SkywalkingSegments, 0, 0);
     rig.testbed.datakit.set_faults([poison(record, 500)]);
     rig.produce(Route::SkywalkingSegments, 0..1);
@@ -80,17 +78,11 @@ fn a_lone_suspect_is_held_and_buried_by_one_call() {
 
 #[test]
 fn an_output_that_is_not_required_stops_nothing_and_counts_what_it_drops() {
-    let rig = Rig::new();
-    rig.create_topics();
-    rig.testbed.collector.set_faults([Fault::status(503)]);
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..500);
-    let datakit = http_output("datakit", &rig.testbed.datakit.url(""), "");
-    let side = http_output(
-        "influxdb",
-        &rig.testbed.collector.url("/write?db=x"),
-        "name = \"side\"\nrequired = false\nbacklog = \"20kB\"",
-    );
-    let running = rig.start(&config(&rig, &format!("{datakit}{side}")));
+    let side = "name = \"side\"\nrequired = false\nbacklog = \"20kB\"";
+    let outputs = datakit_and_one_that_is_away(&rig, side);
+    let running = rig.start(&config(&rig, &outputs));
     wait_count(&rig.testbed.datakit, 1000);
     for partition in 0..2 {
         rig.wait_committed("app-logs", partition, 500);
@@ -119,8 +111,7 @@ fn an_output_that_is_not_required_stops_nothing_and_counts_what_it_drops() {
 
 #[test]
 fn readiness_falls_while_dead_letters_cannot_be_written_and_rises_by_itself() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("dlq", 1).unwrap();
     rig.testbed.datakit.set_faults([Fault::poison("record_id")]);
     let refused = kafkamq_broker::ResponseError::TopicAuthorizationFailed;

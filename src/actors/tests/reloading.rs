@@ -77,8 +77,7 @@ impl Changeable {
 
 #[test]
 fn scripts_routes_limits_and_sampling_change_without_the_group_noticing() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let scripts = rig.folder.path().join("pipeline");
     std::fs::create_dir_all(&scripts).unwrap();
     let config = rig.config("", "");
@@ -119,8 +118,7 @@ fn scripts_routes_limits_and_sampling_change_without_the_group_noticing() {
 
 #[test]
 fn a_destination_that_is_away_gives_its_records_to_the_one_that_replaces_it() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let config = rig.config("", "");
     let datakit = format!("dk_endpoint = \"http://{}\"", rig.testbed.datakit.addr());
     // Nobody listens there.
@@ -161,8 +159,7 @@ fn a_destination_that_is_away_gives_its_records_to_the_one_that_replaces_it() {
 
 #[test]
 fn many_changes_with_a_destination_away_bury_nothing() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let config = rig.config("", "");
     let datakit = format!("dk_endpoint = \"http://{}\"", rig.testbed.datakit.addr());
     let wrong = |port: u16| {
@@ -185,8 +182,7 @@ fn many_changes_with_a_destination_away_bury_nothing() {
 
 #[test]
 fn a_route_goes_with_its_dead_destination_and_comes_back_without_loss() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.testbed
         .datakit
         .set_faults([Fault::status(503).on_path("/v3")]);
@@ -232,8 +228,7 @@ fn a_route_goes_with_its_dead_destination_and_comes_back_without_loss() {
 
 #[test]
 fn only_the_input_whose_client_changes_is_made_anew() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.broker.create_topic("other-logs", 2).unwrap();
     let other = format!(
         "[[inputs.kafkamq]]\nname = \"other\"\naddrs = [\"{}\"]\ngroup_id = \"others\"\n\
@@ -295,8 +290,7 @@ fn only_the_input_whose_client_changes_is_made_anew() {
 
 #[test]
 fn an_invalid_change_names_everything_and_changes_nothing() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let scripts = rig.folder.path().join("pipeline");
     std::fs::create_dir_all(&scripts).unwrap();
     let config = rig.config("", "");

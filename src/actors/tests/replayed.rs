@@ -51,8 +51,7 @@ fn replay(
 
 #[test]
 fn a_time_range_is_delivered_once_more_and_the_group_does_not_notice() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     produce(&rig, 0..1000);
     let poison = RecordId::new(Route::CustomLog, 1, 150);
     rig.testbed.datakit.set_faults([Fault::poison(poison)]);
@@ -86,8 +85,7 @@ fn a_time_range_is_delivered_once_more_and_the_group_does_not_notice() {
 
 #[test]
 fn the_bounds_of_time_are_those_of_the_topic() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     produce(&rig, 0..10);
     rig.broker.truncate("app-logs", 0, 4).unwrap();
     let (_, input) = settings(&rig, "");
@@ -105,8 +103,7 @@ fn the_bounds_of_time_are_those_of_the_topic() {
 
 #[test]
 fn a_replay_that_is_stopped_says_that_something_is_open() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     produce(&rig, 0..100);
     rig.testbed.datakit.set_faults([Fault::status(503)]);
     let (mut settings, mut input) = settings(&rig, "");

@@ -241,28 +241,17 @@ fn a_handle_may_answer_in_every_encoding_and_its_points_run_their_script() {
         PointEncoding::PbJson,
         PointEncoding::Protobuf,
     ];
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     std::fs::create_dir_all(rig.folder.path().join("pipeline")).unwrap();
     std::fs::write(
         rig.folder.path().join("pipeline/handle.p"),
         "add_key(seen, true)\n",
     )
     .unwrap();
-    let config = rig.config("", "").replace(
-        "send_message_count = 10",
-        "send_message_count = 10\nis_response_point = true",
-    );
+    let config = rig.config_with_answers();
     let mut upto = 0;
     for encoding in encodings {
-        rig.testbed.set_handle(HandleOptions {
-            reply: Some(HandleReply {
-                encoding,
-                category: Some("logging".into()),
-                gzip: false,
-            }),
-            ..HandleOptions::default()
-        });
+        rig.answer_with(encoding, "logging", false);
         rig.produce(Route::Handle, upto..upto + 20);
         upto += 20;
         let running = rig.start(&config);
@@ -280,21 +269,10 @@ fn a_handle_may_answer_in_every_encoding_and_its_points_run_their_script() {
 
 #[test]
 fn an_answer_for_a_category_that_takes_no_points_is_buried() {
-    let rig = Rig::new();
-    rig.create_topics();
-    rig.testbed.set_handle(HandleOptions {
-        reply: Some(HandleReply {
-            encoding: PointEncoding::LineProtocol,
-            category: Some("unknown".into()),
-            gzip: false,
-        }),
-        ..HandleOptions::default()
-    });
+    let rig = Rig::with_topics();
+    rig.answer_with(PointEncoding::LineProtocol, "unknown", false);
     rig.produce(Route::Handle, 0..10);
-    let config = rig.config("", "").replace(
-        "send_message_count = 10",
-        "send_message_count = 10\nis_response_point = true",
-    );
+    let config = rig.config_with_answers();
     let running = rig.start(&config);
     rig.wait_committed("device-frames", 0, 10);
     rig.wait_committed("device-frames", 1, 10);

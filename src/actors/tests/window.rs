@@ -9,8 +9,7 @@ use super::Rig;
 #[test]
 fn reading_stops_when_a_window_of_settled_records_cannot_be_committed() {
     const WINDOW: u64 = 100;
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..500);
     let refusal = Fault::Error(ResponseError::UnknownServerError);
     rig.broker.inject(ApiKey::OffsetCommit, refusal, usize::MAX);
@@ -33,8 +32,7 @@ fn reading_stops_when_a_window_of_settled_records_cannot_be_committed() {
 
 #[test]
 fn batches_that_a_rule_settles_before_anything_is_sent_give_their_memory_back() {
-    let rig = Rig::new();
-    rig.create_topics();
+    let rig = Rig::with_topics();
     let append = |value: Vec<u8>| {
         let record = kafkamq_broker::Record {
             timestamp: 1_700_000_000_000,

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -23,43 +24,72 @@ const MARKER: [u8; 4] = [0xd1, 0x4c, 0x54, 0x52];
 const ENTRY_HEADER_BYTES: u64 = 12;
 const EXTENSION: &str = "letters";
 
-/// What is known of a segment.
+/// A file of letters and what is known of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Segment {
     pub(super) path: PathBuf,
-    /// Length of the file up to which it is good.
+    pub(super) index: Index,
+}
+
+/// What is known of a segment without reading it; a file beside each segment that is complete.
+#[derive(Clone, prost::Message)]
+pub(super) struct Index {
+    /// Length of the segment up to which it is good.
+    #[prost(uint64, tag = "1")]
     pub(super) bytes: u64,
+    #[prost(uint64, tag = "2")]
     pub(super) letters: u64,
-    /// Bytes in between that are no entries.
+    /// Bytes between entries that do not belong to any.
+    #[prost(uint64, tag = "3")]
     pub(super) damaged: u64,
-    /// Numbers of the first and the last letter.
+    /// Number of the first letter.
+    #[prost(uint64, tag = "4")]
     pub(super) first: u64,
+    /// Number of the last letter.
+    #[prost(uint64, tag = "5")]
     pub(super) last: u64,
-    /// Times of the earliest and the latest letter, in milliseconds.
+    /// Time of the earliest letter, in milliseconds.
+    #[prost(sint64, tag = "6")]
     pub(super) earliest: i64,
+    /// Time of the latest letter, in milliseconds.
+    #[prost(sint64, tag = "7")]
     pub(super) latest: i64,
+    /// Letters by topic.
+    #[prost(btree_map = "string, uint64", tag = "8")]
     pub(super) topics: BTreeMap<String, u64>,
 }
 
-/// The index file beside a segment that is complete.
-#[derive(prost::Message)]
-struct Index {
-    #[prost(uint64, tag = "1")]
-    bytes: u64,
-    #[prost(uint64, tag = "2")]
-    letters: u64,
-    #[prost(uint64, tag = "3")]
-    damaged: u64,
-    #[prost(uint64, tag = "4")]
-    first: u64,
-    #[prost(uint64, tag = "5")]
-    last: u64,
-    #[prost(sint64, tag = "6")]
-    earliest: i64,
-    #[prost(sint64, tag = "7")]
-    latest: i64,
-    #[prost(btree_map = "string, uint64", tag = "8")]
-    topics: BTreeMap<String, u64>,
+impl Index {
+    /// Of a segment whose first letter has this number, as far as its name tells.
+    fn beginning_at(first: u64) -> Self {
+        Self {
+            first,
+            last: first,
+            ..Self::default()
+        }
+    }
+
+    /// Numbers of its letters.
+    pub(super) const fn numbers(&self) -> Range<u64> {
+        self.first..self.last + 1
+    }
+
+    /// Counts a letter in.
+    pub(super) fn note(&mut self, number: u64, time: i64, topic: &str) {
+        if self.letters == 0 {
+            (self.first, self.earliest, self.latest) = (number, time, time);
+        }
+        self.letters += 1;
+        self.last = number;
+        self.earliest = self.earliest.min(time);
+        self.latest = self.latest.max(time);
+        match self.topics.get_mut(topic) {
+            Some(count) => *count += 1,
+            None => {
+                self.topics.insert(topic.to_owned(), 1);
+            }
+        }
+    }
 }
 
 /// Finds the segments in a directory, in order, without reading them.
@@ -79,13 +109,11 @@ pub(super) fn scan(directory: &Path) -> Result<Vec<Segment>, DeadLetterError> {
         {
             segments.push(Segment {
                 path,
-                first,
-                last: first,
-                ..Segment::default()
+                index: Index::beginning_at(first),
             });
         }
     }
-    segments.sort_by_key(|segment| segment.first);
+    segments.sort_by_key(|segment| segment.index.first);
     Ok(segments)
 }
 
@@ -103,17 +131,11 @@ impl Segment {
             .and_then(|()| file.sync_all())
             .map_err(io_error("write to", &path))?;
         sync_directory(directory)?;
-        let bytes = HEADER.len() as u64;
-        Ok((
-            Self {
-                path,
-                bytes,
-                first,
-                last: first,
-                ..Self::default()
-            },
-            file,
-        ))
+        let index = Index {
+            bytes: HEADER.len() as u64,
+            ..Index::beginning_at(first)
+        };
+        Ok((Self { path, index }, file))
     }
 
     /// Learns what the file holds: from its index if there is a valid one, else by reading it. Of
@@ -122,24 +144,26 @@ impl Segment {
         let length = fs::metadata(&self.path)
             .map_err(io_error("read", &self.path))?
             .len();
-        if self.read_index(length).is_some() {
+        if let Some(index) = self.read_index(length) {
+            self.index = index;
             return Ok(());
         }
+        let index = &mut self.index;
         let mut entries = Entries::open(&self.path, length)?;
         while let Some(entry) = entries.next_entry()? {
             match entry {
                 Entry::Letter { number, letter } => {
-                    self.damaged += std::mem::take(&mut entries.skipped);
-                    self.note(number, letter.time, &letter.topic);
+                    index.damaged += std::mem::take(&mut entries.skipped);
+                    index.note(number, letter.time, &letter.topic);
                 }
                 Entry::Damage => {}
             }
         }
-        self.bytes = entries.good_until;
+        index.bytes = entries.good_until;
         if !last {
             // Torn by a failed disk long ago: not ours to cut, but not to be hidden either.
-            self.damaged += length - self.bytes;
-            self.bytes = length;
+            index.damaged += length - index.bytes;
+            index.bytes = length;
         }
         Ok(())
     }
@@ -149,39 +173,22 @@ impl Segment {
         let length = fs::metadata(&self.path)
             .map_err(io_error("read", &self.path))?
             .len();
-        if length <= self.bytes {
+        if length <= self.index.bytes {
             return Ok(());
         }
         tracing::warn!(
             path = %self.path.display(),
-            bytes = length - self.bytes,
+            bytes = length - self.index.bytes,
             "cutting off what an interrupted append left behind"
         );
         private_files::options()
             .write(true)
             .open(&self.path)
             .and_then(|file| {
-                file.set_len(self.bytes)?;
+                file.set_len(self.index.bytes)?;
                 file.sync_all()
             })
             .map_err(io_error("cut", &self.path))
-    }
-
-    /// Counts a letter in.
-    pub(super) fn note(&mut self, number: u64, time: i64, topic: &str) {
-        if self.letters == 0 {
-            (self.first, self.earliest, self.latest) = (number, time, time);
-        }
-        self.letters += 1;
-        self.last = number;
-        self.earliest = self.earliest.min(time);
-        self.latest = self.latest.max(time);
-        match self.topics.get_mut(topic) {
-            Some(count) => *count += 1,
-            None => {
-                self.topics.insert(topic.to_owned(), 1);
-            }
-        }
     }
 
     /// Deletes the files. What remains of a failure is swept at the next start.
@@ -210,17 +217,7 @@ impl Segment {
     }
 
     fn write_index(&self) -> io::Result<()> {
-        let index = Index {
-            bytes: self.bytes,
-            letters: self.letters,
-            damaged: self.damaged,
-            first: self.first,
-            last: self.last,
-            earliest: self.earliest,
-            latest: self.latest,
-            topics: self.topics.clone(),
-        };
-        let payload = index.encode_to_vec();
+        let payload = self.index.encode_to_vec();
         let mut content = checksum(&payload).to_le_bytes().to_vec();
         content.extend_from_slice(&payload);
         let path = self.index_path();
@@ -230,38 +227,15 @@ impl Segment {
         fs::write(path, content)
     }
 
-    fn read_index(&mut self, length: u64) -> Option<()> {
+    /// The index beside it, if there is a valid one for a segment of this length.
+    fn read_index(&self, length: u64) -> Option<Index> {
         let content = fs::read(self.index_path()).ok()?;
         let (sum, payload) = content.split_first_chunk()?;
         if u32::from_le_bytes(*sum) != checksum(payload) {
             return None;
         }
-        let index = Index::decode(payload)
-            .ok()
-            .filter(|index| index.bytes == length)?;
-        let Index {
-            bytes,
-            letters,
-            damaged,
-            first,
-            last,
-            earliest,
-            latest,
-            topics,
-        } = index;
-        let path = std::mem::take(&mut self.path);
-        *self = Self {
-            path,
-            bytes,
-            letters,
-            damaged,
-            first,
-            last,
-            earliest,
-            latest,
-            topics,
-        };
-        Some(())
+        let index = Index::decode(payload).ok()?;
+        (index.bytes == length).then_some(index)
     }
 }
 

@@ -66,16 +66,17 @@ impl Filter {
     /// False if nothing in the segment can match.
     fn admits(&self, segment: &Segment, marks: &Marks) -> bool {
         let pending = segment
+            .index
             .letters
-            .saturating_sub(marks.count(segment.first..segment.last + 1));
+            .saturating_sub(marks.count(segment.index.numbers()));
         (self.include_replayed || pending > 0)
-            && self.after.is_none_or(|after| segment.last > after)
-            && self.from.is_none_or(|from| segment.latest >= from)
-            && self.to.is_none_or(|to| segment.earliest < to)
+            && self.after.is_none_or(|after| segment.index.last > after)
+            && self.from.is_none_or(|from| segment.index.latest >= from)
+            && self.to.is_none_or(|to| segment.index.earliest < to)
             && self
                 .topic
                 .as_ref()
-                .is_none_or(|topic| segment.topics.contains_key(topic))
+                .is_none_or(|topic| segment.index.topics.contains_key(topic))
     }
 }
 
@@ -150,12 +151,12 @@ impl View {
     pub(crate) fn stats(&self) -> DeadLetterStats {
         let mut stats = DeadLetterStats::default();
         for segment in &self.segments {
-            let replayed = self.marks.count(segment.first..segment.last + 1);
-            stats.letters += segment.letters;
-            stats.pending += segment.letters.saturating_sub(replayed);
-            stats.bytes += segment.bytes;
-            stats.damaged_bytes += segment.damaged;
-            for (topic, count) in &segment.topics {
+            let replayed = self.marks.count(segment.index.numbers());
+            stats.letters += segment.index.letters;
+            stats.pending += segment.index.letters.saturating_sub(replayed);
+            stats.bytes += segment.index.bytes;
+            stats.damaged_bytes += segment.index.damaged;
+            for (topic, count) in &segment.index.topics {
                 *stats.topics.entry(topic.clone()).or_default() += count;
             }
         }
@@ -180,7 +181,7 @@ impl Iterator for Letters {
         loop {
             let Some(entries) = &mut self.open else {
                 let segment = self.segments.next()?;
-                match Entries::open(&segment.path, segment.bytes) {
+                match Entries::open(&segment.path, segment.index.bytes) {
                     Ok(entries) => self.open = Some(entries),
                     // All its letters were replayed since the view was taken.
                     Err(DeadLetterError::Io { source, .. })

@@ -11,6 +11,7 @@ use super::super::answer::{Layer, TransportError};
 use super::super::endpoint::{Endpoint, EndpointOptions};
 use super::super::lanes::LaneId;
 use super::*;
+use crate::tests::fates::Fates;
 
 /// Items of a lane are numbered from here.
 const LANE: u64 = 1_000_000;
@@ -63,36 +64,9 @@ impl Act {
     }
 }
 
-#[derive(Default)]
-struct Fates {
-    /// Number of each settled item, whether it was delivered, in order.
-    settled: Vec<(u64, bool)>,
-    rejections: Vec<Rejection>,
-}
-
-fn number(item: &Item) -> u64 {
-    u64::from_be_bytes(item.body[..8].try_into().unwrap())
-}
-
-impl Settle<u64> for Fates {
-    fn read_answer(
-        &mut self,
-        _: Answer,
-        _: &mut dyn Iterator<Item = RequestPart<'_, u64>>,
-    ) -> bool {
-        false
-    }
-    fn partially_accepted(&mut self, _: u64, _: &str) {}
-    fn delivered(&mut self, _: &mut u64, items: &[Item], _: bool) {
-        self.settled
-            .extend(items.iter().map(|item| (number(item), true)));
-    }
-    fn rejected(&mut self, _: &mut u64, items: &[Item], rejection: &Rejection) {
-        self.rejections.push(rejection.clone());
-        self.settled
-            .extend(items.iter().map(|item| (number(item), false)));
-    }
-    fn dropped(&mut self, _: &mut u64, _: &[Item]) {}
+/// The number that the bytes of an item are.
+fn number(body: &Bytes) -> u64 {
+    u64::from_be_bytes(body[..8].try_into().unwrap())
 }
 
 /// A destination with its receiver, and a clock that jumps from event to event.
@@ -177,7 +151,11 @@ impl<R: FnMut(Duration, &str, &[u64]) -> Act> World<R> {
 
     fn pump(&mut self) {
         while let Some(request) = self.delivery.next(self.now) {
-            let numbers: Vec<u64> = request.items.iter().map(number).collect();
+            let numbers: Vec<u64> = request
+                .items
+                .iter()
+                .map(|item| number(&item.body))
+                .collect();
             let since = self.now - self.start;
             let act = (self.receiver)(since, request.endpoint.uri().path(), &numbers);
             self.sent.push(since);
@@ -216,19 +194,19 @@ impl<R: FnMut(Duration, &str, &[u64]) -> Act> World<R> {
     }
 
     fn delivered(&self) -> usize {
-        self.fates.settled.iter().filter(|(_, ok)| *ok).count()
+        self.fates.delivered()
     }
 
     fn rejected(&self) -> Vec<u64> {
-        let rejected = self.fates.settled.iter().filter(|(_, ok)| !ok);
-        rejected.map(|(number, _)| *number).collect()
+        self.fates.rejected().into_iter().map(number).collect()
     }
 
     /// Every item was settled once, in the order of its lane, and nothing is left.
     fn check_complete(&self) {
         let mut by_lane: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-        for (number, _) in &self.fates.settled {
-            by_lane.entry(number / LANE).or_default().push(*number);
+        for (body, _) in &self.fates.settled {
+            let number = number(body);
+            by_lane.entry(number / LANE).or_default().push(number);
         }
         for (lane, next) in &self.next {
             let expected: Vec<u64> = (lane * LANE..*next).collect();
@@ -415,7 +393,9 @@ fn a_lone_suspect_is_held_and_named_until_an_operator_decides() {
         assert_eq!(suspects.len(), 1);
         assert_eq!(suspect.reason.unwrap().status, Some(500));
         assert_eq!(
-            suspect.first.map(|(lane, item)| (*lane, number(item))),
+            suspect
+                .first
+                .map(|(lane, item)| (*lane, number(&item.body))),
             Some((0, 0))
         );
         let id = suspect.id;
@@ -467,7 +447,12 @@ fn order_is_given_up_for_evidence_only_where_that_is_asked_for() {
     });
     world.push(0, 5);
     world.run(secs(60));
-    assert_eq!(world.fates.settled[0], (1, true), "sent past the suspect");
+    let (first, delivered) = &world.fates.settled[0];
+    assert_eq!(
+        (number(first), *delivered),
+        (1, true),
+        "sent past the suspect"
+    );
     assert_eq!(world.rejected(), [0]);
     assert_eq!(world.delivered(), 4);
     assert!(world.delivery.is_idle());

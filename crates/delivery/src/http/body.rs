@@ -10,8 +10,9 @@ use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::super::answer::{Layer, TransportError};
-use super::super::endpoint::{Compression, Framing};
+use super::super::endpoint::Framing;
 use super::super::lanes::Item;
+use kafkamq_address::Compression;
 
 /// Items from this size on are handed to the socket as they are. Below it, copying into one piece
 /// costs less than another entry in the list of pieces.

@@ -14,9 +14,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::answer;
-use super::super::endpoint::{Compression, EndpointOptions, Framing};
+use super::super::endpoint::{EndpointOptions, Framing};
 use super::super::status::{Policy, Profile, Refusal, Verdict, classify};
 use super::*;
+use kafkamq_address::Compression;
 use kafkamq_record::TopicPartition;
 
 mod encrypted;

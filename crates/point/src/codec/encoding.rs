@@ -135,7 +135,8 @@ impl Encoding {
         }
     }
 
-    /// Reads a whole body.
+    /// Reads a whole body. An empty body holds no points, whatever its encoding: a handler that has
+    /// nothing to say answers so and still names a content type.
     ///
     /// # Errors
     /// What is wrong and where; the line protocol reports every bad line, the others the first fault.
@@ -187,13 +188,8 @@ impl FromStr for Encoding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::tests::OPTIONS;
     use crate::{Category, Value};
-
-    const OPTIONS: DecodeOptions = DecodeOptions {
-        category: Category::Metric,
-        precision: Some(crate::codec::Precision::Nanoseconds),
-        now_ns: 77,
-    };
 
     #[test]
     fn names_and_content_types_lead_back() {
@@ -223,12 +219,12 @@ mod tests {
     fn every_run_of_appended_points_is_a_body() {
         let points: Vec<Point> = (1..=4)
             .map(|n| {
-                let mut point = Point::new(format!("m{n}"), Category::Metric, n);
+                let mut point = Point::new(format!("m{n}"), Category::Logging, n);
                 point.set_field("f", 0.5);
                 point
             })
             .collect();
-        let mut empty = Point::new("empty", Category::Metric, 1);
+        let mut empty = Point::new("empty", Category::Logging, 1);
         empty.set_field("nil", Value::Nil);
         for encoding in Encoding::ALL {
             let mut out = Vec::new();

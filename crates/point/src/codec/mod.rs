@@ -42,3 +42,16 @@ impl DecodeOptions {
         precision.to_ns(time)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DecodeOptions, Precision};
+    use crate::Category;
+
+    /// What the tests of every codec tell it.
+    pub(super) const OPTIONS: DecodeOptions = DecodeOptions {
+        category: Category::Logging,
+        precision: Some(Precision::Nanoseconds),
+        now_ns: 77,
+    };
+}

@@ -38,8 +38,7 @@ enum Kind<'a> {
 
 impl<'a> PointReader<'a> {
     /// Reads `body` from byte `at` on, which is 0 or what [`position`](Self::position) said before. An
-    /// empty body holds no points, whatever its encoding: a handler that has nothing to say answers so
-    /// and still names a content type.
+    /// empty body holds no points, as for [`Encoding::decode`].
     ///
     /// # Errors
     /// A body that is JSON and not an array.
@@ -123,19 +122,14 @@ impl Iterator for PointReader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::tests::OPTIONS;
     use crate::{Category, Value};
-
-    const OPTIONS: DecodeOptions = DecodeOptions {
-        category: Category::Metric,
-        precision: Some(crate::codec::Precision::Nanoseconds),
-        now_ns: 77,
-    };
 
     #[test]
     fn points_come_one_by_one_and_go_on_where_a_reader_stopped() {
         let points: Vec<Point> = (1..=5)
             .map(|n| {
-                let mut point = Point::new(format!("m{n}"), Category::Metric, n);
+                let mut point = Point::new(format!("m{n}"), Category::Logging, n);
                 point.set_field("f", 0.5);
                 point
             })
@@ -166,6 +160,7 @@ mod tests {
         for encoding in Encoding::ALL {
             let empty = PointReader::new(encoding, b"", 0, OPTIONS).unwrap();
             assert_eq!(empty.count(), 0, "{encoding}");
+            assert_eq!(encoding.decode(b"", &OPTIONS).unwrap(), [], "{encoding}");
             let garbage = PointReader::new(encoding, b"no fields", 0, OPTIONS);
             let is_refused = garbage.map_or(true, |mut reader| reader.any(|point| point.is_err()));
             assert!(is_refused, "{encoding}");

@@ -24,6 +24,9 @@ use crate::{Point, Text, Value};
 /// # Errors
 /// The first fault with its line and column.
 pub fn decode(body: &[u8], options: &DecodeOptions) -> Result<Vec<Point>, DecodeErrors> {
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
     let body = mended(body);
     let mut reader = serde_json::Deserializer::from_slice(&body);
     let points = Points(options)

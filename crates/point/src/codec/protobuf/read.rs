@@ -271,12 +271,7 @@ mod tests {
     use super::*;
     use crate::Category;
     use crate::codec::protobuf::encode;
-
-    const OPTIONS: DecodeOptions = DecodeOptions {
-        category: Category::Logging,
-        precision: None,
-        now_ns: 77,
-    };
+    use crate::codec::tests::OPTIONS;
 
     fn error(body: &[u8]) -> String {
         decode(body, &OPTIONS).unwrap_err().to_string()

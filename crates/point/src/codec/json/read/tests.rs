@@ -1,13 +1,12 @@
 //! What the JSON encodings read and refuse.
 
 use super::*;
-use crate::Category;
 use crate::codec::Precision;
+use crate::codec::tests::OPTIONS as EXACT;
 
 const OPTIONS: DecodeOptions = DecodeOptions {
-    category: Category::Logging,
     precision: None,
-    now_ns: 77,
+    ..EXACT
 };
 
 fn point(body: &str) -> Point {
@@ -104,7 +103,7 @@ fn both_forms_mix_and_times_differ() {
 fn faults_say_what_and_where() {
     let mut report = String::new();
     for body in [
-        "",
+        " ",
         "{}",
         "[{}",
         "[] x",

@@ -3,12 +3,7 @@
 use super::*;
 use crate::Category;
 use crate::codec::Precision;
-
-const OPTIONS: DecodeOptions = DecodeOptions {
-    category: Category::Logging,
-    precision: Some(Precision::Nanoseconds),
-    now_ns: 77,
-};
+use crate::codec::tests::OPTIONS;
 
 fn point(line: &str) -> Point {
     let mut points = decode(line.as_bytes(), &OPTIONS).unwrap();
