@@ -16,8 +16,12 @@ pub struct Account {
     pub elements: u64,
     /// Faults that happened, those on the way among them.
     pub faults: u64,
-    /// Elements that did not arrive.
+    /// Elements that are dead letters and did not arrive.
+    pub buried: u64,
+    /// Elements that neither arrived nor are dead letters.
     pub lost: u64,
+    /// The first of them.
+    pub first_lost: Option<String>,
     /// Arrivals beyond the first of an element.
     pub twice: u64,
     /// How many may be, at most.
@@ -34,8 +38,8 @@ pub struct Account {
 
 impl Account {
     /// The first lines of a table of accounts.
-    pub const HEAD: &str = "| Seed | Records | Elements | Faults | Lost | Twice | Misrouted | Reordered | Longest still | Seconds |\n\
-        | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+    pub const HEAD: &str = "| Seed | Records | Elements | Faults | Dead letters | Lost | Twice | Misrouted | Reordered | Longest still | Seconds |\n\
+        | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
 
     /// What is wrong with it, if something is.
     #[must_use]
@@ -50,6 +54,7 @@ impl Account {
                 wrong.push(format!("{count} {name}"));
             }
         }
+        wrong.extend(self.first_lost.clone());
         if self.twice > self.allowed_twice {
             wrong.push(format!(
                 "{} twice, {} allowed",
@@ -68,6 +73,7 @@ impl fmt::Display for Account {
             records,
             elements,
             faults,
+            buried,
             lost,
             twice,
             misrouted,
@@ -76,7 +82,7 @@ impl fmt::Display for Account {
         } = self;
         write!(
             f,
-            "| {seed} | {records} | {elements} | {faults} | {lost} | {twice} | {misrouted} | {reordered} | {:.1} s | {:.0} |",
+            "| {seed} | {records} | {elements} | {faults} | {buried} | {lost} | {twice} | {misrouted} | {reordered} | {:.1} s | {:.0} |",
             self.stillness.longest.as_secs_f64(),
             self.took.as_secs_f64()
         )

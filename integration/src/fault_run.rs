@@ -1,16 +1,16 @@
 //! One run of faults: the service between a cluster and receivers, a schedule, and the account that
 //! is taken at the end.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
+use kafkamq_delivery::dead_letter::{DeadLetterOptions, DeadLetterStore, Filter};
 use kafkamq_testbed::faults::Fault;
 use kafkamq_testbed::receiver::HandleOptions;
 use kafkamq_testbed::{IdSet, Receiver, RecordId, Route, Sample, Testbed};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::await_until::until;
 use crate::cluster::{Cluster, NODES};
@@ -72,7 +72,6 @@ impl Home {
 struct Topic {
     name: String,
     route: Route,
-    home: Home,
     /// The next sequence of each partition.
     next: Vec<u32>,
     /// The offset behind the last record of each partition.
@@ -117,13 +116,12 @@ impl<'a> FaultRun<'a> {
             .collect::<Result<_>>()?;
         let broker = cluster.broker()?;
         let mut topics = Vec::new();
-        for (route, partitions, home) in TOPICS {
+        for (route, partitions, _) in TOPICS {
             let name = format!("{group}-{route}");
             broker.create_topic(&name, i32::from(partitions))?;
             topics.push(Topic {
                 name,
                 route,
-                home,
                 next: vec![0; usize::from(partitions)],
                 ends: vec![0; usize::from(partitions)],
             });
@@ -431,27 +429,10 @@ impl<'a> FaultRun<'a> {
         Ok(())
     }
 
-    /// Waits until everything has arrived where it belongs and is committed.
-    fn settle(&mut self) -> Result<()> {
-        let poisoned: IdSet = self.poisoned.iter().copied().collect();
+    /// Waits until everything is committed. What is committed has arrived or is a dead letter; the
+    /// account at the end looks whether that is so.
+    fn settle(&self) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
-        for topic in &self.topics {
-            let ledger = topic.home.of(&self.testbed).ledger();
-            let wanted = self.expected.count(topic.route) - poisoned.count(topic.route);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !ledger.wait_until(left, |ledger| ledger.count(topic.route) >= wanted) {
-                let seen = ledger.seen();
-                let missing = self.expected.difference(&seen);
-                let missing: Vec<_> = missing
-                    .filter(|id| id.route == topic.route && !poisoned.contains(*id))
-                    .take(5)
-                    .collect();
-                let arrived = ledger.count(topic.route);
-                return Err(anyhow!("{arrived} of {wanted} of {} arrived", topic.name)
-                    .context(format!("first missing: {missing:?}"))
-                    .context(self.said()));
-            }
-        }
         let broker = self.cluster.broker()?;
         for topic in &self.topics {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -474,23 +455,21 @@ impl<'a> FaultRun<'a> {
         format!("{}\n{}", of("/readyz"), of("/v1/status"))
     }
 
-    /// Distinct records among the dead letters of a service that has ended.
-    fn buried(&self) -> Result<usize> {
-        let mut found = BTreeSet::new();
-        for entry in std::fs::read_dir(self.dir.join("first-dead-letter"))? {
-            let text = std::fs::read(entry?.path())?;
-            for line in String::from_utf8_lossy(&text).lines() {
-                let letter: Value = serde_json::from_str(line).unwrap_or_default();
-                if let Some(offset) = letter["offset"].as_i64() {
-                    found.insert((
-                        letter["topic"].to_string(),
-                        letter["partition"].as_i64(),
-                        offset,
-                    ));
-                }
+    /// Elements among the dead letters of services that have ended.
+    fn buried(&self) -> Result<IdSet> {
+        let mut found = IdSet::new();
+        for entry in std::fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if !path.to_string_lossy().ends_with("-dead-letter") {
+                continue;
+            }
+            let store = DeadLetterStore::open(&path, DeadLetterOptions::default())?;
+            for stored in store.view().letters(Filter::default()) {
+                let value = stored?.letter.value.unwrap_or_default();
+                found.extend(RecordId::find_all(&value));
             }
         }
-        Ok(found.len())
+        Ok(found)
     }
 
     fn finish(mut self) -> Result<Account> {
@@ -498,12 +477,9 @@ impl<'a> FaultRun<'a> {
         if let Some(watch) = self.watch.take() {
             account.stillness = watch.finish()?;
         }
-        let buried = match self.poisoned.len() {
-            0 => 0,
-            _ => self.buried()?,
-        };
+        let buried = self.buried()?;
         account.elements = self.expected.iter().count() as u64;
-        let mut arrived = 0;
+        let mut arrived = IdSet::new();
         for home in HOMES {
             let ledger = home.of(&self.testbed).ledger();
             let (report, seen) = (ledger.report(), ledger.seen());
@@ -513,17 +489,23 @@ impl<'a> FaultRun<'a> {
                 .values()
                 .map(|one| one.key_inversions)
                 .sum::<u64>();
-            for id in seen.iter() {
-                let own = TOPICS
+            let own = |route| {
+                TOPICS
                     .iter()
-                    .any(|(route, _, own)| (*route, *own) == (id.route, home));
-                match own && self.expected.contains(id) {
-                    true => arrived += 1,
-                    false => account.misrouted += 1,
-                }
-            }
+                    .any(|(own, _, at)| (*own, *at) == (route, home))
+            };
+            let strays = seen
+                .iter()
+                .filter(|id| !own(id.route) || !self.expected.contains(*id));
+            account.misrouted += strays.count() as u64;
+            arrived.merge(&seen);
         }
-        account.lost = account.elements.saturating_sub(arrived + buried as u64);
+        let missing: Vec<_> = self.expected.difference(&arrived).collect();
+        let (buried, lost): (Vec<_>, Vec<_>) =
+            missing.into_iter().partition(|id| buried.contains(*id));
+        account.buried = buried.len() as u64;
+        account.lost = lost.len() as u64;
+        account.first_lost = lost.first().map(ToString::to_string);
         let elements_of_a_record = account.elements.div_ceil(account.records.max(1));
         let windows = self.schedule.steps.len() as u64 * 2;
         account.allowed_twice = windows * self.partitions() as u64 * WINDOW * elements_of_a_record;
