@@ -19,6 +19,7 @@ pub struct Broker {
     admin: AdminClient<DefaultClientContext>,
     consumer: BaseConsumer,
     bootstrap: String,
+    replicas: i32,
     runtime: Runtime,
 }
 
@@ -54,8 +55,16 @@ impl Broker {
             admin: AdminClient::from_config(&config)?,
             consumer: config.create()?,
             bootstrap: bootstrap.to_owned(),
+            replicas: 1,
             runtime: Builder::new_current_thread().enable_all().build()?,
         })
+    }
+
+    /// Topics that it creates have so many replicas.
+    #[must_use]
+    pub const fn replicating(mut self, replicas: i32) -> Self {
+        self.replicas = replicas;
+        self
     }
 
     /// Whether a request for metadata is answered.
@@ -71,7 +80,7 @@ impl Broker {
     /// # Errors
     /// The broker refuses.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1))
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(self.replicas))
             .set("max.message.bytes", "33554432");
         let options = AdminOptions::new().operation_timeout(Some(LIMIT));
         let created = self

@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// One input of `group` at `bootstrap` that begins with the oldest record, and an output of
+    /// One input of `group` at `bootstrap`, brokers separated by commas, that begins with the oldest record, and an output of
     /// kind `datakit` at `output`.
     #[must_use]
     pub fn new(bootstrap: &str, group: &str, output: &str) -> Self {
@@ -132,7 +132,9 @@ impl Config {
         writeln!(
             text,
             "[[inputs.kafkamq]]\naddrs = [\"{}\"]\ngroup_id = \"{}\"\noffsets = {}",
-            self.bootstrap, self.group, self.offsets
+            self.bootstrap.replace(',', "\", \""),
+            self.group,
+            self.offsets
         )?;
         for line in &self.input {
             writeln!(text, "{line}")?;

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use crate::await_until::until;
 use crate::broker::Broker;
 use crate::guarded::Guarded;
-use crate::paths::{Missing, cache, free_port, home};
+use crate::node_plan::NodePlan;
+use crate::paths::{Missing, cache, home};
 
 /// One download at a time.
 static FETCHING: Mutex<()> = Mutex::new(());
@@ -127,7 +128,7 @@ fn runs(program: &str, argument: &str) -> bool {
 pub struct Kafka {
     installation: Installation,
     dir: PathBuf,
-    port: u16,
+    plan: NodePlan,
     process: Option<Guarded>,
 }
 
@@ -147,42 +148,24 @@ impl Kafka {
     /// # Errors
     /// The storage cannot be formatted.
     pub fn prepare(installation: &Installation, dir: &Path) -> Result<Self> {
+        Self::planned(installation, dir, NodePlan::single()?)
+    }
+
+    /// The same for a node of another kind.
+    ///
+    /// # Errors
+    /// The storage cannot be formatted.
+    pub fn planned(installation: &Installation, dir: &Path, plan: NodePlan) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let (port, controller) = (free_port()?, free_port()?);
         let data = dir.join("data");
-        let properties = format!(
-            "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-             controller.listener.names=CONTROLLER\n\
-             inter.broker.listener.name=PLAINTEXT\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-             log.dirs={}\n\
-             auto.create.topics.enable=false\n\
-             offsets.topic.replication.factor=1\n\
-             offsets.topic.num.partitions=1\n\
-             transaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\n\
-             transaction.state.log.num.partitions=1\n\
-             group.initial.rebalance.delay.ms=0\n\
-             group.min.session.timeout.ms=500\n\
-             log.cleaner.dedupe.buffer.size=16777216\n\
-             message.max.bytes=33554432\n\
-             replica.fetch.max.bytes=33554432\n\
-             socket.request.max.bytes=104857600\n",
-            data.display()
-        );
         let file = dir.join("server.properties");
-        std::fs::write(&file, properties)?;
+        std::fs::write(&file, plan.properties(&data)?)?;
         if !data.join("meta.properties").is_file() {
+            let file = file.to_string_lossy();
+            let mut arguments = vec!["format", "-t", CLUSTER_ID, "-c", &file];
+            arguments.extend(plan.format_arguments().iter().map(String::as_str));
             let formatted = Command::new("java")
-                .args(installation.java(
-                    "-Xmx128m",
-                    "kafka.tools.StorageTool",
-                    &["format", "-t", CLUSTER_ID, "-c", &file.to_string_lossy()],
-                ))
+                .args(installation.java("-Xmx128m", "kafka.tools.StorageTool", &arguments))
                 .stdin(Stdio::null())
                 .output()?;
             if !formatted.status.success() {
@@ -196,7 +179,7 @@ impl Kafka {
         Ok(Self {
             installation: installation.clone(),
             dir: dir.to_owned(),
-            port,
+            plan,
             process: None,
         })
     }
@@ -204,7 +187,7 @@ impl Kafka {
     /// `127.0.0.1:PORT`; stays the same over restarts.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.plan.bootstrap()
     }
 
     /// The process id, while it runs.
@@ -226,16 +209,36 @@ impl Kafka {
     /// # Errors
     /// It does not start; the message holds the end of its log.
     pub fn resume(&mut self) -> Result<()> {
+        self.launch()?;
+        self.await_answer()
+    }
+
+    /// Starts the node, if it is not running, and does not wait.
+    ///
+    /// # Errors
+    /// Java does not start.
+    pub fn launch(&mut self) -> Result<()> {
         if self.process.as_mut().is_some_and(Guarded::is_running) {
             return Ok(());
         }
         let properties = self.dir.join("server.properties");
-        let arguments =
-            self.installation
-                .java("-Xmx768m", "kafka.Kafka", &[&properties.to_string_lossy()]);
-        let mut process =
-            Guarded::start(Path::new("java"), &arguments, &self.dir.join("kafka.log"))?;
+        let arguments = self.installation.java(
+            self.plan.java_heap(),
+            "kafka.Kafka",
+            &[&properties.to_string_lossy()],
+        );
+        let log = self.dir.join("kafka.log");
+        self.process = Some(Guarded::start(Path::new("java"), &arguments, &log)?);
+        Ok(())
+    }
+
+    /// Waits until a node that was launched answers.
+    ///
+    /// # Errors
+    /// It does not; the message holds the end of its log.
+    pub fn await_answer(&mut self) -> Result<()> {
         let broker = self.broker()?;
+        let process = self.process.as_mut().context("Kafka was not started")?;
         let ready = until("Kafka to answer", START_LIMIT, || {
             if !process.is_running() {
                 bail!("Kafka ended");
@@ -246,9 +249,9 @@ impl Kafka {
             let log = process.output().unwrap_or_default();
             let tail: Vec<_> = log.lines().rev().take(25).collect();
             let tail: Vec<_> = tail.into_iter().rev().collect();
+            self.process = None;
             return Err(error.context(tail.join("\n")));
         }
-        self.process = Some(process);
         Ok(())
     }
 

@@ -103,6 +103,19 @@ impl Kafkamq {
         }
     }
 
+    /// Starts a service that is expected to refuse its start; returns how it ended and what it said.
+    ///
+    /// # Errors
+    /// It runs.
+    pub fn refused(config: &Config, dir: &Path, name: &str) -> Result<(Ending, String)> {
+        let file = config.write(dir, name, free_port()?)?;
+        let mut process = Self::spawn(&[file], &dir.join(format!("{name}.log")))?;
+        match process.wait(START_LIMIT)? {
+            Some(ending) => Ok((ending, process.output()?)),
+            None => bail!("kafkamq starts: {}", process.output()?),
+        }
+    }
+
     /// Runs another command of the binary, with the configuration of this service, to its end;
     /// returns its standard output.
     ///
@@ -171,6 +184,14 @@ impl Kafkamq {
     /// It was not running.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()
+    }
+
+    /// Sends a signal by its name, such as `HUP`.
+    ///
+    /// # Errors
+    /// It was not running.
+    pub fn signal(&mut self, name: &str) -> Result<()> {
+        self.process.signal(name)
     }
 
     /// SIGTERM; returns how it ended.
@@ -311,4 +332,24 @@ impl Kafkamq {
         });
         Ok(values.sum())
     }
+}
+
+/// What `kafkamq check --connect` finds: its exit code and the list of connections.
+///
+/// # Errors
+/// It says nothing that can be read.
+pub fn check_connections(
+    config: &Config,
+    dir: &Path,
+    name: &str,
+) -> Result<(Option<i32>, Vec<Value>)> {
+    let file = config.write(dir, name, free_port()?)?;
+    let output = Command::new(Kafkamq::program()?)
+        .args(["check", "--connect", "--json", "--config"])
+        .arg(file)
+        .stdin(Stdio::null())
+        .output()?;
+    let found: Value = serde_json::from_slice(&output.stdout).with_context(|| said(&output))?;
+    let connections = found["connections"].as_array().cloned();
+    Ok((output.status.code(), connections.unwrap_or_default()))
 }

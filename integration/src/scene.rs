@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use kafkamq_testbed::receiver::HandleOptions;
 use kafkamq_testbed::{IdSet, Receiver, Testbed};
 use tempfile::TempDir;
@@ -14,8 +14,10 @@ use crate::broker::Broker;
 use crate::config::Config;
 use crate::kafka::{Installation, Kafka, Release};
 use crate::kafkamq::Kafkamq;
-use crate::paths::skip_or_fail;
+use crate::node_plan::NodePlan;
+use crate::paths::{Missing, skip_or_fail};
 use crate::producer::Producer;
+use crate::secure::Doors;
 
 /// A broker with the folder it lives in.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ struct Stage {
     kafka: Mutex<Kafka>,
     bootstrap: String,
     folder: TempDir,
+    /// Its listeners with security, if it has them.
+    doors: Option<Doors>,
     /// Whether a test failed on it, so that its log is worth reading.
     failed: AtomicBool,
 }
@@ -43,6 +47,9 @@ impl Drop for Stage {
 /// The broker that tests of one process share, as long as one of them runs.
 static SHARED: Mutex<Weak<Stage>> = Mutex::new(Weak::new());
 
+/// The same for the broker with security.
+static SECURED: Mutex<Weak<Stage>> = Mutex::new(Weak::new());
+
 /// One test's surroundings. Folder and logs are removed only if [`Scene::passed`] was called.
 #[derive(Debug)]
 pub struct Scene {
@@ -61,10 +68,27 @@ impl Scene {
     /// # Errors
     /// The broker does not start; in CI also if the machine lacks something.
     pub fn shared(name: &str) -> Result<Option<Self>> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::sharing(name, &SHARED, || Self::stage(Release::Current, true))
+    }
+
+    /// The same with a broker that has listeners with security and an authorizer; see
+    /// [`Scene::doors`].
+    ///
+    /// # Errors
+    /// As for [`Scene::shared`].
+    pub fn secured(name: &str) -> Result<Option<Self>> {
+        Self::sharing(name, &SECURED, Self::secured_stage)
+    }
+
+    fn sharing(
+        name: &str,
+        shared: &Mutex<Weak<Stage>>,
+        set: impl FnOnce() -> Result<Option<Stage>>,
+    ) -> Result<Option<Self>> {
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let stage = match shared.upgrade() {
             Some(stage) => stage,
-            None => match Self::stage(Release::Current, true)? {
+            None => match set()? {
                 Some(stage) => Arc::new(stage),
                 None => return Ok(None),
             },
@@ -97,6 +121,21 @@ impl Scene {
     }
 
     fn stage(release: Release, running: bool) -> Result<Option<Stage>> {
+        Self::planned_stage(release, running, |_| Ok(Ok((None, NodePlan::single()?))))
+    }
+
+    fn secured_stage() -> Result<Option<Stage>> {
+        Self::planned_stage(Release::Current, true, |dir| {
+            let planned = Doors::plan(&dir.join("certificates"))?;
+            Ok(planned.map(|(doors, plan)| (Some(doors), plan)))
+        })
+    }
+
+    fn planned_stage(
+        release: Release,
+        running: bool,
+        plan: impl FnOnce(&Path) -> Result<Result<(Option<Doors>, NodePlan), Missing>>,
+    ) -> Result<Option<Stage>> {
         let installation = match Installation::of(release.version())? {
             Ok(installation) => installation,
             Err(missing) => {
@@ -107,7 +146,14 @@ impl Scene {
         let mut folder = tempfile::Builder::new()
             .prefix("kafkamq-kafka-")
             .tempdir()?;
-        let mut kafka = Kafka::prepare(&installation, folder.path())?;
+        let (doors, plan) = match plan(folder.path())? {
+            Ok(planned) => planned,
+            Err(missing) => {
+                skip_or_fail(&missing)?;
+                return Ok(None);
+            }
+        };
+        let mut kafka = Kafka::planned(&installation, folder.path(), plan)?;
         if running {
             let started = kafka.resume();
             folder.disable_cleanup(started.is_err());
@@ -117,6 +163,7 @@ impl Scene {
             bootstrap: kafka.bootstrap(),
             kafka: Mutex::new(kafka),
             folder,
+            doors,
             failed: AtomicBool::new(false),
         }))
     }
@@ -150,6 +197,14 @@ impl Scene {
     #[must_use]
     pub fn bootstrap(&self) -> &str {
         &self.stage.bootstrap
+    }
+
+    /// The broker's listeners with security.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn doors(&self) -> Result<&Doors> {
+        self.stage.doors.as_ref().context("the broker has no doors")
     }
 
     /// The broker's process; stop it only in a scene that has it alone.

@@ -63,6 +63,59 @@ fn the_consumer_protocol_moves_partitions_without_loss() -> Result<()> {
     Ok(())
 }
 
+/// A member keeps partitions that it has read to their ends, while others move. The client pauses and
+/// resumes all of them then, and has to go on where it was.
+fn kept_partitions_have_no_gap(name: &str, line: &str) -> Result<()> {
+    const PARTITIONS: u16 = 8;
+    const ROUNDS: u32 = 3;
+    let Some(scene) = Scene::shared(name)? else {
+        return Ok(());
+    };
+    let topic = scene.topic("log", i32::from(PARTITIONS))?;
+    let mut producer = scene.producer()?;
+    let config = scene.config().input(line).route("custom", &custom(&topic));
+    let first = scene.kafkamq(&config, "first")?;
+    let broker = scene.broker()?;
+    let mut sent = 0;
+    let mut flow = |producer: &mut Producer| -> Result<()> {
+        producer.send_range(Route::CustomLog, &topic, PARTITIONS, sent..sent + 50)?;
+        producer.flush()?;
+        sent += 50;
+        scene.await_all(&scene.testbed.datakit, producer.ids(), LIMIT)?;
+        let ends = [i64::from(sent); PARTITIONS as usize];
+        broker.await_committed(scene.group(), &topic, &ends, LIMIT)
+    };
+    let half = usize::from(PARTITIONS) / 2;
+    for round in 0..ROUNDS {
+        first.await_assigned(usize::from(PARTITIONS))?;
+        flow(&mut producer)?;
+        let mut second = scene.kafkamq(&config, &format!("second-{round}"))?;
+        second.await_assigned(half)?;
+        first.await_assigned(half)?;
+        flow(&mut producer)?;
+        let ending = second.terminate(DRAIN_LIMIT)?;
+        ensure!(ending == Ending::Code(0), "{ending:?}");
+    }
+    let skipped = first.metric("kafkamq_offsets_skipped_total", &[("topic", &topic)])?;
+    let twice = scene.testbed.datakit.ledger().report().duplicates;
+    ensure!(
+        (skipped, twice) == (0.0, 0),
+        "{skipped} offsets skipped, {twice} records twice"
+    );
+    scene.passed();
+    Ok(())
+}
+
+#[test]
+fn partitions_that_are_kept_have_no_gap_when_others_move_by_the_members() -> Result<()> {
+    kept_partitions_have_no_gap("kept-classic", "assignor = \"cooperative-sticky\"")
+}
+
+#[test]
+fn partitions_that_are_kept_have_no_gap_when_others_move_by_the_brokers() -> Result<()> {
+    kept_partitions_have_no_gap("kept-brokers", "group_protocol = \"consumer\"")
+}
+
 #[test]
 fn a_static_member_comes_back_without_a_rebalance() -> Result<()> {
     let Some(scene) = Scene::shared("static")? else {

@@ -24,9 +24,10 @@ use super::lookup::{Answer, Found, Lookup, NotFound, Question};
 use super::native;
 use super::partition::{PartitionReader, Placement};
 use super::poll_loop::Reading;
-use super::report::{is_close, meaning, reported, trouble};
+use super::report::{is_about_certificate, is_close, judged, meaning, reported, trouble};
 use super::{AssignmentListener, KafkaError, PartitionStanding, Standing, Statistics};
 use kafkamq_record::TopicPartition;
+use kafkamq_settings::ClusterSettings;
 use kafkamq_source::commits::{CommitEntry, CommitResult, Commits, Confirmed};
 use kafkamq_source::lease::{Generation, Lease, Position};
 use kafkamq_source::positions::{Positions, Sought, Wanted};
@@ -50,8 +51,9 @@ pub(super) struct PollContext {
     pub(super) client_resets: bool,
     pub(super) drain_timeout: Duration,
     pub(super) reading: Reading,
-    /// Brokers of the configuration.
-    brokers: Vec<String>,
+    cluster: Arc<ClusterSettings>,
+    /// Whether the certificate of a broker is being looked at.
+    judging: Arc<AtomicBool>,
     /// Whether the cluster was once seen to take this client.
     was_connected: AtomicBool,
 }
@@ -74,7 +76,7 @@ impl PollContext {
         client_resets: bool,
         drain_timeout: Duration,
         reading: Reading,
-        brokers: Vec<String>,
+        cluster: ClusterSettings,
     ) -> Self {
         Self {
             listener,
@@ -87,7 +89,8 @@ impl PollContext {
             client_resets,
             drain_timeout,
             reading,
-            brokers,
+            cluster: Arc::new(cluster),
+            judging: Arc::default(),
             was_connected: AtomicBool::new(false),
         }
     }
@@ -358,6 +361,27 @@ impl PollContext {
         }
     }
 
+    /// Finds out what is wrong with the certificate of a broker, on a thread of its own: polling waits
+    /// for nobody. What is reported meanwhile will be reported again.
+    fn judge(&self, code: RDKafkaErrorCode, reason: String) {
+        if self.judging.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (listener, cluster) = (Arc::clone(&self.listener), Arc::clone(&self.cluster));
+        let judging = Arc::clone(&self.judging);
+        let judge = move || {
+            if let Some(trouble) = judged(code, &reason, &cluster) {
+                listener.error(&KafkaError::InTheWay(trouble));
+            }
+            judging.store(false, Ordering::Release);
+        };
+        let thread = std::thread::Builder::new().name("kafka-cert".to_owned());
+        if let Err(error) = thread.spawn(judge) {
+            self.judging.store(false, Ordering::Release);
+            self.listener.error(&KafkaError::Thread(error));
+        }
+    }
+
     /// Reports an error of a call that goes on without.
     fn told(&self, result: KafkaResult<()>) {
         if let Err(error) = result {
@@ -394,7 +418,7 @@ impl ClientContext for PollContext {
         // What a broker that hangs up may mean is known only before it ever did something else.
         if is_close(level, facility) && !self.was_connected.load(Ordering::Acquire) {
             let code = RDKafkaErrorCode::BrokerTransportFailure;
-            if let Some(trouble) = trouble(code, message, &self.brokers) {
+            if let Some(trouble) = trouble(code, message, &self.cluster.addrs) {
                 self.listener.error(&KafkaError::InTheWay(trouble));
             }
         }
@@ -433,7 +457,13 @@ impl ClientContext for PollContext {
         if code == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
-        let trouble = code.and_then(|code| trouble(code, reason, &self.brokers));
+        if let Some(code) = code
+            && is_about_certificate(code, reason)
+        {
+            self.judge(code, reason.to_owned());
+            return;
+        }
+        let trouble = code.and_then(|code| trouble(code, reason, &self.cluster.addrs));
         self.listener.error(&match trouble {
             Some(trouble) => KafkaError::InTheWay(trouble),
             None => KafkaError::Reported(reported(reason)),

@@ -25,10 +25,12 @@ use super::client::set_cluster;
 use super::report::is_close;
 use kafkamq_settings::{ClusterSettings, Sasl};
 
+pub(super) mod certificate;
 pub(super) mod fault;
 #[cfg(test)]
 mod tests;
 
+use certificate::judge;
 pub use fault::{DialFault, Layer};
 
 /// Brokers dialled at the same time.
@@ -213,7 +215,12 @@ impl Broker {
         };
         // Without a topic the answer lists all of them, which is much in a large cluster.
         let topic = target.topics.first().copied();
-        let metadata = broker.ask(timeout, |client, wait| client.fetch_metadata(topic, wait))?;
+        let metadata = broker
+            .ask(timeout, |client, wait| client.fetch_metadata(topic, wait))
+            .map_err(|fault| match fault.is_about_certificate() {
+                true => fault.judged(judge(address, &target.cluster.security, timeout)),
+                false => fault,
+            })?;
         broker.announced = metadata
             .brokers()
             .iter()

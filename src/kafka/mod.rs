@@ -119,6 +119,16 @@ impl KafkaError {
             .map_or_else(|| self.to_string(), report::meaning)
     }
 
+    /// The error of a client that cannot be made, in the words of `check --connect`.
+    pub(crate) fn refusal(&self) -> String {
+        match self {
+            Self::Configuration { .. } | Self::Client(_) => {
+                dial::DialFault::refused(self).to_string()
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// What is in the way, if the error tells of that.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         match self {

@@ -285,17 +285,7 @@ impl PartitionReader {
                 errors: Vec::new(),
             };
         }
-        self.messages.resize(max_records, ptr::null_mut());
-        // SAFETY: the buffer has room for `max_records` message pointers.
-        let taken = unsafe {
-            native::rd_kafka_consume_batch_queue(
-                self.queue,
-                0,
-                self.messages.as_mut_ptr(),
-                max_records,
-            )
-        };
-        let taken = usize::try_from(taken).unwrap_or(0).min(max_records);
+        let taken = self.take(max_records);
         let messages = self.messages.get(..taken).unwrap_or_default();
 
         // SAFETY: the first `taken` pointers are valid messages that this reader owns.
@@ -360,6 +350,63 @@ impl PartitionReader {
             self.epochs.push_back((first, epoch));
         }
         ReadResult { batch, end, errors }
+    }
+
+    /// Takes up to `max_records` messages out of the queue into the buffer; returns how many.
+    ///
+    /// The batch call takes the end of a partition for a record: the client believes then that the
+    /// record at the end was read before there is one, and whenever it pauses and resumes by itself,
+    /// as it does when a group changes whose members keep partitions, it goes on behind it. The call
+    /// for one message knows the difference. Since an end stands behind everything else in the
+    /// queue, the last message is taken by that call.
+    fn take(&mut self, max_records: usize) -> usize {
+        self.messages.resize(max_records, ptr::null_mut());
+        // SAFETY: the queue is alive.
+        let there = unsafe { native::rd_kafka_queue_length(self.queue) };
+        let many = there.saturating_sub(1).min(max_records);
+        let mut taken = 0;
+        if many > 0 {
+            // SAFETY: the buffer has room for as many message pointers as are asked for.
+            let count = unsafe {
+                native::rd_kafka_consume_batch_queue(
+                    self.queue,
+                    0,
+                    self.messages.as_mut_ptr(),
+                    many,
+                )
+            };
+            taken = usize::try_from(count).unwrap_or(0).min(many);
+        }
+        if let Some(free) = self.messages.get_mut(taken) {
+            // SAFETY: the queue is alive.
+            let last = unsafe { native::rd_kafka_consume_queue(self.queue, 0) };
+            if !last.is_null() {
+                *free = last;
+                return taken + 1;
+            }
+        }
+        self.correct(taken);
+        taken
+    }
+
+    /// Takes the client back to the end if the batch call took that for a record and nothing came
+    /// after it, which happens only when messages in between were outdated.
+    fn correct(&self, taken: usize) {
+        let last = taken.checked_sub(1).and_then(|at| self.messages.get(at));
+        let Some(&last) = last else { return };
+        // SAFETY: a valid message that this reader owns, not destroyed yet.
+        let (error, offset) = unsafe { (calls::message_error(last), (*last).offset) };
+        if error == 0 || calls::code(error) != RDKafkaErrorCode::PartitionEOF {
+            return;
+        }
+        let end = Position {
+            next: NextOffset(offset),
+            epoch: None,
+        };
+        let client = self.consumer.client().native_ptr();
+        if let Err(error) = calls::seek(client, &self.source, end, SEEK_TIMEOUT) {
+            tracing::debug!(partition = %self.source, %error, "the client stays behind the end");
+        }
     }
 
     /// Everything below `next` is settled. With `hurry` the commit that says so does not wait for its

@@ -21,7 +21,7 @@ use super::context::PollContext;
 use super::lookup::{Lookup, LookupOptions, Question, Subscription};
 use super::stretch::Stretch;
 use super::{AssignmentListener, InitialOffset, KafkaError};
-use kafkamq_settings::TopicSelection;
+use kafkamq_settings::{ClusterSettings, TopicSelection};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The same while an answer of the brokers is awaited.
@@ -55,8 +55,8 @@ pub enum Reading {
 pub struct PollOptions {
     /// Name of the input, for the thread's name and the log.
     pub input: String,
-    /// Brokers of the configuration, as `host:port`.
-    pub brokers: Vec<String>,
+    /// Addresses, transport and authentication.
+    pub cluster: ClusterSettings,
     /// Topics to subscribe to; none leaves the thread idle.
     pub topics: TopicSelection,
     /// The client's configuration, from [`super::client::consumer_config`].
@@ -276,7 +276,7 @@ impl PollLoop {
             client_resets,
             self.options.drain_timeout,
             self.options.reading.clone(),
-            self.options.brokers.clone(),
+            self.options.cluster.clone(),
         );
         let consumer: BaseConsumer<PollContext> = self
             .options

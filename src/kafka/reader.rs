@@ -88,7 +88,7 @@ impl TopicReader {
             .set("fetch.message.max.bytes", FETCH_BYTES);
         Ok(Self {
             consumer: config
-                .create_with_context(Hearing::new(&cluster.addrs))
+                .create_with_context(Hearing::new(cluster))
                 .map_err(KafkaError::from_client)?,
             topic: topic.to_owned(),
             timeout,

@@ -1,5 +1,7 @@
 //! What a client reports while it runs, in the words of [`dial`](super::dial).
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -7,15 +9,42 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 
 use super::KafkaError;
+use super::dial::certificate::{CertificateFault, judge};
 use super::dial::{DialFault, DialSubject, Layer};
+use kafkamq_settings::ClusterSettings;
 use kafkamq_source::trouble::{Subject, Trouble};
 
+/// How long each step of looking at a broker's certificate takes at most.
+const JUDGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// In front of a topic that cannot be subscribed to.
 const NOT_AVAILABLE: &str = "Subscribed topic not available: ";
 
 /// What a client reports, if it tells of something in the way; `brokers` are those of the
 /// configuration.
 pub(super) fn trouble(code: Code, reason: &str, brokers: &[String]) -> Option<Trouble> {
+    told(code, reason, brokers, |_| None)
+}
+
+/// Whether a client reports that the certificate of a broker is not accepted. Why not is found out
+/// by [`judged`].
+pub(super) fn is_about_certificate(code: Code, reason: &str) -> bool {
+    DialFault::classify(code, reason).is_some_and(|fault| fault.is_about_certificate())
+}
+
+/// The same as [`trouble`], with what is wrong about the certificate of a broker, which is asked for
+/// it once more. Blocks.
+pub(super) fn judged(code: Code, reason: &str, cluster: &ClusterSettings) -> Option<Trouble> {
+    told(code, reason, &cluster.addrs, |address| {
+        judge(address, &cluster.security, JUDGE_TIMEOUT)
+    })
+}
+
+fn told(
+    code: Code,
+    reason: &str,
+    brokers: &[String],
+    judge: impl Fn(&str) -> Option<CertificateFault>,
+) -> Option<Trouble> {
     if code == Code::AllBrokersDown {
         let fault = DialFault::new(Layer::Kafka, "no broker can be reached");
         return Some(about(Subject::Cluster, fault));
@@ -34,14 +63,14 @@ pub(super) fn trouble(code: Code, reason: &str, brokers: &[String]) -> Option<Tr
                 if !brokers.contains(&address) {
                     fault = fault.announced();
                 }
+                if fault.is_about_certificate() {
+                    fault = fault.judged(judge(&address));
+                }
                 Subject::Broker(address)
             }
             None => Subject::Cluster,
         },
     };
-    if let Some(at) = fault.message.find(" (after ") {
-        fault.message.truncate(at);
-    }
     Some(about(subject, fault))
 }
 
@@ -104,16 +133,16 @@ fn broker_of(reason: &str) -> Option<String> {
 }
 
 /// Remembers what a client of one question reports besides its answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Hearing {
-    brokers: Vec<String>,
+    cluster: ClusterSettings,
     heard: Mutex<Option<Trouble>>,
 }
 
 impl Hearing {
-    pub(super) fn new(brokers: &[String]) -> Self {
+    pub(super) fn new(cluster: &ClusterSettings) -> Self {
         Self {
-            brokers: brokers.to_vec(),
+            cluster: cluster.clone(),
             heard: Mutex::default(),
         }
     }
@@ -129,7 +158,7 @@ impl Hearing {
     }
 
     fn note(&self, code: Code, reason: &str) {
-        if let Some(trouble) = trouble(code, reason, &self.brokers) {
+        if let Some(trouble) = judged(code, reason, &self.cluster) {
             let mut heard = self.heard.lock();
             if trouble.subject != Subject::Cluster || heard.is_none() {
                 *heard = Some(trouble);

@@ -56,7 +56,7 @@ pub(super) fn prepare_input(
     });
     let options = PollOptions {
         input: input.name.clone(),
-        brokers: input.cluster.addrs.clone(),
+        cluster: input.cluster.clone(),
         topics: input.selection(),
         client: match reading {
             Reading::Member => consumer_config(input, limits),

@@ -43,7 +43,7 @@ pub enum StartError {
     #[error("recorder: {0}")]
     Recorder(#[source] std::io::Error),
     /// The Kafka client refused an input.
-    #[error("input `{input}`: {source}")]
+    #[error("input `{input}`: {}", .source.refusal())]
     Kafka {
         /// The input.
         input: String,
@@ -51,7 +51,7 @@ pub enum StartError {
         source: KafkaError,
     },
     /// The Kafka client refused the settings of the dead letter topic.
-    #[error("dead letters: {0}")]
+    #[error("dead letters: {}", .0.refusal())]
     DeadLetterTopic(#[source] KafkaError),
     /// Dead letters would be read again.
     #[error(

@@ -7,7 +7,7 @@ use kafkamq_broker::{ApiKey, Fault, ResponseError};
 use kafkamq_testbed::faults;
 use kafkamq_testbed::{Faker, RecordId, Route, Sample};
 
-use super::{Rig, Running, WAIT};
+use super::{ROUTES, Rig, Running, WAIT};
 
 const TOPIC: &str = "app-logs";
 
@@ -71,6 +71,38 @@ fn a_late_answer_about_committed_offsets_does_not_turn_the_start_around() {
     rig.wait_committed(TOPIC, 0, 60);
     assert_eq!(rig.delivered(Route::CustomLog), 20);
     running.stop();
+}
+
+#[test]
+fn partitions_that_a_member_keeps_while_others_move_are_read_without_a_gap() {
+    let rig = Rig::new();
+    rig.create_topics();
+    for route in ROUTES {
+        rig.produce(route, 0..20);
+    }
+    let config = rig.config("assignor = \"cooperative-sticky\"", "");
+    let first = rig.start(&config);
+    let has = |running: &Running, count| {
+        running.wait_status(|status| {
+            let input = &status.inputs[0];
+            input.partitions.len() == count && input.lag == Some(0)
+        });
+    };
+    // All are read to their ends, where the client has to stay.
+    has(&first, 6);
+    let second = rig.start(&config.replace("/dead-letters", "/second-dead-letters"));
+    has(&second, 3);
+    has(&first, 3);
+    for route in ROUTES {
+        rig.produce(route, 20..30);
+        rig.wait_delivered(route, 60);
+    }
+    for receiver in [&rig.testbed.datakit, &rig.testbed.handle] {
+        let report = receiver.ledger().report();
+        assert_eq!(report.duplicates, 0, "{report:?}");
+    }
+    second.stop();
+    first.stop();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
+use super::certificate::CertificateFault;
 use crate::kafka::KafkaError;
 
 /// The layers between this process and the records of a topic, from the bottom up.
@@ -98,7 +99,7 @@ impl DialFault {
     /// Reads what the client library reported; `None` if that names no layer.
     pub(in crate::kafka) fn classify(code: Code, reason: &str) -> Option<Self> {
         let said = || match plain(reason) {
-            empty if empty.is_empty() => code.to_string(),
+            empty if empty.is_empty() => words(code),
             said => said,
         };
         let with = |layer, remedy| Self {
@@ -108,14 +109,16 @@ impl DialFault {
         };
         let fault = match code {
             // The library names the CA only, though a wrong host name fails in the same way.
-            Code::SSL if reason.contains("certificate verify failed") => with(
-                Layer::Tls,
-                "CA or host name: `ssl_cert` must hold the root of the broker's certificate, and that certificate must name the host as `addrs` writes it",
-            ),
-            Code::SSL if reason.contains("authentication might be required") => with(
-                Layer::Tls,
-                "the broker may want a certificate: set `tls_client_cert` and `tls_client_key`",
-            ),
+            Code::SSL if reason.contains("certificate verify failed") => {
+                with(Layer::Tls, CERTIFICATE)
+            }
+            Code::SSL if reason.contains("authentication might be required") => {
+                with(Layer::Tls, CLIENT_CERTIFICATE)
+            }
+            // With TLS 1.3 the broker looks at the client's certificate after the handshake.
+            Code::SSL | Code::BrokerTransportFailure if is_certificate_alert(reason) => {
+                with(Layer::Tls, CLIENT_CERTIFICATE)
+            }
             Code::SSL => with(Layer::Tls, Layer::Tls.remedy()),
             Code::Authentication
             | Code::SaslAuthenticationFailed
@@ -167,7 +170,7 @@ impl DialFault {
     }
 
     /// The client refused its configuration.
-    pub(super) fn refused(error: &KafkaError) -> Self {
+    pub(in crate::kafka) fn refused(error: &KafkaError) -> Self {
         let message = error.to_string();
         let layer = if message.contains("ssl.") {
             Layer::Tls
@@ -176,10 +179,20 @@ impl DialFault {
         } else {
             Layer::Kafka
         };
+        let remedies = [
+            (
+                "ssl.key.",
+                "check `tls_client_key` and `tls_client_key_password`",
+            ),
+            ("ssl.certificate.", "check `tls_client_cert`"),
+            ("ssl.ca.", "check `ssl_cert`"),
+        ];
+        let of = remedies.iter().find(|(key, _)| message.contains(key));
+        let general = "check the files and options of this cluster";
         Self {
             layer,
             message,
-            remedy: "check the files and options of this cluster",
+            remedy: of.map_or(general, |(_, remedy)| remedy),
         }
     }
 
@@ -210,6 +223,28 @@ impl DialFault {
         }
     }
 
+    /// Whether the certificate of the broker is not accepted, for a reason not known yet.
+    pub(in crate::kafka) fn is_about_certificate(&self) -> bool {
+        self.remedy == CERTIFICATE
+    }
+
+    /// The same fault with what was found out about the certificate of the broker.
+    pub(in crate::kafka) fn judged(self, found: Option<CertificateFault>) -> Self {
+        let remedy = match found {
+            Some(CertificateFault::Root) => {
+                "CA: `ssl_cert` must hold the root of the broker's certificate"
+            }
+            Some(CertificateFault::Name) => {
+                "host name: the broker's certificate must name the host as `addrs` or the broker's `advertised.listeners` writes it"
+            }
+            Some(CertificateFault::Time) => {
+                "time: the broker's certificate is not valid now; renew it, or check the clock of this machine"
+            }
+            None => return self,
+        };
+        Self { remedy, ..self }
+    }
+
     /// The same fault of an address that a broker announced and nobody wrote down here.
     pub(in crate::kafka) fn announced(self) -> Self {
         match self.layer {
@@ -222,6 +257,28 @@ impl DialFault {
     }
 }
 
+const CERTIFICATE: &str = "CA or host name: `ssl_cert` must hold the root of the broker's certificate, and that certificate must name the host as `addrs` writes it";
+const CLIENT_CERTIFICATE: &str =
+    "the broker wants a certificate that it trusts: set `tls_client_cert` and `tls_client_key`";
+
+/// Whether `reason` holds an alert (RFC 8446, 6.2) by which a broker refuses the certificate of the
+/// client, or misses one.
+fn is_certificate_alert(reason: &str) -> bool {
+    let alert = reason.split_once(" alert ").map(|(_, alert)| alert);
+    alert.is_some_and(|alert| {
+        let words = alert.split(':').next().unwrap_or_default();
+        words.contains("certificate") || words.contains("unknown ca")
+    })
+}
+
+/// What a code means, without its name.
+fn words(code: Code) -> String {
+    let text = code.to_string();
+    let inner = text.split_once(" (").map(|(_, inner)| inner);
+    let inner = inner.and_then(|inner| inner.strip_suffix(')'));
+    inner.map_or_else(|| text.clone(), str::to_owned)
+}
+
 /// Whether `reason` tells of a connection that was lost within two seconds after it stood.
 fn just_connected(reason: &str) -> bool {
     let age = reason
@@ -231,8 +288,9 @@ fn just_connected(reason: &str) -> bool {
     age.is_some_and(|millis| millis < 2000)
 }
 
-/// The library's report without the address in front and its own advice behind, which names keys
-/// that nobody sets here.
+/// The library's report without the address in front and what stands behind: its own advice, which
+/// names keys that nobody sets here, and how long the connection was in which state, which differs
+/// every time.
 pub(in crate::kafka) fn plain(reason: &str) -> String {
     let mut without_address = reason;
     // The thread in brackets and the broker, such as `ssl://kafka-1:9093/bootstrap`.
@@ -246,6 +304,7 @@ pub(in crate::kafka) fn plain(reason: &str) -> String {
         ": broker certificate could not be verified",
         ": client SSL authentication might be",
         ": connecting to a PLAINTEXT broker listener?",
+        " (after ",
     ]
     .iter()
     .filter_map(|advice| without_address.find(advice))

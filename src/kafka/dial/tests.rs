@@ -203,18 +203,22 @@ fn encrypted(name: &str, folder: &std::path::Path) -> (String, PathBuf) {
 }
 
 #[test]
-fn what_is_not_trusted_says_ca_or_host_name() {
+fn an_unknown_root_is_told_from_a_wrong_host_name() {
     let folder = tempfile::tempdir().unwrap();
     let (right_host, right_root) = encrypted("localhost", folder.path());
-    let (wrong_host, wrong_root) = encrypted("elsewhere.example", folder.path());
+    let (wrong_host, other_root) = encrypted("elsewhere.example", folder.path());
     let trusting = |root: &PathBuf| Security {
         ca_file: Some(root.clone()),
         ..with_protocol(Protocol::Ssl)
     };
-    for (address, root) in [(&right_host, &wrong_root), (&wrong_host, &wrong_root)] {
+    for (address, root, expected) in [
+        (&right_host, &other_root, "CA: `ssl_cert`"),
+        (&wrong_host, &other_root, "host name: "),
+        (&wrong_host, &right_root, "CA: `ssl_cert`"),
+    ] {
         let fault = broker_fault(&cluster(&[address], trusting(root)));
         assert_eq!(fault.layer, Layer::Tls, "{fault}");
-        assert!(fault.remedy.starts_with("CA or host name"), "{fault}");
+        assert!(fault.remedy.starts_with(expected), "{expected}: {fault}");
     }
     // With both right TLS is not in the way: behind it there is no broker.
     let fault = broker_fault(&cluster(&[&right_host], trusting(&right_root)));
@@ -307,6 +311,39 @@ fn hanging_up_after_the_first_answer_is_missing_credentials() {
 }
 
 #[test]
+fn a_certificate_that_the_broker_misses_or_refuses_is_named() {
+    for alert in [
+        "sslv3 alert bad certificate: SSL alert number 42",
+        "tlsv1 alert unknown ca: SSL alert number 48",
+        "tlsv13 alert certificate required: SSL alert number 116",
+    ] {
+        let reason = format!(
+            "ssl://b:9093/bootstrap: Receive failed: error:0A000412:SSL routines::{alert} (after 4ms in state APIVERSION_QUERY)"
+        );
+        let fault = DialFault::classify(RDKafkaErrorCode::BrokerTransportFailure, &reason).unwrap();
+        assert_eq!(fault.layer, Layer::Tls, "{fault}");
+        assert!(fault.remedy.contains("tls_client_cert"), "{fault}");
+        assert!(!fault.message.contains("4ms"), "{fault}");
+    }
+}
+
+#[test]
+fn a_file_that_the_client_refuses_is_named_by_its_key() {
+    let refused =
+        |reason: &str| DialFault::refused(&KafkaError::Reported(reason.to_owned())).remedy;
+    let key = refused("ssl.key.location failed: error:0A080009:SSL routines::PEM lib");
+    assert!(key.contains("tls_client_key_password"), "{key}");
+    assert!(refused("ssl.ca.location failed").contains("`ssl_cert`"));
+}
+
+#[test]
+fn a_code_without_a_report_is_said_in_the_words_of_the_report() {
+    let code = RDKafkaErrorCode::TopicAuthorizationFailed;
+    let fault = DialFault::classify(code, "").unwrap();
+    assert_eq!(fault.message, "Broker: Topic authorization failed");
+}
+
+#[test]
 fn reports_lose_addresses_and_advice_that_names_other_keys() {
     for (report, expected) in [
         (
@@ -314,8 +351,8 @@ fn reports_lose_addresses_and_advice_that_names_other_keys() {
             "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed",
         ),
         (
-            "b:9092/1: Disconnected (after 1ms)",
-            "Disconnected (after 1ms)",
+            "b:9092/1: Disconnected (after 1ms in state UP, 2 identical error(s) suppressed)",
+            "Disconnected",
         ),
         ("no address at all", "no address at all"),
     ] {
