@@ -20,6 +20,8 @@ pub enum Resolution {
     Settled,
     /// All shares are gone and some records are still open; they have to be sent again.
     Incomplete,
+    /// The same, but nobody had begun to work on it: whoever had it in its mailbox died, of other work.
+    Untouched,
     /// The same, but by intention: work was called back because the configuration changed under it.
     /// Nothing failed.
     Recalled,
@@ -74,6 +76,7 @@ pub struct BatchAck {
     resolved: AtomicBool,
     assignment: Arc<Assignment>,
     recalled: AtomicBool,
+    begun: AtomicBool,
     on_resolved: OnResolved,
 }
 
@@ -101,6 +104,7 @@ impl BatchAck {
             shares: AtomicU32::new(1),
             resolved: AtomicBool::new(false),
             recalled: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
             assignment,
             on_resolved,
         });
@@ -211,6 +215,11 @@ impl AckShare {
         self.ack.assignment.accounts()
     }
 
+    /// States that work on the batch begins, so that dropping it from now on is a failure of its own.
+    pub fn begin(&self) {
+        self.ack.begun.store(true, Ordering::Release);
+    }
+
     /// States that this work is given back on purpose, so that dropping it is no failure. What is
     /// open when the last share is gone is sent again at once and by the routes of that moment.
     pub fn recall(&self) {
@@ -227,13 +236,16 @@ impl AckShare {
 impl Drop for AckShare {
     fn drop(&mut self) {
         if self.ack.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let settled = self.ack.unsettled.load(Ordering::Acquire) == 0;
-            self.ack.resolve(if settled {
+            let unsettled = self.ack.unsettled.load(Ordering::Acquire) as usize;
+            let begun = unsettled < self.ack.open.len() || self.ack.begun.load(Ordering::Acquire);
+            self.ack.resolve(if unsettled == 0 {
                 Resolution::Settled
             } else if self.ack.recalled.load(Ordering::Acquire) {
                 Resolution::Recalled
-            } else {
+            } else if begun {
                 Resolution::Incomplete
+            } else {
+                Resolution::Untouched
             });
         }
     }
@@ -281,6 +293,17 @@ mod tests {
     }
 
     #[test]
+    fn work_that_nobody_began_did_not_fail() {
+        let (_ack, share, resolutions) = open(2);
+        drop(share);
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Untouched));
+        let (_ack, share, resolutions) = open(2);
+        share.begin();
+        drop(share);
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Incomplete));
+    }
+
+    #[test]
     fn settled_is_told_once_even_when_shares_outlive_it() {
         let (_ack, share, resolutions) = open(1);
         let other = share.share();
@@ -300,6 +323,7 @@ mod tests {
     #[test]
     fn a_crash_that_unwinds_resends() {
         let (_ack, share, resolutions) = open(1);
+        share.begin();
         let crashed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _held = share;
             panic!("an actor died");

@@ -287,6 +287,7 @@ impl ParserActor {
         rules: &Arc<RecordRules>,
         at: &mut Resume,
     ) -> Next {
+        records.share.begin();
         let (route, batch) = (Arc::clone(&records.route), Arc::clone(&records.batch));
         let account = Arc::clone(&records.share.accounts().made);
         let addresses = arc_swap::Guard::into_inner(self.directory.load());
