@@ -146,11 +146,6 @@ impl Client {
         true
     }
 
-    /// Bytes that were fetched and not read.
-    pub(crate) fn held(&self) -> usize {
-        self.partitions.values().map(|fetcher| fetcher.held).sum()
-    }
-
     /// Fetches up to `most` records of each partition. Returns the partitions whose queue was empty and
     /// is not any more.
     pub(crate) fn fetch(&mut self, cluster: &Cluster, most: usize) -> Vec<TopicPartition> {

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::dead_letter::DeadLetter;
-use kafkamq_delivery::lanes::{Item, Request};
-use kafkamq_record::{BatchId, NextOffset, PartId, RecordBatch, Resolution, TopicPartition};
+use kafkamq_delivery::lanes::Request;
+use kafkamq_record::{BatchId, NextOffset, RecordBatch, Resolution, TopicPartition};
 use kafkamq_source::commits::{CommitEntry, CommitResult, Confirmed};
 use kafkamq_source::lease::{Generation, Lease, Position};
 use kafkamq_source::start::Why;
-use kafkamq_source::window::Token;
+use kafkamq_source::window::{Resend, Token};
 
 use crate::consignment::Consignment;
 use crate::convert::Outgoing;
@@ -62,7 +62,7 @@ pub(crate) enum Message {
     Wake,
     RoomAgain,
     Resolved(BatchId, u32, Resolution),
-    ResendDue(BatchId, u32, Arc<RecordBatch>, u32),
+    ResendDue(Box<Resend>),
     Placed(Placement),
     Committed(Confirmed),
     Drain(bool, Instant, Option<Token>),

@@ -418,6 +418,17 @@ impl Member {
         self.settle_down(core);
     }
 
+    /// How the outputs are, in words.
+    pub(crate) fn outputs(&self, core: &Core) -> String {
+        let one = |forwarder: &Forwarder| {
+            let condition = forwarder.condition(core);
+            let (state, suspects, items) = (condition.state, condition.suspects, forwarder.items());
+            format!("{state}, {suspects} suspects, {items} items")
+        };
+        let all: Vec<String> = self.forwarders.iter().flatten().map(one).collect();
+        all.join("; ")
+    }
+
     /// What still goes on, in words; `None` if nothing does.
     pub(crate) fn busy(&self) -> Option<String> {
         let used = self.memory.used();

@@ -63,7 +63,7 @@ struct Part {
     arrived: bool,
     buried: bool,
     left_out: bool,
-    /// When it was refused first, and last, in a way that may be its fault.
+    /// When it was first sent to be refused, and when refused last, in a way that may be its fault.
     refused: Option<(Micros, Micros)>,
     /// An operator may have buried it.
     is_allowed: bool,
@@ -124,6 +124,8 @@ pub(crate) struct Oracle {
     /// Until when a forwarder was asked to be quiet.
     quiet: HashMap<(Process, usize), Micros>,
     pub(crate) figures: Figures,
+    /// When something arrived last.
+    pub(crate) arrived_at: Micros,
     /// When something of a partition arrived last.
     pub(crate) arrivals: BTreeMap<TopicPartition, Micros>,
     /// What a run without faults made of each record; set where records state nothing.
@@ -289,6 +291,7 @@ impl Oracle {
     pub(crate) fn accepted(&mut self, now: Micros, output: usize, body: &Bytes, origin: &Origin) {
         self.figures.arrived += 1;
         self.arrivals.insert(origin.0.clone(), now);
+        self.arrived_at = now;
         if let Some(gathered) = &mut self.gathered {
             let place = (origin.0.clone(), origin.1, origin.2.unwrap_or(-1));
             if let Some(id) = self.places.get(&place) {
@@ -343,6 +346,7 @@ impl Oracle {
     pub(crate) fn refused(
         &mut self,
         now: Micros,
+        sent: Micros,
         output: usize,
         body: &Bytes,
         origin: &Origin,
@@ -353,7 +357,7 @@ impl Oracle {
         }
         if let Some((id, at)) = self.find(output, body, origin) {
             self.change(id, at, |part| {
-                let first = part.refused.map_or(now, |(first, _)| first);
+                let first = part.refused.map_or(sent, |(first, _)| first);
                 part.refused = Some((first, now));
             });
         }
@@ -387,22 +391,26 @@ impl Oracle {
         self.figures.letters += 1;
         let value = letter.value.clone().unwrap_or_default();
         let source = TopicPartition::new(&*letter.topic, letter.partition);
+        self.arrivals.insert(source.clone(), now);
+        self.arrived_at = now;
         let Some((id, range)) = self.buried_parts(letter, &value, &source) else {
             if self.expected.is_some() {
                 return self.foreign_letter(now, letter, &source);
             }
             return;
         };
-        let is_whole = letter.part == LetterPart::Record;
         for at in range {
             let Some(part) = self.records.get(id).and_then(|truth| truth.parts.get(at)).copied()
             else {
                 continue;
             };
-            if let Some(why) = self.wrongly(&part, letter, at, is_whole) {
-                let offset = letter.offset;
+            if let Some(why) = self.wrongly(&part, letter) {
+                let (offset, stage, status) = (letter.offset, &letter.stage, letter.status);
                 self.breaks(2, now, || {
-                    format!("{source} at {offset} was buried ({}), {why}", letter.stage)
+                    format!(
+                        "{source} at {offset} was buried ({stage}, status {status:?}, tried {} times), {why}; {part:?}",
+                        letter.attempts
+                    )
                 });
             }
             self.change(id, at, |part| part.buried = true);
@@ -434,15 +442,18 @@ impl Oracle {
     }
 
     /// Why a burial of a part is wrong, if it is.
-    fn wrongly(&self, part: &Part, letter: &DeadLetter, at: usize, is_whole: bool) -> Option<&'static str> {
+    fn wrongly(&self, part: &Part, letter: &DeadLetter) -> Option<&'static str> {
         if letter.stage == "parse" {
-            let has_cause = part.due == Due::Buried || is_whole;
-            return (!has_cause).then_some("although it can be converted");
+            return (part.due != Due::Buried).then_some("although it can be converted");
         }
         if part.is_allowed {
             return None;
         }
-        let output = at % self.outputs.max(1);
+        let output = match &letter.part {
+            LetterPart::Point { destination, .. } => destination.parse().ok()?,
+            // All that was made of it is one item for one output.
+            _ => 0,
+        };
         let Some((first, last)) = part.refused else {
             return Some("although no receiver refused it");
         };
@@ -528,10 +539,20 @@ impl Oracle {
         self.order.retain(|(_, _, own, _), _| own != source);
     }
 
-    /// Records of a log that are there and did not arrive.
-    pub(crate) fn missing(&self, log: &PartitionLog) -> Option<i64> {
+    /// The first record of a log that is there and not done with, and what of it is missing.
+    pub(crate) fn missing(&self, log: &PartitionLog) -> Option<(i64, String)> {
         let mut open = log.from(log.low).filter(|entry| self.is_open(entry.id));
-        open.next().map(|entry| entry.offset)
+        let entry = open.next()?;
+        Some((entry.offset, missing_of(&self.records, entry.id)))
+    }
+
+    /// Parts that receivers refuse without a reason, and that are still open. An operator decides about
+    /// each, where nothing else is sent.
+    pub(crate) fn undecided(&self) -> u64 {
+        let all = self.records.iter().filter(|truth| truth.open > 0);
+        let open = all.flat_map(|truth| &truth.parts);
+        let refused = open.filter(|part| part.due == Due::Refused && !part.is_complete());
+        refused.count() as u64
     }
 
     /// A forwarder sends a request.

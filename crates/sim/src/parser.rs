@@ -126,6 +126,7 @@ impl Parser {
         letters: Option<&Place>,
         core: &mut Core,
     ) -> Next {
+        job.consignment.share.begin();
         let account = Arc::clone(&job.consignment.share.accounts().made);
         loop {
             if job.consignment.is_cancelled() {

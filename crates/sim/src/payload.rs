@@ -4,8 +4,6 @@
 //! dropped by their script or poison, and how many points each of the others makes. An item carries the
 //! name of its record, so receivers know what they got.
 
-use std::fmt::Write as _;
-
 /// What has to become of an element, and of the points made from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -132,14 +130,13 @@ pub(crate) struct Told {
 impl Told {
     /// Appends the item to `buffer`, with `padding` bytes behind it.
     pub(crate) fn write(self, padding: usize, buffer: &mut Vec<u8>) {
-        let mut text = String::new();
         let Self {
             id,
             element,
             point,
             fate,
         } = self;
-        drop(write!(text, "{id}.{element}.{point}.{}", fate.letter()));
+        let text = format!("{id}.{element}.{point}.{}", fate.letter());
         buffer.extend_from_slice(text.as_bytes());
         buffer.extend(std::iter::repeat_n(b'.', padding));
     }

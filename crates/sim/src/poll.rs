@@ -307,7 +307,8 @@ impl Poll {
         for source in &given {
             // With a position of its own the client asks nobody for one. It is paused at once.
             self.client.assign(source, 0);
-            drop(self.client.pause(source, true));
+            let paused = self.client.pause(source, true);
+            debug_assert!(paused.is_ok(), "it was just assigned");
         }
         let now = core.clock.now();
         self.positions.assigned(now, generation, given.iter().cloned());

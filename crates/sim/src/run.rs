@@ -13,7 +13,7 @@ use crate::world::{Outcome, World};
 /// Every so many runs one is done twice, which has to give the same.
 const TWICE_EVERY: u64 = 100;
 /// Runs that shortening a story may take.
-const SHORTENING_RUNS: usize = 400;
+const SHORTENING_RUNS: usize = 150;
 
 /// What is run.
 #[derive(Debug, Clone)]

@@ -154,9 +154,9 @@ impl Topic {
                 self.fill(around);
             }
             Message::Resolved(id, piece, how) => self.resolved(id, piece, how, around),
-            Message::ResendDue(id, placeholder, batch, attempt) => {
-                if self.window.resend_due(id, placeholder) {
-                    self.send(id, batch, attempt, around);
+            Message::ResendDue(resend) => {
+                if self.window.resend_due(resend.id, resend.placeholder) {
+                    self.hand_on(resend.id, resend.batch, resend.attempt, resend.failed_alone, around);
                 }
             }
             Message::Placed(placement) => self.placed(placement, around),
@@ -291,7 +291,7 @@ impl Topic {
         };
         self.window.expect(next);
         if let Some(id) = self.window.open(&batch) {
-            self.send(id, Arc::new(batch), 1, around);
+            self.send(id, batch, around);
         }
         self.show(around.core);
     }
@@ -302,11 +302,16 @@ impl Topic {
         self.view.position = self.window.expected();
     }
 
-    fn send(
+    fn send(&mut self, id: BatchId, batch: RecordBatch, around: &mut Around<'_>) {
+        self.hand_on(id, Arc::new(batch), 1, false, around);
+    }
+
+    fn hand_on(
         &mut self,
         id: BatchId,
         batch: Arc<RecordBatch>,
         attempt: u32,
+        failed_alone: bool,
         around: &mut Around<'_>,
     ) {
         let Some(piece) = self.window.name_piece(id) else {
@@ -332,7 +337,7 @@ impl Topic {
             parts: Arc::from([]),
             output: 0,
         };
-        if attempt > self.max_attempts && batch.len() == 1 {
+        if failed_alone && attempt > self.max_attempts {
             self.bury(attempt, consignment, around);
             return;
         }
@@ -396,9 +401,7 @@ impl Topic {
     fn resend(&self, again: Vec<Resend>, core: &mut Core) {
         for resend in again {
             let wait = Micros::try_from(resend.wait.as_micros()).unwrap_or(Micros::MAX);
-            let message =
-                Message::ResendDue(resend.id, resend.placeholder, resend.batch, resend.attempt);
-            self.timer(core, message, wait);
+            self.timer(core, Message::ResendDue(Box::new(resend)), wait);
         }
     }
 

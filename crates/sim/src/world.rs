@@ -25,11 +25,13 @@ use crate::time::{MILLI, Micros, SECOND, shown};
 
 /// When faults are over, everything has to be drained after this time.
 const DRAINED_WITHIN: Micros = 240 * SECOND;
+/// And this much more for each item that an operator has to decide about.
+const DECIDED_WITHIN: Micros = 60 * SECOND;
 /// A ready service over a partition that is not read for this long is a lie.
 const LIE_AFTER: Micros = 75 * SECOND;
 const CHECK_INTERVAL: Micros = SECOND;
 /// How often an operator looks at suspects, when faults are over.
-const OPERATOR_INTERVAL: Micros = 10 * SECOND;
+const OPERATOR_INTERVAL: Micros = 2 * SECOND;
 /// How long a session lasts.
 const SESSION: Micros = 8 * SECOND;
 /// How long records may be passed over after an offset went out of range, where the newest are wanted.
@@ -73,6 +75,8 @@ pub(crate) struct World<'a> {
     excused: BTreeMap<Arc<str>, Micros>,
     faults_ended: Option<Micros>,
     operator_due: Micros,
+    /// How long everything may take after the last fault.
+    patience: Micros,
     /// Since when a partition has unread records and does not move.
     still: BTreeMap<TopicPartition, (i64, Micros)>,
     is_over: bool,
@@ -120,6 +124,7 @@ impl<'a> World<'a> {
             excused: BTreeMap::new(),
             faults_ended: None,
             operator_due: 0,
+            patience: DRAINED_WITHIN,
             still: BTreeMap::new(),
             is_over: false,
         }
@@ -413,7 +418,7 @@ impl<'a> World<'a> {
         } else {
             for (item, origin) in items {
                 let outcome = &reaction.outcome;
-                self.core.oracle.refused(now, output, &item.body, origin, outcome);
+                self.core.oracle.refused(now, sent, output, &item.body, origin, outcome);
             }
         }
         let wait = reaction.after + self.core.network();
@@ -445,6 +450,7 @@ impl<'a> World<'a> {
         self.core.trace.say(now, || "all faults are over".to_owned());
         self.core.clear_up();
         self.faults_ended = Some(now);
+        self.patience = DRAINED_WITHIN + self.core.oracle.undecided() * DECIDED_WITHIN;
         for topic in 0..self.names.len() {
             let name = Arc::clone(&self.names[topic]);
             if self.core.cluster.topic(&name).is_none() {
@@ -481,7 +487,7 @@ impl<'a> World<'a> {
                     self.core.oracle.figures.recovery = now - ended;
                     self.is_over = true;
                 }
-                Some(why) if now > ended + DRAINED_WITHIN => {
+                Some(why) if now > ended + self.patience => {
                     let since = shown(now - ended);
                     self.core.oracle.breaks(5, now, || {
                         format!("{since} after the last fault not everything is done: {why}")
@@ -512,15 +518,21 @@ impl<'a> World<'a> {
                     *entry = (position, now);
                     continue;
                 }
-                let excused = matches!(one.why, Some(Blocked::NoBrokers | Blocked::Paused | Blocked::RateLimit));
+                let excused = match one.why {
+                    Some(Blocked::NoBrokers | Blocked::Paused | Blocked::RateLimit) => true,
+                    // It waits its turn: what it waits for moves.
+                    Some(Blocked::InFlight(_)) => now - self.core.oracle.arrived_at < LIE_AFTER,
+                    _ => false,
+                };
                 if is_ready && !excused && now - entry.1 > LIE_AFTER {
                     let seat = member.process.seat;
                     let since = shown(now - entry.1);
+                    let outputs = member.outputs(&self.core);
                     let why = one.why.map_or_else(|| "nothing".to_owned(), |why| why.to_string());
                     self.core.oracle.breaks(5, now, || {
                         format!(
                             "member {seat} is ready, and {source} stands at {position} of {high} for \
-                             {since} (shown: {why})"
+                             {since} (shown: {why}; outputs: {outputs})"
                         )
                     });
                 }
@@ -563,8 +575,9 @@ impl<'a> World<'a> {
             ) else {
                 continue;
             };
-            if let Some(offset) = self.core.oracle.missing(log) {
-                return Some(format!("the record at {offset} of {source} did not arrive"));
+            if let Some((offset, what)) = self.core.oracle.missing(log) {
+                let busy = self.busy().unwrap_or_else(|| "all members are idle".to_owned());
+                return Some(format!("of the record at {offset} of {source} {what}; {busy}"));
             }
             let committed = self.core.cluster.committed.get(&source);
             let own = committed.and_then(|one| Memo::parse(&one.memo)).and_then(|memo| memo.log);
@@ -573,9 +586,15 @@ impl<'a> World<'a> {
             }
             let offset = committed.map_or(-1, |one| one.offset);
             if offset < log.high {
-                return Some(format!("{source} is committed to {offset} of {}", log.high));
+                let busy = self.busy().unwrap_or_else(|| "all members are idle".to_owned());
+                let high = log.high;
+                return Some(format!("{source} is committed to {offset} of {high}; {busy}"));
             }
         }
+        self.busy()
+    }
+
+    fn busy(&self) -> Option<String> {
         let members = self.seats.iter().map(|seat| match &seat.member {
             None => Some("a member is down".to_owned()),
             Some(member) => member.busy(),
