@@ -182,7 +182,8 @@ pub struct Gone {
 }
 
 /// Where reading goes on. The flag tells whether a new lease begins, since what was read before does
-/// not belong to what follows.
+/// not belong to what follows. Where the end of one and the same log was taken back, what is below it
+/// is still waited for, so the lease stays.
 #[must_use]
 pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
     let by_policy = || {
@@ -198,7 +199,7 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
             true => Begin::At(Position::at(gone.high)),
             false => by_policy(),
         };
-        return (begin, Why::Truncated, true);
+        return (begin, Why::Truncated, !gone.same_log);
     }
     if gone.at < gone.low {
         return (by_policy(), Why::Removed, false);
@@ -208,7 +209,7 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
     match gone.seen < gone.at {
         true => {
             let at = Position::at(gone.seen.max(gone.low));
-            (Begin::At(at), Why::Truncated, true)
+            (Begin::At(at), Why::Truncated, !gone.same_log)
         }
         false => (Begin::At(Position::at(gone.at)), Why::Exists, false),
     }
@@ -405,7 +406,7 @@ mod tests {
         };
         assert_eq!(go_on(&stop), (Begin::Stop, Why::Removed, false));
         let truncated = Gone { high: 20, ..gone };
-        assert_eq!(go_on(&truncated), (at(20), Why::Truncated, true));
+        assert_eq!(go_on(&truncated), (at(20), Why::Truncated, false));
         let unknown = Gone {
             same_log: false,
             ..truncated
@@ -417,6 +418,6 @@ mod tests {
         };
         assert_eq!(go_on(&recreated), (Begin::Oldest, Why::Recreated, true));
         let diverged = Gone { seen: 40, ..gone };
-        assert_eq!(go_on(&diverged), (at(40), Why::Truncated, true));
+        assert_eq!(go_on(&diverged), (at(40), Why::Truncated, false));
     }
 }

@@ -440,6 +440,18 @@ impl Window {
         self.expected = Some(start);
     }
 
+    /// Records from `start` on were taken back, and reading goes on there in the same log. What is open
+    /// below is still waited for.
+    pub fn retreat(&mut self, start: i64) {
+        let end = NextOffset(start);
+        self.tracker.retreat(end);
+        self.uncommitted.retreat(end);
+        for entry in self.in_flight.values_mut() {
+            entry.next = entry.next.min(end);
+        }
+        self.expected = Some(start);
+    }
+
     /// Ends everything. Returns the offset below which all is settled, within the oldest open batch,
     /// if it was never cut into pieces.
     pub fn finish(&mut self) -> Option<NextOffset> {
