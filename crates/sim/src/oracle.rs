@@ -116,6 +116,8 @@ pub(crate) struct Oracle {
     violation: Option<Violation>,
     /// What was committed: number of the log, offset.
     commits: BTreeMap<TopicPartition, (i64, i64)>,
+    /// Where logs ended when records were taken back.
+    taken_back: BTreeMap<TopicPartition, i64>,
     /// When something was accepted, by output.
     accepts: Vec<Vec<Micros>>,
     /// The newest first arrival in each lane: output, log, partition, lane.
@@ -501,12 +503,13 @@ impl Oracle {
         let before = self.commits.insert(source.clone(), (number, offset));
         let from = match before {
             Some((known, before)) if known == number => {
-                if offset < before {
+                let end = self.taken_back.get(source).copied().unwrap_or(i64::MAX);
+                if offset < before && end >= before {
                     return self.breaks(2, now, || {
                         format!("the commit of {source} stepped back from {before} to {offset}")
                     });
                 }
-                before
+                before.min(offset)
             }
             _ => log.low,
         };
@@ -536,6 +539,8 @@ impl Oracle {
         if let Some((_, offset)) = self.commits.get_mut(source) {
             *offset = (*offset).min(end);
         }
+        let taken = self.taken_back.entry(source.clone()).or_insert(end);
+        *taken = end.min(*taken);
         self.order.retain(|(_, _, own, _), _| own != source);
     }
 

@@ -155,6 +155,13 @@ impl Reader {
         in_force && settled.hurry
     }
 
+    /// Records from `end` on were taken back.
+    pub(crate) fn retreat(&self, poll: &mut Poll, now: Instant, end: NextOffset) {
+        if let Some(lease) = &self.lease {
+            poll.commits.retreat(now, lease, end);
+        }
+    }
+
     /// Has what is settled committed ahead of the interval.
     pub(crate) fn hurry(&self, poll: &mut Poll) {
         if let Some(lease) = &self.lease {

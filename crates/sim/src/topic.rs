@@ -431,9 +431,15 @@ impl Topic {
     fn placed(&mut self, placement: Placement, around: &mut Around<'_>) {
         let Placement { start, lease, why } = placement;
         let keeps = around.core.has(Bug::OldWorkSettlesNewLog) && why == Why::Recreated;
-        match lease.is_some() && !keeps {
-            true => self.window.relet(start.next.0),
-            false => self.window.expect(start.next.0),
+        match (lease.is_some() && !keeps, why) {
+            (true, _) => self.window.relet(start.next.0),
+            (false, Why::Truncated) => {
+                self.window.retreat(start.next.0);
+                if let Some(reader) = &self.reader {
+                    reader.retreat(around.poll, around.core.clock.now(), start.next);
+                }
+            }
+            (false, _) => self.window.expect(start.next.0),
         }
         self.show(around.core);
         if let Some(reader) = &mut self.reader {
