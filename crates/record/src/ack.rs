@@ -20,7 +20,7 @@ pub enum Resolution {
     Settled,
     /// All shares are gone and some records are still open; they have to be sent again.
     Incomplete,
-    /// The same, but nobody had begun to work on it: whoever had it in its mailbox died, of other work.
+    /// The same, but nobody was working on it: whoever had it in its mailbox died of other work.
     Untouched,
     /// The same, but by intention: work was called back because the configuration changed under it.
     /// Nothing failed.
@@ -76,7 +76,8 @@ pub struct BatchAck {
     resolved: AtomicBool,
     assignment: Arc<Assignment>,
     recalled: AtomicBool,
-    begun: AtomicBool,
+    /// How many work on it.
+    at_work: AtomicU32,
     on_resolved: OnResolved,
 }
 
@@ -104,7 +105,7 @@ impl BatchAck {
             shares: AtomicU32::new(1),
             resolved: AtomicBool::new(false),
             recalled: AtomicBool::new(false),
-            begun: AtomicBool::new(false),
+            at_work: AtomicU32::new(0),
             assignment,
             on_resolved,
         });
@@ -215,9 +216,14 @@ impl AckShare {
         self.ack.assignment.accounts()
     }
 
-    /// States that work on the batch begins, so that dropping it from now on is a failure of its own.
+    /// States that somebody works on the batch now, so that dropping it is a failure of its own.
     pub fn begin(&self) {
-        self.ack.begun.store(true, Ordering::Release);
+        self.ack.at_work.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// States that who said [`begin`](Self::begin) does not work on the batch at present.
+    pub fn rest(&self) {
+        self.ack.at_work.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// States that this work is given back on purpose, so that dropping it is no failure. What is
@@ -237,7 +243,7 @@ impl Drop for AckShare {
     fn drop(&mut self) {
         if self.ack.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
             let unsettled = self.ack.unsettled.load(Ordering::Acquire) as usize;
-            let begun = unsettled < self.ack.open.len() || self.ack.begun.load(Ordering::Acquire);
+            let begun = self.ack.at_work.load(Ordering::Acquire) > 0;
             self.ack.resolve(if unsettled == 0 {
                 Resolution::Settled
             } else if self.ack.recalled.load(Ordering::Acquire) {
@@ -272,6 +278,7 @@ mod tests {
     #[test]
     fn a_dropped_share_means_incomplete_never_settled() {
         let (ack, share, resolutions) = open(2);
+        share.begin();
         share.settle(0);
         drop(share);
         assert_eq!(resolutions.try_recv(), Ok(Resolution::Incomplete));
@@ -293,8 +300,10 @@ mod tests {
     }
 
     #[test]
-    fn work_that_nobody_began_did_not_fail() {
+    fn work_that_nobody_was_at_did_not_fail() {
         let (_ack, share, resolutions) = open(2);
+        share.begin();
+        share.rest();
         drop(share);
         assert_eq!(resolutions.try_recv(), Ok(Resolution::Untouched));
         let (_ack, share, resolutions) = open(2);

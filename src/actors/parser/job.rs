@@ -275,7 +275,10 @@ impl ParserActor {
         match job {
             Job::Records { records, rules, at } => {
                 let rules = Arc::clone(rules);
-                self.step_of_records(records, &rules, at)
+                records.share.begin();
+                let next = self.step_of_records(records, &rules, at);
+                records.share.rest();
+                next
             }
             Job::Answer(job) => self.step_of_answer(job),
         }
@@ -287,7 +290,6 @@ impl ParserActor {
         rules: &Arc<RecordRules>,
         at: &mut Resume,
     ) -> Next {
-        records.share.begin();
         let (route, batch) = (Arc::clone(&records.route), Arc::clone(&records.batch));
         let account = Arc::clone(&records.share.accounts().made);
         let addresses = arc_swap::Guard::into_inner(self.directory.load());
