@@ -194,9 +194,15 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
         return (Begin::Oldest, Why::Recreated, true);
     }
     if gone.at > gone.high {
+        // Where it knows the epochs, the client goes back to where the log was cut, and what stands there
+        // now is new. Else it goes to the oldest record.
+        let end = match gone.seen > gone.low {
+            true => gone.seen.min(gone.high),
+            false => gone.high,
+        };
         // Without topic ids nobody can say whether it is the same log.
         let begin = match gone.same_log {
-            true => Begin::At(Position::at(gone.high)),
+            true => Begin::At(Position::at(end)),
             false => by_policy(),
         };
         return (begin, Why::Truncated, !gone.same_log);
@@ -407,6 +413,11 @@ mod tests {
         assert_eq!(go_on(&stop), (Begin::Stop, Why::Removed, false));
         let truncated = Gone { high: 20, ..gone };
         assert_eq!(go_on(&truncated), (at(20), Why::Truncated, false));
+        let grown = Gone {
+            seen: 15,
+            ..truncated
+        };
+        assert_eq!(go_on(&grown), (at(15), Why::Truncated, false));
         let unknown = Gone {
             same_log: false,
             ..truncated
