@@ -306,7 +306,7 @@ pub(crate) struct Knobs {
 
 impl Knobs {
     fn draw(rng: &mut fastrand::Rng) -> Self {
-        let memory = *pick(rng, &[512 << 10, 3 << 20, 16 << 20]);
+        let memory = *pick(rng, &[16 << 20, 16 << 20, 64 << 20]);
         Self {
             seats: rng.usize(1..=3),
             topics: rng.usize(1..=3),

@@ -164,6 +164,16 @@ impl Client {
         woken
     }
 
+    /// How a partition stands, in words.
+    pub(crate) fn shown(&self, source: &TopicPartition) -> String {
+        let Some(own) = self.partitions.get(source) else {
+            return "unknown to the client".to_owned();
+        };
+        let (next, queued) = (own.next, own.queue.len());
+        let (assigned, paused) = (own.is_assigned, own.is_paused);
+        format!("the client fetches from {next}, {queued} queued, assigned {assigned}, paused {paused}")
+    }
+
     /// The partitions that are assigned.
     pub(crate) fn assignment(&self) -> impl Iterator<Item = &TopicPartition> {
         let assigned = self.partitions.iter().filter(|(_, own)| own.is_assigned);

@@ -172,6 +172,17 @@ impl Core {
         self.timer(process, Place::Poll, Message::Poll(mail), at);
     }
 
+    /// Has something reach the coordinator, behind what the process sent it before.
+    pub(crate) fn to_coordinator(&mut self, process: Process, event: Event) {
+        let wait = self.network();
+        let at = self.now() + wait;
+        let key = (process, Place::Poll, Place::Brokers);
+        let last = self.mail.entry(key).or_default();
+        let at = at.max(*last + 1);
+        *last = at;
+        self.at(at, event);
+    }
+
     /// A request that goes to the coordinator and comes back: how long one way takes.
     pub(crate) fn network(&mut self) -> Micros {
         MILLI / 2 + self.draw(100 * MILLI)

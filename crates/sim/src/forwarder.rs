@@ -135,6 +135,7 @@ impl Forwarder {
     }
 
     fn forward(&mut self, outgoing: Outgoing, consignment: Consignment, core: &Core) {
+        consignment.share.begin();
         let parcel = Parcel {
             lane: LaneId(outgoing.lane),
             endpoint: outgoing.endpoint,

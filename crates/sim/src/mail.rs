@@ -149,6 +149,10 @@ pub(crate) enum Event {
         /// Set for the last commit of partitions that go.
         last: Option<u64>,
     },
+    /// A member let go of partitions.
+    Revoked(Session, Vec<TopicPartition>),
+    /// A member leaves.
+    Left(Session),
     /// The lookup thread gets what it asked for.
     Lookup(Process, Box<Asked>),
 }

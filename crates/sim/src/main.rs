@@ -97,16 +97,18 @@ fn main() -> ExitCode {
     if let Some(violation) = &report.violation {
         println!("seed {}: {violation}", report.seed);
     }
-    if let Some(story) = shorten(report.seed, &options) {
+    if trace {
+        for line in &report.story {
+            println!("  {line}");
+        }
+    } else if let Some(story) = shorten(report.seed, &options) {
         println!("{} of {} events are enough:", story.events.len(), story.before);
         for event in &story.events {
             println!("  {event}");
         }
         println!("then {}", story.violation);
-        if trace {
-            for line in &story.trace {
-                println!("    {line}");
-            }
+        for line in story.trace.iter().rev().take(20).rev() {
+            println!("    {line}");
         }
     }
     ExitCode::FAILURE

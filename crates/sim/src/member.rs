@@ -141,6 +141,8 @@ impl Member {
                 drop(self.letters.take());
             }
         }
+        let seat = self.process.seat;
+        core.trace.say(core.clock.micros(), || format!("member {seat}: {child:?} died"));
         let restart = self.restarts.died(core.clock.now(), child);
         let wait = Micros::try_from(restart.pause.as_micros()).unwrap_or(Micros::MAX);
         let at = core.now() + wait;
@@ -440,8 +442,9 @@ impl Member {
         busy.then(|| {
             format!(
                 "member {} has {used} bytes charged, {records} records in flight, {items} items on \
-                 their way{}",
+                 their way ({}){}",
                 self.process.seat,
+                self.topics.values().map(Topic::shown).collect::<Vec<_>>().join("; "),
                 if letters { ", letters to write" } else { "" }
             )
         })

@@ -94,7 +94,12 @@ impl Parser {
         let Some(mut job) = queue.pop_front() else {
             return true;
         };
-        match self.step(&mut job, forwarders, letters, core) {
+        job.consignment.share.begin();
+        let next = self.step(&mut job, forwarders, letters, core);
+        if !matches!(next, Next::Died) {
+            job.consignment.share.rest();
+        }
+        match next {
             Next::Died => return false,
             Next::Done if queue.is_empty() => return true,
             Next::Done => self.again(&source, core),
@@ -126,7 +131,6 @@ impl Parser {
         letters: Option<&Place>,
         core: &mut Core,
     ) -> Next {
-        job.consignment.share.begin();
         let account = Arc::clone(&job.consignment.share.accounts().made);
         loop {
             if job.consignment.is_cancelled() {

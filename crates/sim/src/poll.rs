@@ -380,14 +380,13 @@ impl Poll {
             return;
         };
         let entries = self.through(last, core);
-        let at = core.now() + core.network();
         let commit = Event::Commit {
             process: self.process,
             session,
             entries,
             last: Some(number),
         };
-        core.at(at, commit);
+        core.to_coordinator(self.process, commit);
         let wait = Micros::try_from((left + LAST_COMMIT_TIMEOUT).as_micros()).unwrap_or(0);
         let timed_out = PollMail::LastCommitted(number, Err("timed out"));
         core.poll_in(self.process, timed_out, wait);
@@ -433,12 +432,11 @@ impl Poll {
             self.reported.remove(source);
         }
         if let Some(session) = going.session {
-            match going.then {
-                Then::GoOn => core.group.revoked(session, &going.partitions),
-                _ => core.group.remove(session),
-            }
-            let at = core.now() + core.network();
-            core.at(at, Event::Group);
+            let event = match going.then {
+                Then::GoOn => Event::Revoked(session, going.partitions),
+                _ => Event::Left(session),
+            };
+            core.to_coordinator(self.process, event);
         }
         match going.then {
             Then::GoOn => {}
@@ -484,14 +482,13 @@ impl Poll {
             return;
         };
         let entries = self.through(list.entries, core);
-        let wait = core.network();
-        let to = Event::Commit {
+        let commit = Event::Commit {
             process: self.process,
             session,
             entries,
             last: None,
         };
-        core.at(core.now() + wait, to);
+        core.to_coordinator(self.process, commit);
     }
 
     /// What the client makes of a list.

@@ -117,6 +117,18 @@ impl Topic {
         matches!(self.window.phase, Phase::Finished)
     }
 
+    /// How it stands, in words.
+    pub(crate) fn shown(&self) -> String {
+        let fetching = match self.fetching {
+            Fetching::Rests => "rests",
+            Fetching::Reserved { .. } => "reserved",
+            Fetching::Free => "free",
+        };
+        let (records, made) = (self.accounts.records.used(), self.accounts.made.used());
+        let size = self.window.record_bytes();
+        format!("{} {fetching}, records {records} B, made {made} B, size {size:?}", self.source)
+    }
+
     fn place(&self) -> Place {
         Place::Topic(self.source.clone(), self.assigned)
     }
@@ -400,6 +412,12 @@ impl Topic {
 
     fn resend(&self, again: Vec<Resend>, core: &mut Core) {
         for resend in again {
+            let (source, seat) = (&self.source, self.process.seat);
+            let (first, records) = (resend.batch.first_offset(), resend.batch.len());
+            core.trace.say(core.clock.micros(), || {
+                let attempt = resend.attempt;
+                format!("member {seat}: {records} records of {source} from {first:?} came back, attempt {attempt} follows")
+            });
             let wait = Micros::try_from(resend.wait.as_micros()).unwrap_or(Micros::MAX);
             self.timer(core, Message::ResendDue(Box::new(resend)), wait);
         }

@@ -193,6 +193,14 @@ impl<'a> World<'a> {
                 entries,
                 last,
             } => self.commit(process, session, entries, last),
+            Event::Revoked(session, partitions) => {
+                self.core.group.revoked(session, &partitions);
+                self.group();
+            }
+            Event::Left(session) => {
+                self.core.group.remove(session);
+                self.group();
+            }
             Event::Lookup(process, asked) => self.look_up(process, *asked),
         }
     }
@@ -383,8 +391,12 @@ impl<'a> World<'a> {
         if self.core.knobs.tells_ids && entry.memo.log != topic.id() {
             return;
         }
+        // A commit whose epoch is older than the log's is compared by the client of whoever reads next:
+        // it claims nothing beyond the end of that epoch.
+        let epoch = entry.position.epoch.filter(|epoch| *epoch < log.epoch);
+        let claimed = epoch.map_or(offset, |epoch| offset.min(log.end_of(epoch)));
         self.looked.insert((Arc::clone(&source.topic), topic.number));
-        self.core.oracle.committed(now, source, topic.number, log, offset);
+        self.core.oracle.committed(now, source, topic.number, log, claimed);
     }
 
     /// A request reaches its receiver.
@@ -528,11 +540,13 @@ impl<'a> World<'a> {
                     let seat = member.process.seat;
                     let since = shown(now - entry.1);
                     let outputs = member.outputs(&self.core);
+                    let client = member.poll.client.shown(source);
+                    let client = format!("{client}; {:?}", member.busy());
                     let why = one.why.map_or_else(|| "nothing".to_owned(), |why| why.to_string());
                     self.core.oracle.breaks(5, now, || {
                         format!(
                             "member {seat} is ready, and {source} stands at {position} of {high} for \
-                             {since} (shown: {why}; outputs: {outputs})"
+                             {since} (shown: {why}; outputs: {outputs}; {client})"
                         )
                     });
                 }
