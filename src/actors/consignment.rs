@@ -282,6 +282,15 @@ impl Consignment {
         }
     }
 
+    /// Somebody works on it from now on: what is dropped failed.
+    pub(crate) fn begin(&self) {
+        match self {
+            Self::Records(records) | Self::Points(records, _) => records.share.begin(),
+            Self::Answer(answer, _) => answer.asked.iter().for_each(|(asked, _)| asked.begin()),
+            Self::Unattached => {}
+        }
+    }
+
     /// Gives the work back on purpose: its records are sent again by the routes of then.
     pub(crate) fn recall(&self) {
         match self {

@@ -212,6 +212,7 @@ impl Handler<Bury> for DeadLetterActor {
     type Result = ();
 
     fn handle(&mut self, bury: Bury, ctx: &mut Self::Context) {
+        bury.consignment.begin();
         self.burial.push(bury);
         self.pump(ctx);
     }

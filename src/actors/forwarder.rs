@@ -419,6 +419,7 @@ impl Handler<Forward> for ForwarderActor {
                 None => return,
             },
         };
+        forward.consignment.begin();
         let parcel = Parcel {
             lane: LaneId(forward.lane),
             endpoint: forward.endpoint,

@@ -314,6 +314,18 @@ impl TopicActor {
 
     /// Hands a piece of batch `id` to the partition's parser.
     fn send(&mut self, id: BatchId, batch: Arc<RecordBatch>, attempt: u32, ctx: &Context<Self>) {
+        self.hand_on(id, batch, attempt, false, ctx);
+    }
+
+    /// The same, unless it is a record that failed alone and too often, which becomes a dead letter.
+    fn hand_on(
+        &mut self,
+        id: BatchId,
+        batch: Arc<RecordBatch>,
+        attempt: u32,
+        failed_alone: bool,
+        ctx: &Context<Self>,
+    ) {
         let Some(piece) = self.window.name_piece(id) else {
             return;
         };
@@ -355,7 +367,7 @@ impl TopicActor {
             // Not while older batches are with another parser, which newer ones would overtake.
             self.waits = addresses.terms.waits(&route);
         }
-        if attempt > self.options.bounds.max_attempts && batch.len() == 1 {
+        if failed_alone && attempt > self.options.bounds.max_attempts {
             let Some(record) = batch.get(0) else { return };
             let cause = Cause {
                 stage: "parse",
@@ -435,7 +447,8 @@ impl TopicActor {
         for resend in again {
             ctx.run_later(resend.wait, move |actor, ctx| {
                 if actor.window.resend_due(resend.id, resend.placeholder) {
-                    actor.send(resend.id, resend.batch, resend.attempt, ctx);
+                    let Resend { id, batch, attempt, failed_alone, .. } = resend;
+                    actor.hand_on(id, batch, attempt, failed_alone, ctx);
                 }
             });
         }

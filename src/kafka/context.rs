@@ -26,7 +26,7 @@ use super::partition::{PartitionReader, Placement};
 use super::poll_loop::Reading;
 use super::report::{is_about_certificate, is_close, judged, meaning, reported, trouble};
 use super::{AssignmentListener, KafkaError, PartitionStanding, Standing, Statistics};
-use kafkamq_record::TopicPartition;
+use kafkamq_record::{NextOffset, TopicPartition};
 use kafkamq_settings::ClusterSettings;
 use kafkamq_source::commits::{CommitEntry, CommitResult, Commits, Confirmed};
 use kafkamq_source::lease::{Generation, Lease, Position};
@@ -238,6 +238,11 @@ impl PollContext {
         if in_force && hurry {
             self.hurry(consumer, now, lease);
         }
+    }
+
+    /// Records from `end` on were taken back.
+    pub(super) fn retreat(&self, lease: &Lease, end: NextOffset) {
+        self.commits.lock().retreat(Instant::now(), lease, end);
     }
 
     /// Commits what the holder of `lease` settled without waiting for the interval.
@@ -512,7 +517,7 @@ impl ConsumerContext for PollContext {
                 let own = listed.error.map(meaning);
                 Some(CommitResult {
                     source: listed.source,
-                    next: kafkamq_record::NextOffset(listed.offset?),
+                    next: NextOffset(listed.offset?),
                     refused: own.or_else(|| whole.clone()),
                 })
             })

@@ -435,6 +435,14 @@ impl PartitionReader {
         context.settle(&self.consumer, Instant::now(), lease, position, hurry);
     }
 
+    /// Records from `end` on were taken back: nothing beyond it may stay committed.
+    pub fn retreat(&self, end: NextOffset) {
+        if let Some(lease) = &self.lease {
+            let context = self.consumer.context();
+            context.retreat(lease, end);
+        }
+    }
+
     /// Commits what is settled ahead of the interval.
     pub fn hurry(&self) {
         if let Some(lease) = &self.lease {

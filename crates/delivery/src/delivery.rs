@@ -404,7 +404,8 @@ impl<P> Delivery<P> {
         let slow = reason.code == "timeout";
         let tired = history.refusals >= retries || history.attempts > retries;
         let own = match refusal {
-            Refusal::Busy => history.yields && accused,
+            // What the destination asks for holds for all requests.
+            Refusal::Busy => history.yields && accused && after.is_none(),
             _ => accepted_at > history.sent,
         };
         // Without a connection the request was never seen.

@@ -20,6 +20,8 @@ pub enum Resolution {
     Settled,
     /// All shares are gone and some records are still open; they have to be sent again.
     Incomplete,
+    /// The same, but nobody was working on it: whoever had it in its mailbox died of other work.
+    Untouched,
     /// The same, but by intention: work was called back because the configuration changed under it.
     /// Nothing failed.
     Recalled,
@@ -74,6 +76,8 @@ pub struct BatchAck {
     resolved: AtomicBool,
     assignment: Arc<Assignment>,
     recalled: AtomicBool,
+    /// How many work on it.
+    at_work: AtomicU32,
     on_resolved: OnResolved,
 }
 
@@ -101,6 +105,7 @@ impl BatchAck {
             shares: AtomicU32::new(1),
             resolved: AtomicBool::new(false),
             recalled: AtomicBool::new(false),
+            at_work: AtomicU32::new(0),
             assignment,
             on_resolved,
         });
@@ -211,6 +216,16 @@ impl AckShare {
         self.ack.assignment.accounts()
     }
 
+    /// States that somebody works on the batch now, so that dropping it is a failure of its own.
+    pub fn begin(&self) {
+        self.ack.at_work.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// States that who said [`begin`](Self::begin) does not work on the batch at present.
+    pub fn rest(&self) {
+        self.ack.at_work.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// States that this work is given back on purpose, so that dropping it is no failure. What is
     /// open when the last share is gone is sent again at once and by the routes of that moment.
     pub fn recall(&self) {
@@ -227,13 +242,16 @@ impl AckShare {
 impl Drop for AckShare {
     fn drop(&mut self) {
         if self.ack.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let settled = self.ack.unsettled.load(Ordering::Acquire) == 0;
-            self.ack.resolve(if settled {
+            let unsettled = self.ack.unsettled.load(Ordering::Acquire) as usize;
+            let begun = self.ack.at_work.load(Ordering::Acquire) > 0;
+            self.ack.resolve(if unsettled == 0 {
                 Resolution::Settled
             } else if self.ack.recalled.load(Ordering::Acquire) {
                 Resolution::Recalled
-            } else {
+            } else if begun {
                 Resolution::Incomplete
+            } else {
+                Resolution::Untouched
             });
         }
     }
@@ -260,6 +278,7 @@ mod tests {
     #[test]
     fn a_dropped_share_means_incomplete_never_settled() {
         let (ack, share, resolutions) = open(2);
+        share.begin();
         share.settle(0);
         drop(share);
         assert_eq!(resolutions.try_recv(), Ok(Resolution::Incomplete));
@@ -278,6 +297,19 @@ mod tests {
         drop(share);
         assert_eq!(resolutions.try_recv(), Ok(Resolution::Recalled));
         assert!(!ack.is_settled(1));
+    }
+
+    #[test]
+    fn work_that_nobody_was_at_did_not_fail() {
+        let (_ack, share, resolutions) = open(2);
+        share.begin();
+        share.rest();
+        drop(share);
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Untouched));
+        let (_ack, share, resolutions) = open(2);
+        share.begin();
+        drop(share);
+        assert_eq!(resolutions.try_recv(), Ok(Resolution::Incomplete));
     }
 
     #[test]
@@ -300,6 +332,7 @@ mod tests {
     #[test]
     fn a_crash_that_unwinds_resends() {
         let (_ack, share, resolutions) = open(1);
+        share.begin();
         let crashed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _held = share;
             panic!("an actor died");

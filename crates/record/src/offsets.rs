@@ -69,6 +69,14 @@ impl OffsetTracker {
         self.watermark = None;
     }
 
+    /// The log ends at `end` now: offsets beyond it were taken back, and others will have them.
+    pub fn retreat(&mut self, end: NextOffset) {
+        for entry in &mut self.entries {
+            entry.next = entry.next.min(end);
+        }
+        self.watermark = self.watermark.map(|watermark| watermark.min(end));
+    }
+
     /// The oldest batch that is not settled.
     #[must_use]
     pub fn oldest_open(&self) -> Option<BatchId> {
@@ -109,6 +117,15 @@ impl Uncommitted {
         }
     }
 
+    /// The log ends at `end` now; see [`OffsetTracker::retreat`].
+    pub fn retreat(&mut self, end: NextOffset) {
+        let beyond = self.batches.split_off(&end);
+        let records: usize = beyond.into_values().sum();
+        if records > 0 {
+            self.batches.insert(end, records);
+        }
+    }
+
     /// How many records there are.
     #[must_use]
     pub const fn records(&self) -> usize {
@@ -121,6 +138,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_was_taken_back_is_not_committed_and_what_is_open_below_it_is_waited_for() {
+        let mut tracker = OffsetTracker::default();
+        let [first, second, third] = [10, 20, 30].map(|next| tracker.begin(NextOffset(next)));
+        tracker.settle(first);
+        tracker.retreat(NextOffset(15));
+        let new = tracker.begin(NextOffset(18));
+        assert_eq!(tracker.settle(new), None, "older work is open");
+        assert_eq!(tracker.settle(second), Some(NextOffset(15)));
+        assert_eq!(tracker.settle(third), Some(NextOffset(18)));
+        tracker.retreat(NextOffset(4));
+        assert_eq!(tracker.watermark(), Some(NextOffset(4)));
+        let mut uncommitted = Uncommitted::default();
+        for next in [10, 20, 30] {
+            uncommitted.settle(NextOffset(next), 3);
+        }
+        uncommitted.retreat(NextOffset(15));
+        uncommitted.confirm(NextOffset(14));
+        assert_eq!(uncommitted.records(), 6);
+        uncommitted.confirm(NextOffset(15));
+        assert_eq!(uncommitted.records(), 0);
+    }
 
     #[test]
     fn the_table_of_the_module_holds() {

@@ -179,6 +179,21 @@ impl Commits {
         true
     }
 
+    /// Records from `end` on were taken back, so that others will have their offsets: nothing beyond it
+    /// may stay committed.
+    pub fn retreat(&mut self, now: Instant, lease: &Lease, end: NextOffset) {
+        let Some(account) = self.of(lease) else {
+            return;
+        };
+        if account.wanted.0.next > end {
+            account.wanted.0 = Position::at(end.0);
+            account.urgent = true;
+            if account.is_due() {
+                account.since.get_or_insert(now);
+            }
+        }
+    }
+
     /// The next commit of this lease is worth more than its part of the interval.
     pub fn hurry(&mut self, lease: &Lease) {
         if let Some(account) = self.of(lease) {

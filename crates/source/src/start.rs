@@ -182,7 +182,8 @@ pub struct Gone {
 }
 
 /// Where reading goes on. The flag tells whether a new lease begins, since what was read before does
-/// not belong to what follows.
+/// not belong to what follows. Where the end of one and the same log was taken back, what is below it
+/// is still waited for, so the lease stays.
 #[must_use]
 pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
     let by_policy = || {
@@ -193,12 +194,18 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
         return (Begin::Oldest, Why::Recreated, true);
     }
     if gone.at > gone.high {
+        // Where it knows the epochs, the client goes back to where the log was cut, and what stands there
+        // now is new. Else it goes to the oldest record.
+        let end = match gone.seen > gone.low {
+            true => gone.seen.min(gone.high),
+            false => gone.high,
+        };
         // Without topic ids nobody can say whether it is the same log.
         let begin = match gone.same_log {
-            true => Begin::At(Position::at(gone.high)),
+            true => Begin::At(Position::at(end)),
             false => by_policy(),
         };
-        return (begin, Why::Truncated, true);
+        return (begin, Why::Truncated, !gone.same_log);
     }
     if gone.at < gone.low {
         return (by_policy(), Why::Removed, false);
@@ -208,7 +215,7 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
     match gone.seen < gone.at {
         true => {
             let at = Position::at(gone.seen.max(gone.low));
-            (Begin::At(at), Why::Truncated, true)
+            (Begin::At(at), Why::Truncated, !gone.same_log)
         }
         false => (Begin::At(Position::at(gone.at)), Why::Exists, false),
     }
@@ -405,7 +412,12 @@ mod tests {
         };
         assert_eq!(go_on(&stop), (Begin::Stop, Why::Removed, false));
         let truncated = Gone { high: 20, ..gone };
-        assert_eq!(go_on(&truncated), (at(20), Why::Truncated, true));
+        assert_eq!(go_on(&truncated), (at(20), Why::Truncated, false));
+        let grown = Gone {
+            seen: 15,
+            ..truncated
+        };
+        assert_eq!(go_on(&grown), (at(15), Why::Truncated, false));
         let unknown = Gone {
             same_log: false,
             ..truncated
@@ -417,6 +429,6 @@ mod tests {
         };
         assert_eq!(go_on(&recreated), (Begin::Oldest, Why::Recreated, true));
         let diverged = Gone { seen: 40, ..gone };
-        assert_eq!(go_on(&diverged), (at(40), Why::Truncated, true));
+        assert_eq!(go_on(&diverged), (at(40), Why::Truncated, false));
     }
 }

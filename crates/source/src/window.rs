@@ -86,6 +86,9 @@ pub struct Resend {
     pub batch: Arc<RecordBatch>,
     /// Which attempt this will be.
     pub attempt: u32,
+    /// Whether it is one record that failed with nothing beside it. No other record may be given up:
+    /// it may be one beside the record that failed.
+    pub failed_alone: bool,
     /// The pause.
     pub wait: Duration,
 }
@@ -296,6 +299,7 @@ impl Window {
             }
             _ if cancelled => Resolved::Nothing,
             Resolution::Incomplete => Resolved::Resend(self.resend(id, &piece)),
+            Resolution::Untouched => Resolved::Resend(self.again(id, &piece)),
             Resolution::Recalled => {
                 self.parked.insert((id, name), piece);
                 Resolved::Parked
@@ -351,10 +355,33 @@ impl Window {
                 placeholder,
                 batch,
                 attempt,
+                failed_alone: piece.batch.len() == 1,
                 wait,
             });
         }
         again
+    }
+
+    /// A piece that nobody worked on goes again as it was: it did not fail.
+    fn again(&mut self, id: BatchId, piece: &Piece) -> Vec<Resend> {
+        let Some(placeholder) = self.name_piece(id) else {
+            return Vec::new();
+        };
+        let (batch, attempt) = (Arc::clone(&piece.batch), piece.attempt);
+        let held = Piece {
+            batch: Arc::clone(&batch),
+            ack: Arc::clone(&piece.ack),
+            attempt,
+        };
+        self.sent(id, placeholder, held);
+        vec![Resend {
+            id,
+            placeholder,
+            batch,
+            attempt,
+            failed_alone: false,
+            wait: RESEND_BACKOFF,
+        }]
     }
 
     /// The pause before a piece is sent again is over. Returns whether it is still wanted.
@@ -409,6 +436,18 @@ impl Window {
         self.uncommitted = Uncommitted::default();
         for entry in self.in_flight.values_mut() {
             entry.owned = false;
+        }
+        self.expected = Some(start);
+    }
+
+    /// Records from `start` on were taken back, and reading goes on there in the same log. What is open
+    /// below is still waited for.
+    pub fn retreat(&mut self, start: i64) {
+        let end = NextOffset(start);
+        self.tracker.retreat(end);
+        self.uncommitted.retreat(end);
+        for entry in self.in_flight.values_mut() {
+            entry.next = entry.next.min(end);
         }
         self.expected = Some(start);
     }

@@ -275,7 +275,10 @@ impl ParserActor {
         match job {
             Job::Records { records, rules, at } => {
                 let rules = Arc::clone(rules);
-                self.step_of_records(records, &rules, at)
+                records.share.begin();
+                let next = self.step_of_records(records, &rules, at);
+                records.share.rest();
+                next
             }
             Job::Answer(job) => self.step_of_answer(job),
         }

@@ -40,9 +40,15 @@ impl TopicActor {
             skipped.inc_by(gone.unsigned_abs());
             tracing::warn!(partition = %self.source, ?expected, start, gone, because = %why, "records are gone");
         }
-        match new_lease {
-            true => self.window.relet(start),
-            false => self.window.expect(start),
+        match (new_lease, why) {
+            (true, _) => self.window.relet(start),
+            (false, Why::Truncated) => {
+                self.window.retreat(start);
+                if let Some(reader) = &self.reader {
+                    reader.retreat(NextOffset(start));
+                }
+            }
+            (false, _) => self.window.expect(start),
         }
         self.show();
     }

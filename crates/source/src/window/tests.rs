@@ -105,13 +105,13 @@ fn work_of_an_old_lease_is_never_committed_under_the_new_one() {
 }
 
 #[test]
-fn a_record_that_fails_again_and_again_ends_alone() {
+fn a_record_that_fails_again_and_again_ends_alone_and_none_beside_it_is_given_up() {
     let mut window = Window::new(bounds(100));
     let (id, name, share) = begin(&mut window, 0..8);
     drop(share);
-    let mut waiting = vec![(name, 0)];
+    let mut waiting = vec![(name, 0, 8)];
     let mut sizes = Vec::new();
-    while let Some((name, round)) = waiting.pop() {
+    while let Some((name, round, size)) = waiting.pop() {
         let Resolved::Resend(again) = window.resolved(id, name, Resolution::Incomplete, false)
         else {
             panic!("incomplete work is sent again");
@@ -121,15 +121,41 @@ fn a_record_that_fails_again_and_again_ends_alone() {
             assert!(window.resend_due(id, resend.placeholder));
             assert!(!window.resend_due(id, resend.placeholder), "once");
             sizes.push(resend.batch.len());
+            let one_beside_it = resend.batch.len() == 1 && size > 1;
+            assert!(!(one_beside_it && resend.failed_alone), "it may be innocent");
+            assert_eq!(resend.failed_alone, size == 1);
             if round < 5 {
+                let size = resend.batch.len();
                 let (name, share) = send(&mut window, id, resend.batch, resend.attempt);
                 drop(share);
-                waiting.push((name, round + 1));
+                waiting.push((name, round + 1, size));
             }
         }
     }
     assert_eq!(sizes.iter().filter(|size| **size == 8).count(), 2);
     assert!(sizes.contains(&1));
+}
+
+#[test]
+fn what_nobody_worked_on_goes_again_as_it_was_and_that_is_not_an_attempt() {
+    let mut window = Window::new(bounds(100));
+    let (id, name, share) = begin(&mut window, 0..8);
+    drop(share);
+    let mut name = name;
+    for _ in 0..20 {
+        let Resolved::Resend(again) = window.resolved(id, name, Resolution::Untouched, false)
+        else {
+            panic!("it is sent again");
+        };
+        let [resend] = &again[..] else {
+            panic!("as it was");
+        };
+        assert!(window.resend_due(id, resend.placeholder) && !resend.failed_alone);
+        assert_eq!((resend.batch.len(), resend.attempt), (8, 1));
+        let (next, share) = send(&mut window, id, Arc::clone(&resend.batch), resend.attempt);
+        drop(share);
+        name = next;
+    }
 }
 
 #[test]

@@ -1,0 +1,640 @@
+//! The judge of a run. It uses what records state, what brokers hold, what receivers accepted and what
+//! disks hold of dead letters, and nothing of what is judged.
+//!
+//! | Law | What holds |
+//! | --- | --- |
+//! | 1 | below every committed offset each part arrived, was left out by the rule it states and counted, or was buried as itself |
+//! | 2 | no commit by anybody but the owner, none that steps back, and no burial without evidence |
+//! | 3 | order within a lane; no more records are repeated after a crash than may be in flight |
+//! | 4 | memory stays within its bounds |
+//! | 5 | when faults end, everything drains; the service was never ready over a partition that was stuck |
+//! | 6 | a receiver that asked to be left alone is left alone |
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafkamq_delivery::answer::{Reply, TransportError};
+use kafkamq_delivery::dead_letter::{DeadLetter, LetterPart};
+use kafkamq_record::{LeftOut, Record, TopicPartition};
+
+use crate::cluster::PartitionLog;
+use crate::convert::number_of;
+use crate::mail::Process;
+use crate::payload::{Fate, Form, Stated, Told};
+use crate::receiver::blames;
+use crate::time::{Micros, shown};
+
+/// Where the record of an item came from: partition, offset, timestamp.
+pub(crate) type Origin = (TopicPartition, i64, Option<i64>);
+
+/// A law that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The number of the law.
+    pub law: u8,
+    /// When, in microseconds since the start of the run.
+    pub at: Micros,
+    /// What happened.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "law {} is broken at {}: {}", self.law, shown(self.at), self.text)
+    }
+}
+
+/// What has to become of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Arrives,
+    /// It is refused for its content, with or without a reason.
+    Refused,
+    LeftOut(LeftOut),
+    Buried,
+}
+
+/// What became of a part so far.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    due: Due,
+    arrived: bool,
+    buried: bool,
+    left_out: bool,
+    /// When it was first sent to be refused, and when refused last, in a way that may be its fault.
+    refused: Option<(Micros, Micros)>,
+    /// An operator may have buried it.
+    is_allowed: bool,
+}
+
+impl Part {
+    const fn new(due: Due) -> Self {
+        Self {
+            due,
+            arrived: false,
+            buried: false,
+            left_out: false,
+            refused: None,
+            is_allowed: false,
+        }
+    }
+
+    const fn is_complete(&self) -> bool {
+        match self.due {
+            Due::Arrives | Due::Refused => self.arrived || self.buried,
+            Due::LeftOut(_) => self.left_out,
+            Due::Buried => self.buried,
+        }
+    }
+}
+
+/// What is known of a record.
+#[derive(Debug)]
+struct Truth {
+    source: TopicPartition,
+    offset: i64,
+    /// Counts the logs of the cluster.
+    log: i64,
+    lane: u8,
+    is_required: bool,
+    stated: Option<Stated>,
+    parts: Vec<Part>,
+    /// Without a statement: output and content of each part.
+    keys: Vec<(usize, u64)>,
+    open: usize,
+}
+
+/// The judge.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    records: Vec<Truth>,
+    /// Where records without a statement are.
+    places: HashMap<(TopicPartition, i64, i64), u64>,
+    outputs: usize,
+    violation: Option<Violation>,
+    /// What was committed: number of the log, offset.
+    commits: BTreeMap<TopicPartition, (i64, i64)>,
+    /// Where logs ended when records were taken back.
+    taken_back: BTreeMap<TopicPartition, i64>,
+    /// When something was accepted, by output.
+    accepts: Vec<Vec<Micros>>,
+    /// The newest first arrival in each lane: output, log, partition, lane.
+    order: HashMap<(usize, i64, TopicPartition, u8), (i64, u32, u16)>,
+    pub(crate) checks_order: bool,
+    /// Until when a forwarder was asked to be quiet.
+    quiet: HashMap<(Process, usize), Micros>,
+    pub(crate) figures: Figures,
+    /// When something arrived last.
+    pub(crate) arrived_at: Micros,
+    /// When something of a partition arrived last.
+    pub(crate) arrivals: BTreeMap<TopicPartition, Micros>,
+    /// What a run without faults made of each record; set where records state nothing.
+    pub(crate) expected: Option<BTreeMap<u64, Vec<(usize, u64)>>>,
+    /// What arrived, where that is wanted.
+    pub(crate) gathered: Option<BTreeMap<u64, Vec<(usize, u64)>>>,
+}
+
+/// Numbers of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Records that were written.
+    pub records: u64,
+    /// Items that arrived, repeats included.
+    pub arrived: u64,
+    /// Items that had arrived before.
+    pub repeated: u64,
+    /// Dead letters.
+    pub letters: u64,
+    /// Parts that a rule left out.
+    pub left_out: u64,
+    /// Commits that brokers applied.
+    pub commits: u64,
+    /// The most memory that was charged at once, in bytes.
+    pub peak: usize,
+    /// The longest time from the end of the faults to the last commit, in microseconds.
+    pub recovery: Micros,
+}
+
+impl Oracle {
+    pub(crate) fn new(outputs: usize) -> Self {
+        Self {
+            outputs,
+            accepts: vec![Vec::new(); outputs],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// A law is broken. The first one counts.
+    pub(crate) fn breaks(&mut self, law: u8, at: Micros, text: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            let text = text();
+            self.violation = Some(Violation { law, at, text });
+        }
+    }
+
+    /// The number of the next record.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// A record was written.
+    pub(crate) fn produced(
+        &mut self,
+        source: &TopicPartition,
+        log: i64,
+        offset: i64,
+        timestamp_ms: i64,
+        stated: Option<Stated>,
+        is_required: bool,
+    ) {
+        let id = self.next_id();
+        self.figures.records += 1;
+        let mut keys = Vec::new();
+        let parts: Vec<Part> = match &stated {
+            Some(stated) => self.parts_of(stated),
+            None => {
+                let place = (source.clone(), offset, timestamp_ms);
+                self.places.insert(place, id);
+                let known = self.expected.as_ref().and_then(|all| all.get(&id));
+                keys = known.cloned().unwrap_or_default();
+                keys.iter().map(|_| Part::new(Due::Arrives)).collect()
+            }
+        };
+        self.records.push(Truth {
+            source: source.clone(),
+            offset,
+            log,
+            lane: stated.as_ref().map_or(0, |stated| stated.lane),
+            is_required,
+            open: parts.len(),
+            stated,
+            parts,
+            keys,
+        });
+    }
+
+    fn parts_of(&self, stated: &Stated) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for &(fate, points) in &stated.elements {
+            let count = usize::from(points.max(1)) * self.outputs;
+            let (due, count) = match fate {
+                _ if stated.form == Form::Deadly => (Due::Buried, 1),
+                Fate::Sent => (Due::Arrives, count),
+                Fate::Clear | Fate::Unclear => (Due::Refused, count),
+                Fate::TooOld => (Due::LeftOut(LeftOut::Age), 1),
+                Fate::Dropped => (Due::LeftOut(LeftOut::Script), 1),
+                Fate::Poison => (Due::Buried, 1),
+            };
+            parts.extend(std::iter::repeat_n(Part::new(due), count));
+        }
+        parts
+    }
+
+    /// The places of an element's parts.
+    fn range(&self, stated: &Stated, element: u32) -> std::ops::Range<usize> {
+        let count = |&(fate, points): &(Fate, u8)| match fate.is_sent() && stated.form != Form::Deadly
+        {
+            true => usize::from(points.max(1)) * self.outputs,
+            false => 1,
+        };
+        let element = element as usize;
+        let start = stated.elements.iter().take(element).map(count).sum();
+        let own = stated.elements.get(element).map_or(0, count);
+        start..start + own
+    }
+
+    fn place_of(&self, told: Told, output: usize) -> Option<(usize, usize)> {
+        let id = usize::try_from(told.id).ok()?;
+        let stated = self.records.get(id)?.stated.as_ref()?;
+        let range = self.range(stated, told.element);
+        let at = range.start + usize::from(told.point) * self.outputs + output;
+        range.contains(&at).then_some((id, at))
+    }
+
+    /// Finds the part that an item is, by what it says or, where it says nothing, by its content.
+    fn find(&self, output: usize, body: &Bytes, origin: &Origin) -> Option<(usize, usize)> {
+        if let Some(told) = Told::read(body) {
+            return self.place_of(told, output);
+        }
+        let id = self.id_at(origin)?;
+        let key = (output, number_of(&body[..]));
+        let truth = self.records.get(id)?;
+        let same = |at: &usize| truth.keys.get(*at) == Some(&key);
+        let own: Vec<usize> = (0..truth.parts.len()).filter(same).collect();
+        let open = own.iter().find(|at| !truth.parts[**at].arrived);
+        open.or_else(|| own.first()).map(|at| (id, *at))
+    }
+
+    fn id_at(&self, (source, offset, time): &Origin) -> Option<usize> {
+        let place = (source.clone(), *offset, time.unwrap_or(-1));
+        let id = self.places.get(&place)?;
+        usize::try_from(*id).ok()
+    }
+
+    fn change(&mut self, id: usize, at: usize, change: impl FnOnce(&mut Part)) {
+        if let Some(truth) = self.records.get_mut(id)
+            && let Some(part) = truth.parts.get_mut(at)
+        {
+            let before = part.is_complete();
+            change(part);
+            if !before && part.is_complete() {
+                truth.open -= 1;
+            }
+        }
+    }
+
+    /// A receiver has an item.
+    pub(crate) fn accepted(&mut self, now: Micros, output: usize, body: &Bytes, origin: &Origin) {
+        self.figures.arrived += 1;
+        self.arrivals.insert(origin.0.clone(), now);
+        self.arrived_at = now;
+        if let Some(gathered) = &mut self.gathered {
+            let place = (origin.0.clone(), origin.1, origin.2.unwrap_or(-1));
+            if let Some(id) = self.places.get(&place) {
+                let key = (output, number_of(&body[..]));
+                gathered.entry(*id).or_default().push(key);
+            }
+            return;
+        }
+        let Some((id, at)) = self.find(output, body, origin) else {
+            let text = String::from_utf8_lossy(body).into_owned();
+            let (source, offset, _) = origin;
+            return self.breaks(1, now, || {
+                format!("output {output} got an item that no record states: {text} of {source} at {offset}")
+            });
+        };
+        let is_first = self.records[id].parts[at].arrived;
+        self.figures.repeated += u64::from(is_first);
+        if !is_first {
+            self.in_order(now, output, id, at);
+        }
+        self.change(id, at, |part| part.arrived = true);
+    }
+
+    fn in_order(&mut self, now: Micros, output: usize, id: usize, at: usize) {
+        let truth = &self.records[id];
+        if !self.checks_order || truth.stated.is_none() {
+            return;
+        }
+        let own = (truth.offset, u32::try_from(at).unwrap_or(u32::MAX), 0);
+        let key = (output, truth.log, truth.source.clone(), truth.lane);
+        let newest = self.order.entry(key).or_insert(own);
+        if own < *newest {
+            let (newest, source) = (newest.0, truth.source.clone());
+            return self.breaks(3, now, || {
+                format!(
+                    "output {output} got offset {} of {source} after {newest}, in one lane",
+                    own.0
+                )
+            });
+        }
+        *newest = own;
+    }
+
+    /// A receiver accepted a request.
+    pub(crate) fn accepts(&mut self, now: Micros, output: usize) {
+        if let Some(accepts) = self.accepts.get_mut(output) {
+            accepts.push(now);
+        }
+    }
+
+    /// A receiver refused an item that was sent at `sent`.
+    pub(crate) fn refused(
+        &mut self,
+        now: Micros,
+        sent: Micros,
+        output: usize,
+        body: &Bytes,
+        origin: &Origin,
+        outcome: &Result<Reply, TransportError>,
+    ) {
+        if !blames(outcome) || self.gathered.is_some() {
+            return;
+        }
+        if let Some((id, at)) = self.find(output, body, origin) {
+            self.change(id, at, |part| {
+                let first = part.refused.map_or(sent, |(first, _)| first);
+                part.refused = Some((first, now));
+            });
+        }
+    }
+
+    /// A rule left a part of a record out, and that was counted.
+    pub(crate) fn left_out(&mut self, record: &Record<'_>, element: u32, why: LeftOut) {
+        self.figures.left_out += 1;
+        let Some(stated) = record.value().and_then(Stated::parse) else {
+            return;
+        };
+        let Ok(id) = usize::try_from(stated.id) else {
+            return;
+        };
+        for at in self.range(&stated, element) {
+            self.change(id, at, |part| {
+                part.left_out |= part.due == Due::LeftOut(why);
+            });
+        }
+    }
+
+    /// An operator may bury an item.
+    pub(crate) fn allow_burial(&mut self, told: Told, output: usize) {
+        if let Some((id, at)) = self.place_of(told, output) {
+            self.change(id, at, |part| part.is_allowed = true);
+        }
+    }
+
+    /// A letter is on the disk.
+    pub(crate) fn buried(&mut self, now: Micros, letter: &DeadLetter) {
+        self.figures.letters += 1;
+        let value = letter.value.clone().unwrap_or_default();
+        let source = TopicPartition::new(&*letter.topic, letter.partition);
+        self.arrivals.insert(source.clone(), now);
+        self.arrived_at = now;
+        let Some((id, range)) = self.buried_parts(letter, &value, &source) else {
+            if self.expected.is_some() {
+                return self.foreign_letter(now, letter, &source);
+            }
+            return;
+        };
+        for at in range {
+            let Some(part) = self.records.get(id).and_then(|truth| truth.parts.get(at)).copied()
+            else {
+                continue;
+            };
+            if let Some(why) = self.wrongly(&part, letter) {
+                let (offset, stage, status) = (letter.offset, &letter.stage, letter.status);
+                self.breaks(2, now, || {
+                    format!(
+                        "{source} at {offset} was buried ({stage}, status {status:?}, tried {} times), {why}; {part:?}",
+                        letter.attempts
+                    )
+                });
+            }
+            self.change(id, at, |part| part.buried = true);
+        }
+    }
+
+    fn buried_parts(
+        &self,
+        letter: &DeadLetter,
+        value: &Bytes,
+        source: &TopicPartition,
+    ) -> Option<(usize, std::ops::Range<usize>)> {
+        if let LetterPart::Point { destination, .. } = &letter.part {
+            let output = destination.parse().ok()?;
+            let told = Told::read(value)?;
+            let (id, at) = self.place_of(told, output)?;
+            return Some((id, at..at + 1));
+        }
+        let stated = Stated::parse(value)?;
+        let id = usize::try_from(stated.id).ok()?;
+        let truth = self.records.get(id)?;
+        if truth.source != *source || truth.offset != letter.offset {
+            return None;
+        }
+        match letter.part {
+            LetterPart::Element { number, .. } => Some((id, self.range(&stated, number))),
+            _ => Some((id, 0..truth.parts.len())),
+        }
+    }
+
+    /// Why a burial of a part is wrong, if it is.
+    fn wrongly(&self, part: &Part, letter: &DeadLetter) -> Option<&'static str> {
+        if letter.stage == "parse" {
+            return (part.due != Due::Buried).then_some("although it can be converted");
+        }
+        if part.is_allowed {
+            return None;
+        }
+        let output = match &letter.part {
+            LetterPart::Point { destination, .. } => destination.parse().ok()?,
+            // All that was made of it is one item for one output.
+            _ => 0,
+        };
+        let Some((first, last)) = part.refused else {
+            return Some("although no receiver refused it");
+        };
+        if letter.status.is_some_and(|status| matches!(status, 400 | 413 | 415 | 422)) {
+            return (part.due != Due::Refused).then_some("although it is not at fault");
+        }
+        let accepts = self.accepts.get(output)?;
+        let after = accepts.partition_point(|accepted| *accepted < first);
+        let has_evidence = accepts.get(after).is_some_and(|accepted| *accepted <= last);
+        (!has_evidence).then_some("although its receiver accepted nothing between its refusals")
+    }
+
+    /// Without statements: what is buried must not have been made without faults.
+    fn foreign_letter(&mut self, now: Micros, letter: &DeadLetter, source: &TopicPartition) {
+        let origin = (source.clone(), letter.offset, letter.timestamp);
+        let Some(id) = self.id_at(&origin) else {
+            return;
+        };
+        let has_parts = self.records.get(id).is_some_and(|truth| !truth.parts.is_empty());
+        if has_parts && letter.stage == "parse" {
+            let (stage, offset) = (letter.stage.clone(), letter.offset);
+            self.breaks(1, now, || {
+                format!("{source} at {offset} was buried ({stage}), which does not happen without faults")
+            });
+        }
+    }
+
+    /// Records that a rule allows to be passed over.
+    pub(crate) fn excuse(&mut self, source: &TopicPartition) {
+        for truth in self.records.iter_mut().filter(|one| one.source == *source) {
+            truth.is_required = false;
+        }
+    }
+
+    /// Brokers applied a commit for the log that is there.
+    pub(crate) fn committed(
+        &mut self,
+        now: Micros,
+        source: &TopicPartition,
+        number: i64,
+        log: &PartitionLog,
+        offset: i64,
+    ) {
+        self.figures.commits += 1;
+        let before = self.commits.insert(source.clone(), (number, offset));
+        let from = match before {
+            Some((known, before)) if known == number => {
+                let end = self.taken_back.get(source).copied().unwrap_or(i64::MAX);
+                if offset < before && end >= before {
+                    return self.breaks(2, now, || {
+                        format!("the commit of {source} stepped back from {before} to {offset}")
+                    });
+                }
+                before.min(offset)
+            }
+            _ => log.low,
+        };
+        if self.gathered.is_some() {
+            return;
+        }
+        let lost = log
+            .from(from)
+            .take_while(|entry| entry.offset < offset)
+            .filter(|entry| entry.value.is_some())
+            .find(|entry| self.is_open(entry.id));
+        if let Some(entry) = lost {
+            let (at, missing) = (entry.offset, missing_of(&self.records, entry.id));
+            self.breaks(1, now, || {
+                format!("{source} is committed to {offset}, and of the record at {at} {missing}")
+            });
+        }
+    }
+
+    fn is_open(&self, id: u64) -> bool {
+        let truth = usize::try_from(id).ok().and_then(|id| self.records.get(id));
+        truth.is_some_and(|truth| truth.is_required && truth.open > 0)
+    }
+
+    /// Records from `end` on were taken back.
+    pub(crate) fn truncated(&mut self, source: &TopicPartition, end: i64) {
+        if let Some((_, offset)) = self.commits.get_mut(source) {
+            *offset = (*offset).min(end);
+        }
+        let taken = self.taken_back.entry(source.clone()).or_insert(end);
+        *taken = end.min(*taken);
+        self.order.retain(|(_, _, own, _), _| own != source);
+    }
+
+    /// The first record of a log that is there and not done with, and what of it is missing.
+    pub(crate) fn missing(&self, log: &PartitionLog) -> Option<(i64, String)> {
+        let mut open = log.from(log.low).filter(|entry| self.is_open(entry.id));
+        let entry = open.next()?;
+        Some((entry.offset, missing_of(&self.records, entry.id)))
+    }
+
+    /// Parts that receivers refuse without a reason, and that are still open. An operator decides about
+    /// each, where nothing else is sent.
+    pub(crate) fn undecided(&self) -> u64 {
+        let all = self.records.iter().filter(|truth| truth.open > 0);
+        let open = all.flat_map(|truth| &truth.parts);
+        let refused = open.filter(|part| part.due == Due::Refused && !part.is_complete());
+        refused.count() as u64
+    }
+
+    /// A forwarder sends a request.
+    pub(crate) fn sends(&mut self, now: Micros, process: Process, output: usize) {
+        let quiet = self.quiet.get(&(process, output)).copied();
+        if let Some(until) = quiet.filter(|until| now < *until) {
+            let seat = process.seat;
+            self.breaks(6, now, || {
+                format!(
+                    "member {seat} sends to output {output}, which asked for quiet until {}",
+                    shown(until)
+                )
+            });
+        }
+    }
+
+    /// A forwarder hears an outcome.
+    pub(crate) fn hears(
+        &mut self,
+        now: Micros,
+        process: Process,
+        output: usize,
+        outcome: &Result<Reply, TransportError>,
+    ) {
+        let Ok(Reply::Http(answer)) = outcome else {
+            return;
+        };
+        let key = (process, output);
+        match (answer.status, answer.retry_after) {
+            (200..=299, _) => drop(self.quiet.remove(&key)),
+            (429 | 503, Some(wish)) => {
+                let wish = wish.min(Duration::from_secs(300));
+                let until = now + Micros::try_from(wish.as_micros()).unwrap_or(0);
+                let quiet = self.quiet.entry(key).or_default();
+                *quiet = until.max(*quiet);
+            }
+            _ => {}
+        }
+    }
+
+    /// An operator has a forwarder try again at once.
+    pub(crate) fn reopens(&mut self, process: Process, output: usize) {
+        self.quiet.remove(&(process, output));
+    }
+
+    /// Whether more records are read beyond what is committed than may be in flight.
+    pub(crate) fn within_window(
+        &mut self,
+        now: Micros,
+        source: &TopicPartition,
+        ahead: usize,
+        most: usize,
+    ) {
+        if ahead > most {
+            self.breaks(3, now, || {
+                format!("{ahead} records of {source} were sent beyond the commit; {most} may be in flight")
+            });
+        }
+    }
+}
+
+fn missing_of(records: &[Truth], id: u64) -> String {
+    let truth = usize::try_from(id).ok().and_then(|id| records.get(id));
+    let Some(truth) = truth else {
+        return "nothing is known".to_owned();
+    };
+    let open: Vec<String> = truth
+        .parts
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| !part.is_complete())
+        .map(|(at, part)| format!("part {at} ({:?})", part.due))
+        .collect();
+    let kind = truth.stated.as_ref().map_or_else(String::new, |stated| {
+        let text = Stated { padding: 0, ..stated.clone() }.encode();
+        format!("{} ", String::from_utf8_lossy(&text))
+    });
+    format!("{kind}is missing: {}", open.join(", "))
+}
+
