@@ -50,7 +50,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kafkamq-testbed",
         ],
     ),
-    ("kafkamq-integration", &["kafkamq-testbed"]),
+    // It plays what a client, brokers and receivers do around the machines, and judges them.
+    (
+        "kafkamq-sim",
+        &[
+            "kafkamq-delivery",
+            "kafkamq-memory",
+            "kafkamq-record",
+            "kafkamq-source",
+        ],
+    ),
+    // It reads the dead letters that the binary wrote.
+    (
+        "kafkamq-integration",
+        &["kafkamq-delivery", "kafkamq-testbed"],
+    ),
 ];
 
 /// Packages whose tests build without the C library of the Kafka client.

@@ -236,19 +236,19 @@ fn plot(samples: &[Sample]) -> Result<String> {
          <text x=\"50\" y=\"20\">Resident memory while the output comes (white) and goes (grey), \
          {end:.0} seconds</text>\n"
     );
-    for pair in samples.windows(2) {
-        if let [one, next] = pair
-            && one.is_away
-        {
-            let (left, right) = (x(one.seconds), x(next.seconds));
-            writeln!(
-                out,
-                "<rect x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#dddddd\"/>",
-                y(LIMIT + FIXED),
-                right - left + 0.1,
-                y(0) - y(LIMIT + FIXED)
-            )?;
+    let mut left = None;
+    for one in samples {
+        match (left, one.is_away) {
+            (None, true) => left = Some(one.seconds),
+            (Some(since), false) => {
+                away(&mut out, x(since), x(one.seconds), (y(LIMIT + FIXED), y(0)))?;
+                left = None;
+            }
+            _ => {}
         }
+    }
+    if let Some(since) = left {
+        away(&mut out, x(since), x(end), (y(LIMIT + FIXED), y(0)))?;
     }
     for (bytes, about) in [(0, "0"), (LIMIT, "limits.memory"), (LIMIT + FIXED, "bound")] {
         writeln!(
@@ -262,8 +262,11 @@ fn plot(samples: &[Sample]) -> Result<String> {
         )?;
     }
     let mut line = String::new();
-    for one in samples {
-        write!(line, " {:.1},{:.1}", x(one.seconds), y(one.resident))?;
+    // The largest of neighbours, as more points than that cannot be seen.
+    for some in samples.chunks(samples.len().div_ceil(700).max(1)) {
+        if let Some(one) = some.iter().max_by_key(|one| one.resident) {
+            write!(line, " {:.1},{:.1}", x(one.seconds), y(one.resident))?;
+        }
     }
     writeln!(
         out,
@@ -271,4 +274,15 @@ fn plot(samples: &[Sample]) -> Result<String> {
         line.trim_start()
     )?;
     Ok(out)
+}
+
+/// A time without output, from `left` to `right` and from `top` to `bottom`.
+fn away(out: &mut String, left: f64, right: f64, (top, bottom): (f64, f64)) -> Result<()> {
+    writeln!(
+        out,
+        "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#dddddd\"/>",
+        right - left,
+        bottom - top
+    )?;
+    Ok(())
 }

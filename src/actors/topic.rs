@@ -447,7 +447,13 @@ impl TopicActor {
         for resend in again {
             ctx.run_later(resend.wait, move |actor, ctx| {
                 if actor.window.resend_due(resend.id, resend.placeholder) {
-                    let Resend { id, batch, attempt, failed_alone, .. } = resend;
+                    let Resend {
+                        id,
+                        batch,
+                        attempt,
+                        failed_alone,
+                        ..
+                    } = resend;
                     actor.hand_on(id, batch, attempt, failed_alone, ctx);
                 }
             });

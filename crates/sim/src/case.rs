@@ -87,7 +87,9 @@ impl Fault {
         names
             .map(|name| {
                 let known = Self::ALL.iter().find(|(_, own)| *own == name);
-                known.map(|(fault, _)| *fault).ok_or_else(|| name.to_owned())
+                known
+                    .map(|(fault, _)| *fault)
+                    .ok_or_else(|| name.to_owned())
             })
             .collect()
     }
@@ -143,11 +145,26 @@ pub(crate) enum Act {
         seed: u64,
     },
     /// The end of a transaction, and offsets without records.
-    Gap { topic: usize, partition: usize },
-    Crash { seat: usize, down: Micros },
-    Stop { seat: usize, down: Micros },
-    Dies { seat: usize, part: Part, which: usize },
-    Lose { seat: usize },
+    Gap {
+        topic: usize,
+        partition: usize,
+    },
+    Crash {
+        seat: usize,
+        down: Micros,
+    },
+    Stop {
+        seat: usize,
+        down: Micros,
+    },
+    Dies {
+        seat: usize,
+        part: Part,
+        which: usize,
+    },
+    Lose {
+        seat: usize,
+    },
     Rebalance,
     Recreate {
         topic: usize,
@@ -166,21 +183,43 @@ pub(crate) enum Act {
         partition: usize,
         keep: i64,
     },
-    Grow { topic: usize },
-    CommitsLost { lasts: Micros },
-    CommitsRefused { lasts: Micros },
-    CoordinatorAway { lasts: Micros },
-    CommittedSlow { lasts: Micros },
-    BrokersAway { lasts: Micros },
-    WakesMissed { lasts: Micros },
-    StatisticsStale { lasts: Micros },
-    QueueError { topic: usize, partition: usize },
+    Grow {
+        topic: usize,
+    },
+    CommitsLost {
+        lasts: Micros,
+    },
+    CommitsRefused {
+        lasts: Micros,
+    },
+    CoordinatorAway {
+        lasts: Micros,
+    },
+    CommittedSlow {
+        lasts: Micros,
+    },
+    BrokersAway {
+        lasts: Micros,
+    },
+    WakesMissed {
+        lasts: Micros,
+    },
+    StatisticsStale {
+        lasts: Micros,
+    },
+    QueueError {
+        topic: usize,
+        partition: usize,
+    },
     Receiver {
         output: usize,
         mood: Mood,
         lasts: Micros,
     },
-    DiskFull { seat: usize, lasts: Micros },
+    DiskFull {
+        seat: usize,
+        lasts: Micros,
+    },
 }
 
 impl fmt::Display for Act {
@@ -197,10 +236,18 @@ impl fmt::Display for Act {
                 write!(f, "a transaction ends in t{topic}/{partition}")
             }
             Self::Crash { seat, down } => {
-                write!(f, "member {seat} is killed and starts again in {}", shown(*down))
+                write!(
+                    f,
+                    "member {seat} is killed and starts again in {}",
+                    shown(*down)
+                )
             }
             Self::Stop { seat, down } => {
-                write!(f, "member {seat} is stopped and starts again in {}", shown(*down))
+                write!(
+                    f,
+                    "member {seat} is stopped and starts again in {}",
+                    shown(*down)
+                )
             }
             Self::Dies { seat, part, which } => match part {
                 Part::Parser => write!(f, "parser {which} of member {seat} dies"),
@@ -226,22 +273,36 @@ impl fmt::Display for Act {
                 topic,
                 partition,
                 by,
-            } => write!(f, "another leader of t{topic}/{partition} lacks the last {by} offsets"),
+            } => write!(
+                f,
+                "another leader of t{topic}/{partition} lacks the last {by} offsets"
+            ),
             Self::Remove {
                 topic,
                 partition,
                 keep,
-            } => write!(f, "all but the last {keep} offsets of t{topic}/{partition} are removed"),
+            } => write!(
+                f,
+                "all but the last {keep} offsets of t{topic}/{partition} are removed"
+            ),
             Self::Grow { topic } => write!(f, "t{topic} gets a further partition"),
             Self::CommitsLost { lasts } => {
-                write!(f, "commits are applied and their answers lost {}", lasting(lasts))
+                write!(
+                    f,
+                    "commits are applied and their answers lost {}",
+                    lasting(lasts)
+                )
             }
             Self::CommitsRefused { lasts } => write!(f, "commits are refused {}", lasting(lasts)),
             Self::CoordinatorAway { lasts } => {
                 write!(f, "the coordinator moves, {}", lasting(lasts))
             }
             Self::CommittedSlow { lasts } => {
-                write!(f, "the coordinator does not say what is committed {}", lasting(lasts))
+                write!(
+                    f,
+                    "the coordinator does not say what is committed {}",
+                    lasting(lasts)
+                )
             }
             Self::BrokersAway { lasts } => write!(f, "all brokers are away {}", lasting(lasts)),
             Self::WakesMissed { lasts } => {
@@ -251,7 +312,10 @@ impl fmt::Display for Act {
                 write!(f, "the client reports old statistics {}", lasting(lasts))
             }
             Self::QueueError { topic, partition } => {
-                write!(f, "the client puts an error into the queue of t{topic}/{partition}")
+                write!(
+                    f,
+                    "the client puts an error into the queue of t{topic}/{partition}"
+                )
             }
             Self::Receiver {
                 output,

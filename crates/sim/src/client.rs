@@ -171,7 +171,9 @@ impl Client {
         };
         let (next, queued) = (own.next, own.queue.len());
         let (assigned, paused) = (own.is_assigned, own.is_paused);
-        format!("the client fetches from {next}, {queued} queued, assigned {assigned}, paused {paused}")
+        format!(
+            "the client fetches from {next}, {queued} queued, assigned {assigned}, paused {paused}"
+        )
     }
 
     /// The partitions that are assigned.
@@ -247,7 +249,8 @@ impl Fetched {
     fn bytes(&self) -> usize {
         match self {
             Self::Record(entry) => {
-                let length = |part: &Option<std::sync::Arc<[u8]>>| part.as_ref().map_or(0, |p| p.len());
+                let length =
+                    |part: &Option<std::sync::Arc<[u8]>>| part.as_ref().map_or(0, |p| p.len());
                 length(&entry.key) + length(&entry.value)
             }
             Self::End(_) | Self::Error(_) => 0,

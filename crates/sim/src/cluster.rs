@@ -64,7 +64,11 @@ impl PartitionLog {
     /// Removes records below `low`.
     pub(crate) fn remove_below(&mut self, low: i64) {
         self.low = self.low.max(low.min(self.high));
-        while self.entries.front().is_some_and(|one| one.offset < self.low) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|one| one.offset < self.low)
+        {
             self.entries.pop_front();
         }
     }
@@ -237,7 +241,10 @@ mod tests {
         log.skip(2);
         assert_eq!(log.append(0, 9, None, value), 7);
         log.append(0, 9, None, None);
-        assert_eq!((log.high, log.between(0, 9), log.at_time(6)), (9, 6, Some(7)));
+        assert_eq!(
+            (log.high, log.between(0, 9), log.at_time(6)),
+            (9, 6, Some(7))
+        );
         log.remove_below(2);
         assert_eq!((log.low, log.between(0, 9)), (2, 4));
         log.truncate(4);

@@ -147,7 +147,16 @@ impl Work for StatedWork {
                     }
                 },
             };
-            let open = self.elements(index, &record, stated, element, fates, most, &mut buffer, &mut made);
+            let open = self.elements(
+                index,
+                &record,
+                stated,
+                element,
+                fates,
+                most,
+                &mut buffer,
+                &mut made,
+            );
             if open.is_some() {
                 self.open = open;
                 break;
@@ -164,7 +173,10 @@ impl Work for StatedWork {
 }
 
 impl StatedWork {
-    #[expect(clippy::too_many_arguments, reason = "the state of a loop that can be left")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of a loop that can be left"
+    )]
     fn elements(
         &self,
         index: u32,
@@ -188,9 +200,7 @@ impl StatedWork {
             }
             self.element(index, record, &stated, at, &fates, buffer, made);
         }
-        if stated.form == Form::Split
-            && self.bug == Some(Bug::ElementForgotten)
-            && fates.sent() > 0
+        if stated.form == Form::Split && self.bug == Some(Bug::ElementForgotten) && fates.sent() > 0
         {
             let owed = fates.take_owed();
             if owed > 1 {

@@ -163,7 +163,8 @@ impl Forwarder {
     }
 
     fn send(&mut self, request: Request, core: &mut Core) {
-        core.oracle.sends(core.clock.micros(), self.process, self.output);
+        core.oracle
+            .sends(core.clock.micros(), self.process, self.output);
         self.in_flight.insert(request.id);
         let mut origins: Vec<Origin> = Vec::with_capacity(request.items.len());
         for part in self.delivery.parts(request.id) {
@@ -198,12 +199,14 @@ impl Forwarder {
         let now = core.clock.now();
         let took = span(core.now().saturating_sub(sent));
         let was_refused = !matches!(&outcome, Ok(Reply::Http(answer)) if answer.status < 300);
-        core.oracle.hears(core.now(), self.process, self.output, &outcome);
+        core.oracle
+            .hears(core.now(), self.process, self.output, &outcome);
         let mut fates = Fates {
             bug: core.bug,
             buried: Vec::new(),
         };
-        self.delivery.finished(now, request, took, outcome, &mut fates);
+        self.delivery
+            .finished(now, request, took, outcome, &mut fates);
         if was_refused && core.has(Bug::RefusalIsLife) {
             self.delivery.set_options(now, options(core));
         }
@@ -273,5 +276,4 @@ impl Forwarder {
         let load = self.delivery.load();
         load.queued_items + load.in_flight_items
     }
-
 }

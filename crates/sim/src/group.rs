@@ -171,9 +171,8 @@ impl Group {
         let mut orders = Vec::new();
         let mut waiting = BTreeSet::new();
         for (session, member) in &self.members {
-            let keeps = |source: &&TopicPartition| {
-                !self.is_eager && target.get(*source) == Some(session)
-            };
+            let keeps =
+                |source: &&TopicPartition| !self.is_eager && target.get(*source) == Some(session);
             let going: Vec<_> = member.owned.iter().filter(|s| !keeps(s)).cloned().collect();
             if !going.is_empty() {
                 waiting.insert(*session);
@@ -235,9 +234,8 @@ impl Group {
             let candidates = load.iter().filter(|(session, _)| takes(session));
             let turn = self.turns + index;
             let count = self.members.len();
-            let least = candidates.min_by_key(|(session, load)| {
-                (**load, (session.0 as usize + turn) % count)
-            });
+            let least = candidates
+                .min_by_key(|(session, load)| (**load, (session.0 as usize + turn) % count));
             if let Some(session) = least.map(|(session, _)| *session) {
                 *load.entry(session).or_default() += 1;
                 target.insert(source, session);

@@ -96,7 +96,8 @@ impl Writer {
                 self.burial.finished(now, Vec::new(), None);
                 return;
             }
-            self.burial.finished(now, jobs, Some("the disk is full".to_owned()));
+            self.burial
+                .finished(now, jobs, Some("the disk is full".to_owned()));
             return;
         }
         for bury in &jobs {
@@ -120,5 +121,7 @@ impl Writer {
 }
 
 fn settle(bury: &Bury) {
-    bury.consignment.share.settle_all(bury.records.iter().copied());
+    bury.consignment
+        .share
+        .settle_all(bury.records.iter().copied());
 }

@@ -144,7 +144,9 @@ impl Lookup {
             },
             Asked::Failed(Question::Topics(_), _) => Answer::Topics(Vec::new()),
             Asked::Failed(Question::Positions(wanted), why) => {
-                let failed = wanted.into_iter().map(|one| (one, Err(NotFound::Failed(why))));
+                let failed = wanted
+                    .into_iter()
+                    .map(|one| (one, Err(NotFound::Failed(why))));
                 Answer::Positions(failed.collect())
             }
             Asked::Decided(decided) => Answer::Positions(resolve(decided, births, core)),
@@ -216,7 +218,11 @@ impl Lookup {
             topics.extend(self.subscribed.iter().cloned());
         }
         self.learned = true;
-        let unanswered = core.weather.coordinator_away.max(core.weather.committed_slow) > core.now();
+        let unanswered = core
+            .weather
+            .coordinator_away
+            .max(core.weather.committed_slow)
+            > core.now();
         let mut logs: BTreeMap<String, Option<LogId>> = BTreeMap::new();
         for (source, _) in core.cluster.committed.iter().filter(|_| !unanswered) {
             if !topics.contains(&*source.topic) || core.cluster.topic(&source.topic).is_none() {
@@ -276,7 +282,10 @@ impl Lookup {
             return Err(NotFound::Failed("the topic is not known to the brokers"));
         };
         let id = core.cluster.log_id(&source.topic);
-        let recreated = wanted.log.zip(id).is_some_and(|(before, now)| before != now);
+        let recreated = wanted
+            .log
+            .zip(id)
+            .is_some_and(|(before, now)| before != now);
         let (start, why, new_lease) = match wanted.sought {
             Sought::OutOfRange { at, seen } => go_on(&Gone {
                 at,
@@ -298,10 +307,7 @@ impl Lookup {
 }
 
 /// What the group has committed for a partition.
-fn committed(
-    cluster: &Cluster,
-    source: &TopicPartition,
-) -> Option<(Position, Option<Memo>)> {
+fn committed(cluster: &Cluster, source: &TopicPartition) -> Option<(Position, Option<Memo>)> {
     let known = cluster.committed.get(source)?;
     let position = Position {
         next: NextOffset(known.offset),

@@ -134,7 +134,11 @@ pub(crate) enum Event {
     /// A member starts.
     Start(usize),
     /// A topic is made again.
-    Recreated { topic: usize, records: u16, seed: u64 },
+    Recreated {
+        topic: usize,
+        records: u16,
+        seed: u64,
+    },
     /// The group goes one step on.
     Group,
     /// A session is over, unless it is a member's that lives.

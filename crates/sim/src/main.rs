@@ -27,7 +27,10 @@ fn arguments() -> Result<Arguments, String> {
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
-        let number = |text: &str| text.parse::<u64>().map_err(|_| format!("`{text}` is not a number"));
+        let number = |text: &str| {
+            text.parse::<u64>()
+                .map_err(|_| format!("`{text}` is not a number"))
+        };
         match word.as_str() {
             "--trace" => parsed.trace = true,
             "--seed" => {
@@ -102,7 +105,11 @@ fn main() -> ExitCode {
             println!("  {line}");
         }
     } else if let Some(story) = shorten(report.seed, &options) {
-        println!("{} of {} events are enough:", story.events.len(), story.before);
+        println!(
+            "{} of {} events are enough:",
+            story.events.len(),
+            story.before
+        );
         for event in &story.events {
             println!("  {event}");
         }

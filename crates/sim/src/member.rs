@@ -142,7 +142,9 @@ impl Member {
             }
         }
         let seat = self.process.seat;
-        core.trace.say(core.clock.micros(), || format!("member {seat}: {child:?} died"));
+        core.trace.say(core.clock.micros(), || {
+            format!("member {seat}: {child:?} died")
+        });
         let restart = self.restarts.died(core.clock.now(), child);
         let wait = Micros::try_from(restart.pause.as_micros()).unwrap_or(Micros::MAX);
         let at = core.now() + wait;
@@ -197,7 +199,12 @@ impl Member {
                 }
             }
             (Place::Forwarder(output, _), message) => {
-                if self.directory.forwarders.get(*output).and_then(Option::as_ref) == Some(to)
+                if self
+                    .directory
+                    .forwarders
+                    .get(*output)
+                    .and_then(Option::as_ref)
+                    == Some(to)
                     && let Some(Some(forwarder)) = self.forwarders.get_mut(*output)
                 {
                     forwarder.handle(message, self.directory.letters.as_ref(), core);
@@ -327,8 +334,14 @@ impl Member {
             .or_insert_with_key(|name| memory.child(Arc::clone(name), usize::MAX));
         let accounts = PartitionAccounts::below(memory, own, bytes);
         let echoes = Arc::clone(&self.echoes);
-        let mut topic =
-            Topic::new(self.process, source.clone(), generation, accounts, echoes, core);
+        let mut topic = Topic::new(
+            self.process,
+            source.clone(),
+            generation,
+            accounts,
+            echoes,
+            core,
+        );
         let mut around = Around {
             poll: &mut self.poll,
             core,
@@ -344,12 +357,23 @@ impl Member {
         let bytes = self.allowance(core);
         for (source, generation) in self.topics.keys() {
             let to = Place::Topic(source.clone(), *generation);
-            core.send(self.process, Place::Supervisor, to, Message::SetCredits(bytes));
+            core.send(
+                self.process,
+                Place::Supervisor,
+                to,
+                Message::SetCredits(bytes),
+            );
         }
     }
 
     /// Why a partition is not read, as it is shown.
-    fn explain(&self, topic: &Topic, source: &TopicPartition, now: Instant, core: &Core) -> Option<Blocked> {
+    fn explain(
+        &self,
+        topic: &Topic,
+        source: &TopicPartition,
+        now: Instant,
+        core: &Core,
+    ) -> Option<Blocked> {
         let (unknown, overdue) = self.poll.standing(now);
         if let Some(unknown) = unknown.into_iter().find(|one| one.source == *source) {
             return Some(Blocked::PositionUnknown(unknown.cause));
@@ -376,7 +400,8 @@ impl Member {
 
     fn has_unread(&self, topic: &Topic, source: &TopicPartition) -> bool {
         let end = self.poll.reported.get(source).copied();
-        end.zip(topic.view.position).is_some_and(|(end, position)| end > position)
+        end.zip(topic.view.position)
+            .is_some_and(|(end, position)| end > position)
     }
 
     /// What is shown of each partition, and whether the service is ready.
@@ -402,8 +427,14 @@ impl Member {
         if self.watch.is_stuck(now, progress) {
             core.poll_in(self.process, PollMail::Rebuild, 0);
         }
-        let alarms = seen.iter().any(|one| one.why.as_ref().is_some_and(Blocked::is_alarm));
-        let refuses = self.forwarders.iter().flatten().any(|one| one.condition(core).alarm);
+        let alarms = seen
+            .iter()
+            .any(|one| one.why.as_ref().is_some_and(Blocked::is_alarm));
+        let refuses = self
+            .forwarders
+            .iter()
+            .flatten()
+            .any(|one| one.condition(core).alarm);
         let fails = self.letters.as_ref().is_some_and(Writer::is_failing);
         let is_ready = (!alarms && !refuses && !fails) || core.has(Bug::AlwaysReady);
         (seen, is_ready)
@@ -437,14 +468,22 @@ impl Member {
         let items: usize = self.forwarders.iter().flatten().map(Forwarder::items).sum();
         let letters = self.letters.as_ref().is_none_or(|writer| !writer.is_idle());
         let idle = self.forwarders.iter().flatten().all(Forwarder::is_idle);
-        let records: usize = self.topics.values().map(|topic| topic.window.records()).sum();
+        let records: usize = self
+            .topics
+            .values()
+            .map(|topic| topic.window.records())
+            .sum();
         let busy = used > 0 || items > 0 || letters || !idle || records > 0 || self.poll.is_going();
         busy.then(|| {
             format!(
                 "member {} has {used} bytes charged, {records} records in flight, {items} items on \
                  their way ({}){}",
                 self.process.seat,
-                self.topics.values().map(Topic::shown).collect::<Vec<_>>().join("; "),
+                self.topics
+                    .values()
+                    .map(Topic::shown)
+                    .collect::<Vec<_>>()
+                    .join("; "),
                 if letters { ", letters to write" } else { "" }
             )
         })

@@ -42,7 +42,13 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "law {} is broken at {}: {}", self.law, shown(self.at), self.text)
+        write!(
+            f,
+            "law {} is broken at {}: {}",
+            self.law,
+            shown(self.at),
+            self.text
+        )
     }
 }
 
@@ -238,11 +244,11 @@ impl Oracle {
 
     /// The places of an element's parts.
     fn range(&self, stated: &Stated, element: u32) -> std::ops::Range<usize> {
-        let count = |&(fate, points): &(Fate, u8)| match fate.is_sent() && stated.form != Form::Deadly
-        {
-            true => usize::from(points.max(1)) * self.outputs,
-            false => 1,
-        };
+        let count =
+            |&(fate, points): &(Fate, u8)| match fate.is_sent() && stated.form != Form::Deadly {
+                true => usize::from(points.max(1)) * self.outputs,
+                false => 1,
+            };
         let element = element as usize;
         let start = stated.elements.iter().take(element).map(count).sum();
         let own = stated.elements.get(element).map_or(0, count);
@@ -402,7 +408,11 @@ impl Oracle {
             return;
         };
         for at in range {
-            let Some(part) = self.records.get(id).and_then(|truth| truth.parts.get(at)).copied()
+            let Some(part) = self
+                .records
+                .get(id)
+                .and_then(|truth| truth.parts.get(at))
+                .copied()
             else {
                 continue;
             };
@@ -459,7 +469,10 @@ impl Oracle {
         let Some((first, last)) = part.refused else {
             return Some("although no receiver refused it");
         };
-        if letter.status.is_some_and(|status| matches!(status, 400 | 413 | 415 | 422)) {
+        if letter
+            .status
+            .is_some_and(|status| matches!(status, 400 | 413 | 415 | 422))
+        {
             return (part.due != Due::Refused).then_some("although it is not at fault");
         }
         let accepts = self.accepts.get(output)?;
@@ -474,7 +487,10 @@ impl Oracle {
         let Some(id) = self.id_at(&origin) else {
             return;
         };
-        let has_parts = self.records.get(id).is_some_and(|truth| !truth.parts.is_empty());
+        let has_parts = self
+            .records
+            .get(id)
+            .is_some_and(|truth| !truth.parts.is_empty());
         if has_parts && letter.stage == "parse" {
             let (stage, offset) = (letter.stage.clone(), letter.offset);
             self.breaks(1, now, || {
@@ -632,9 +648,12 @@ fn missing_of(records: &[Truth], id: u64) -> String {
         .map(|(at, part)| format!("part {at} ({:?})", part.due))
         .collect();
     let kind = truth.stated.as_ref().map_or_else(String::new, |stated| {
-        let text = Stated { padding: 0, ..stated.clone() }.encode();
+        let text = Stated {
+            padding: 0,
+            ..stated.clone()
+        }
+        .encode();
         format!("{} ", String::from_utf8_lossy(&text))
     });
     format!("{kind}is missing: {}", open.join(", "))
 }
-

@@ -24,7 +24,10 @@ struct Job {
 enum Next {
     Done,
     Again,
-    Room { account: Arc<Account>, below: usize },
+    Room {
+        account: Arc<Account>,
+        below: usize,
+    },
     /// The parser died of it.
     Died,
 }
@@ -109,8 +112,7 @@ impl Parser {
             }
             Next::Room { account, below } => {
                 queue.push_front(job);
-                let (echoes, place, own) =
-                    (Arc::clone(&self.echoes), self.place(), source.clone());
+                let (echoes, place, own) = (Arc::clone(&self.echoes), self.place(), source.clone());
                 let wake = move || echoes.lock().push(Echo::GoOn(place, own));
                 account.on_room(below, Box::new(wake));
             }

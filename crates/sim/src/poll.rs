@@ -211,10 +211,14 @@ impl Poll {
             core.poll_in(self.process, PollMail::Connect, SECOND);
             return;
         }
-        let session = core.group.join(self.process.seat, self.lookup.subscribed.clone());
+        let session = core
+            .group
+            .join(self.process.seat, self.lookup.subscribed.clone());
         self.session = Some(session);
         let seat = self.process.seat;
-        core.trace.say(core.clock.micros(), || format!("member {seat} joins the group"));
+        core.trace.say(core.clock.micros(), || {
+            format!("member {seat} joins the group")
+        });
         let at = core.now() + core.rng.u64(..300 * MILLI);
         core.at(at, Event::Group);
     }
@@ -224,14 +228,16 @@ impl Poll {
         self.subscribe(core);
         let jumps = std::mem::take(&mut self.jumps);
         for (source, at, seen) in jumps {
-            self.positions.seek(now, &source, Sought::OutOfRange { at, seen });
+            self.positions
+                .seek(now, &source, Sought::OutOfRange { at, seen });
         }
         let mut wanted = self.positions.due(now);
         if core.has(Bug::PositionGivenUp) {
             wanted.retain(|one| self.failures.get(&one.source).is_none_or(|n| *n < 2));
         }
         if !wanted.is_empty() {
-            self.lookup.ask(self.process, Question::Positions(wanted), core);
+            self.lookup
+                .ask(self.process, Question::Positions(wanted), core);
         }
         self.send_due(core);
         self.look(core);
@@ -252,7 +258,8 @@ impl Poll {
         self.topics_due = core.now() + TOPICS_INTERVAL;
         if !topics.is_empty() {
             self.is_looking = true;
-            self.lookup.ask(self.process, Question::Topics(topics), core);
+            self.lookup
+                .ask(self.process, Question::Topics(topics), core);
         }
     }
 
@@ -311,7 +318,8 @@ impl Poll {
             debug_assert!(paused.is_ok(), "it was just assigned");
         }
         let now = core.clock.now();
-        self.positions.assigned(now, generation, given.iter().cloned());
+        self.positions
+            .assigned(now, generation, given.iter().cloned());
         self.failures.clear();
         self.effects.push(Effect::Assigned(generation, given));
     }
@@ -565,7 +573,8 @@ impl Poll {
         let lease = found.new_lease.then(|| {
             let generation = self.next_generation();
             let start = (found.start, found.memo);
-            self.commits.begin(now, source.clone(), generation, start, found.known)
+            self.commits
+                .begin(now, source.clone(), generation, start, found.known)
         });
         core.trace.say(core.clock.micros(), || {
             let seat = self.process.seat;
@@ -614,10 +623,8 @@ impl Poll {
         )
     }
 
-
     /// Whether it gives something up.
     pub(crate) fn is_going(&self) -> bool {
         self.going.is_some()
     }
-
 }

@@ -113,7 +113,12 @@ impl Reader {
             match one {
                 Fetched::Record(entry) => {
                     let value = entry.value.as_deref();
-                    builder.push(entry.offset, entry.timestamp_ms, entry.key.as_deref(), value);
+                    builder.push(
+                        entry.offset,
+                        entry.timestamp_ms,
+                        entry.key.as_deref(),
+                        value,
+                    );
                     first.get_or_insert(entry.offset);
                     epoch = Some(entry.epoch);
                 }

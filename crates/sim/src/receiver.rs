@@ -40,7 +40,11 @@ impl Receiver {
 
     /// How it behaves now.
     pub(crate) const fn mood(&self, now: Micros) -> Mood {
-        if self.until > now { self.mood } else { Mood::Well }
+        if self.until > now {
+            self.mood
+        } else {
+            Mood::Well
+        }
     }
 
     /// What it does with a request whose items state these fates, `None` where nothing is stated.

@@ -104,7 +104,10 @@ pub fn run_scene(seed: u64, options: &Options, scene: &dyn Scene, keeps_trace: b
 
 fn scene_case(seed: u64, options: &Options, scene: &dyn Scene) -> Case {
     let mut case = Case::draw(seed, &options.faults, options.lasts);
-    case.fit(scene.topics().map_or(1, |topics| topics.len()), scene.outputs().unwrap_or(1));
+    case.fit(
+        scene.topics().map_or(1, |topics| topics.len()),
+        scene.outputs().unwrap_or(1),
+    );
     case
 }
 
@@ -115,7 +118,9 @@ fn differential(case: &Case, scene: &dyn Scene, keeps_trace: bool) -> Outcome {
         return first;
     }
     let expected = first.gathered.unwrap_or_default();
-    World::new(case, scene, None, keeps_trace).expecting(expected).run()
+    World::new(case, scene, None, keeps_trace)
+        .expecting(expected)
+        .run()
 }
 
 /// Runs one seed and, if it fails, looks for a shorter way to fail by the same law.
@@ -145,9 +150,8 @@ fn story_of(case: Case, again: &dyn Fn(&Case, bool) -> Outcome) -> Option<Story>
         (runs <= SHORTENING_RUNS).then(|| fails(again(case, false)))
     });
     let outcome = again(&short, true);
-    let at = |choice: &crate::case::Choice| {
-        format!("{} {}", crate::time::shown(choice.at), choice.what)
-    };
+    let at =
+        |choice: &crate::case::Choice| format!("{} {}", crate::time::shown(choice.at), choice.what);
     Some(Story {
         violation: outcome.violation?,
         events: short.choices.iter().map(at).collect(),

@@ -10,7 +10,11 @@ fn broken(seeds: std::ops::Range<u64>, options: &Options) -> Option<Report> {
 fn equal_seeds_give_equal_runs() {
     for seed in 0..20 {
         let options = Options::default();
-        assert_eq!(run(seed, &options, true), run(seed, &options, true), "{seed}");
+        assert_eq!(
+            run(seed, &options, true),
+            run(seed, &options, true),
+            "{seed}"
+        );
     }
 }
 
@@ -31,7 +35,11 @@ fn every_planted_bug_is_found_within_a_hundred_seeds() {
             ..Options::default()
         };
         match broken(0..100, &options) {
-            Some(report) => println!("{name}: seed {}, {}", report.seed, report.violation.unwrap()),
+            Some(report) => println!(
+                "{name}: seed {}, {}",
+                report.seed,
+                report.violation.unwrap()
+            ),
             None => missed.push(name),
         }
     }

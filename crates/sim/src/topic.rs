@@ -126,7 +126,10 @@ impl Topic {
         };
         let (records, made) = (self.accounts.records.used(), self.accounts.made.used());
         let size = self.window.record_bytes();
-        format!("{} {fetching}, records {records} B, made {made} B, size {size:?}", self.source)
+        format!(
+            "{} {fetching}, records {records} B, made {made} B, size {size:?}",
+            self.source
+        )
     }
 
     fn place(&self) -> Place {
@@ -168,7 +171,13 @@ impl Topic {
             Message::Resolved(id, piece, how) => self.resolved(id, piece, how, around),
             Message::ResendDue(resend) => {
                 if self.window.resend_due(resend.id, resend.placeholder) {
-                    self.hand_on(resend.id, resend.batch, resend.attempt, resend.failed_alone, around);
+                    self.hand_on(
+                        resend.id,
+                        resend.batch,
+                        resend.attempt,
+                        resend.failed_alone,
+                        around,
+                    );
                 }
             }
             Message::Placed(placement) => self.placed(placement, around),
@@ -189,7 +198,9 @@ impl Topic {
                 self.finish(around);
                 for forwarder in around.forwarders.iter().flatten() {
                     let to = forwarder.clone();
-                    around.core.send(self.process, self.place(), to, Message::Sweep);
+                    around
+                        .core
+                        .send(self.process, self.place(), to, Message::Sweep);
                 }
             }
             Message::SetCredits(bytes) => {
@@ -333,7 +344,9 @@ impl Topic {
             (Arc::clone(&self.echoes), self.source.clone(), self.assigned);
         let told = move |how| {
             let source = source.clone();
-            echoes.lock().push(Echo::Resolved(source, generation, id, piece, how));
+            echoes
+                .lock()
+                .push(Echo::Resolved(source, generation, id, piece, how));
         };
         let assignment = Arc::clone(&self.assignment);
         let (ack, share) = BatchAck::open(batch.len(), assignment, Box::new(told));
@@ -376,7 +389,9 @@ impl Topic {
                 consignment,
             };
             let to = letters.clone();
-            around.core.send(self.process, self.place(), to, Message::Bury(bury));
+            around
+                .core
+                .send(self.process, self.place(), to, Message::Bury(bury));
         }
     }
 
@@ -482,7 +497,9 @@ impl Topic {
     fn flush(&self, around: &mut Around<'_>) {
         for forwarder in around.forwarders.iter().flatten() {
             let to = forwarder.clone();
-            around.core.send(self.process, self.place(), to, Message::Flush);
+            around
+                .core
+                .send(self.process, self.place(), to, Message::Flush);
         }
     }
 
@@ -510,7 +527,9 @@ impl Topic {
         self.flush(around);
         self.timer(around.core, Message::DrainFlush, FLUSH_INTERVAL);
         let now = around.core.clock.now();
-        let wait = deadline.saturating_duration_since(now).saturating_sub(DRAIN_MARGIN);
+        let wait = deadline
+            .saturating_duration_since(now)
+            .saturating_sub(DRAIN_MARGIN);
         let wait = Micros::try_from(wait.as_micros()).unwrap_or(Micros::MAX);
         self.timer(around.core, Message::DrainDeadline, wait);
     }

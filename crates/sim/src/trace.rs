@@ -18,7 +18,9 @@ impl Trace {
     }
 
     fn mix(&mut self, number: u64) {
-        self.hash = (self.hash ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+        self.hash = (self.hash ^ number)
+            .wrapping_mul(0x0100_0000_01b3)
+            .rotate_left(23);
     }
 
     /// An event begins.

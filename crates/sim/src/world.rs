@@ -92,7 +92,9 @@ impl<'a> World<'a> {
         let mut knobs = case.knobs.clone();
         let names: Vec<Arc<str>> = match scene.topics() {
             Some(names) => names.into_iter().map(Arc::from).collect(),
-            None => (0..knobs.topics).map(|at| format!("t{at}").into()).collect(),
+            None => (0..knobs.topics)
+                .map(|at| format!("t{at}").into())
+                .collect(),
         };
         knobs.topics = names.len();
         knobs.outputs = scene.outputs().unwrap_or(knobs.outputs);
@@ -147,13 +149,17 @@ impl<'a> World<'a> {
             self.turn(event);
             if self.core.events > MOST_EVENTS {
                 let now = self.core.now();
-                self.core.oracle.breaks(5, now, || "it never comes to rest".to_owned());
+                self.core
+                    .oracle
+                    .breaks(5, now, || "it never comes to rest".to_owned());
             }
         }
         let violation = self.core.oracle.violation().cloned();
         let mut figures = self.core.oracle.figures;
         let peaks = self.seats.iter().filter_map(|seat| seat.member.as_ref());
-        figures.peak = figures.peak.max(peaks.map(|one| one.memory.peak()).max().unwrap_or(0));
+        figures.peak = figures
+            .peak
+            .max(peaks.map(|one| one.memory.peak()).max().unwrap_or(0));
         Outcome {
             violation,
             figures,
@@ -214,7 +220,9 @@ impl<'a> World<'a> {
         };
         if !member.handle(to, message, &mut self.core) {
             let at = self.core.now();
-            self.core.trace.say(at, || format!("member {} has stopped", process.seat));
+            self.core
+                .trace
+                .say(at, || format!("member {} has stopped", process.seat));
             let down = seat.down;
             self.end_member(process.seat);
             self.core.at(at + down, Event::Start(process.seat));
@@ -229,7 +237,9 @@ impl<'a> World<'a> {
             return;
         };
         let poll = &mut member.poll;
-        let answer = poll.lookup.step(process, asked, &mut poll.births, &mut self.core);
+        let answer = poll
+            .lookup
+            .step(process, asked, &mut poll.births, &mut self.core);
         if self.core.knobs.keeps_state {
             seat.births = Some(poll.births.clone());
         }
@@ -239,7 +249,11 @@ impl<'a> World<'a> {
     }
 
     fn start(&mut self, index: usize) {
-        let Some(seat) = self.seats.get_mut(index).filter(|seat| seat.member.is_none()) else {
+        let Some(seat) = self
+            .seats
+            .get_mut(index)
+            .filter(|seat| seat.member.is_none())
+        else {
             return;
         };
         seat.life += 1;
@@ -299,9 +313,17 @@ impl<'a> World<'a> {
             };
             let wait = self.core.network();
             let at = self.core.now();
-            self.core.trace.say(at, || format!("member {seat}: {order:?}"));
+            self.core
+                .trace
+                .say(at, || format!("member {seat}: {order:?}"));
             let mail = PollMail::Order(session, order);
-            self.core.send_in(process, Place::Brokers, Place::Poll, Message::Poll(mail), wait);
+            self.core.send_in(
+                process,
+                Place::Brokers,
+                Place::Poll,
+                Message::Poll(mail),
+                wait,
+            );
         }
         if !was_stable {
             let at = self.core.now() + MILLI + self.core.draw(200 * MILLI);
@@ -374,13 +396,18 @@ impl<'a> World<'a> {
         let memo = entry.memo.to_string();
         let offset = entry.position.next.0;
         self.core.trace.mark(number(offset));
-        self.core.trace.say(now, || format!("{source} is committed to {offset}"));
+        self.core
+            .trace
+            .say(now, || format!("{source} is committed to {offset}"));
         let committed = Committed {
             offset,
             epoch: entry.position.epoch,
             memo,
         };
-        self.core.cluster.committed.insert(source.clone(), committed);
+        self.core
+            .cluster
+            .committed
+            .insert(source.clone(), committed);
         let (Some(topic), Some(log)) = (
             self.core.cluster.topic(&source.topic),
             self.core.cluster.partition(source),
@@ -395,8 +422,11 @@ impl<'a> World<'a> {
         // it claims nothing beyond the end of that epoch.
         let epoch = entry.position.epoch.filter(|epoch| *epoch < log.epoch);
         let claimed = epoch.map_or(offset, |epoch| offset.min(log.end_of(epoch)));
-        self.looked.insert((Arc::clone(&source.topic), topic.number));
-        self.core.oracle.committed(now, source, topic.number, log, claimed);
+        self.looked
+            .insert((Arc::clone(&source.topic), topic.number));
+        self.core
+            .oracle
+            .committed(now, source, topic.number, log, claimed);
     }
 
     /// A request reaches its receiver.
@@ -430,7 +460,9 @@ impl<'a> World<'a> {
         } else {
             for (item, origin) in items {
                 let outcome = &reaction.outcome;
-                self.core.oracle.refused(now, sent, output, &item.body, origin, outcome);
+                self.core
+                    .oracle
+                    .refused(now, sent, output, &item.body, origin, outcome);
             }
         }
         let wait = reaction.after + self.core.network();
@@ -449,7 +481,9 @@ impl<'a> World<'a> {
         };
         let topic = self.core.cluster.topic(&source.topic);
         let own = Memo::parse(&committed.memo).and_then(|memo| memo.log);
-        let is_same = topic.is_some_and(|topic| topic.id() == own && topic.number == 1 + index(&self.names, source));
+        let is_same = topic.is_some_and(|topic| {
+            topic.id() == own && topic.number == 1 + index(&self.names, source)
+        });
         if !is_same || log.was_truncated || committed.offset > *offset {
             return;
         }
@@ -459,7 +493,9 @@ impl<'a> World<'a> {
 
     fn faults_end(&mut self) {
         let now = self.core.now();
-        self.core.trace.say(now, || "all faults are over".to_owned());
+        self.core
+            .trace
+            .say(now, || "all faults are over".to_owned());
         self.core.clear_up();
         self.faults_ended = Some(now);
         self.patience = DRAINED_WITHIN + self.core.oracle.undecided() * DECIDED_WITHIN;
@@ -523,7 +559,11 @@ impl<'a> World<'a> {
                 let source = &one.source;
                 let arrived = self.core.oracle.arrivals.get(source).copied().unwrap_or(0);
                 let position = one.position.unwrap_or(-1);
-                let high = self.core.cluster.partition(source).map_or(0, |log| log.high);
+                let high = self
+                    .core
+                    .cluster
+                    .partition(source)
+                    .map_or(0, |log| log.high);
                 let owns = session.is_some() && self.core.group.owner(source) == session;
                 let entry = self.still.entry(source.clone()).or_insert((position, now));
                 if entry.0 != position || !owns || position >= high || arrived > entry.1 {
@@ -542,7 +582,9 @@ impl<'a> World<'a> {
                     let outputs = member.outputs(&self.core);
                     let client = member.poll.client.shown(source);
                     let client = format!("{client}; {:?}", member.busy());
-                    let why = one.why.map_or_else(|| "nothing".to_owned(), |why| why.to_string());
+                    let why = one
+                        .why
+                        .map_or_else(|| "nothing".to_owned(), |why| why.to_string());
                     self.core.oracle.breaks(5, now, || {
                         format!(
                             "member {seat} is ready, and {source} stands at {position} of {high} for \
@@ -565,14 +607,18 @@ impl<'a> World<'a> {
             .filter_map(|name| self.core.cluster.topic(name))
             .map(|log| log.partitions.len())
             .sum();
-        let share = kafkamq_source::supervision::partition_bytes(knobs.memory as u64 / 4, partitions);
-        let bound = knobs.memory / 2 + partitions * (3 * share + (64 << 10)) + knobs.topics * (1 << 20);
+        let share =
+            kafkamq_source::supervision::partition_bytes(knobs.memory as u64 / 4, partitions);
+        let bound =
+            knobs.memory / 2 + partitions * (3 * share + (64 << 10)) + knobs.topics * (1 << 20);
         for seat in &self.seats {
             if let Some(member) = &seat.member
                 && member.memory.peak() > bound
             {
                 let peak = member.memory.peak();
-                self.core.oracle.breaks(4, now, || format!("{peak} bytes were charged, {bound} may be"));
+                self.core.oracle.breaks(4, now, || {
+                    format!("{peak} bytes were charged, {bound} may be")
+                });
             }
         }
     }
@@ -590,19 +636,29 @@ impl<'a> World<'a> {
                 continue;
             };
             if let Some((offset, what)) = self.core.oracle.missing(log) {
-                let busy = self.busy().unwrap_or_else(|| "all members are idle".to_owned());
-                return Some(format!("of the record at {offset} of {source} {what}; {busy}"));
+                let busy = self
+                    .busy()
+                    .unwrap_or_else(|| "all members are idle".to_owned());
+                return Some(format!(
+                    "of the record at {offset} of {source} {what}; {busy}"
+                ));
             }
             let committed = self.core.cluster.committed.get(&source);
-            let own = committed.and_then(|one| Memo::parse(&one.memo)).and_then(|memo| memo.log);
+            let own = committed
+                .and_then(|one| Memo::parse(&one.memo))
+                .and_then(|memo| memo.log);
             if self.core.knobs.tells_ids && own != topic.id() {
                 return Some(format!("nothing is committed for the log of {source}"));
             }
             let offset = committed.map_or(-1, |one| one.offset);
             if offset < log.high {
-                let busy = self.busy().unwrap_or_else(|| "all members are idle".to_owned());
+                let busy = self
+                    .busy()
+                    .unwrap_or_else(|| "all members are idle".to_owned());
                 let high = log.high;
-                return Some(format!("{source} is committed to {offset} of {high}; {busy}"));
+                return Some(format!(
+                    "{source} is committed to {offset} of {high}; {busy}"
+                ));
             }
         }
         self.busy()

@@ -31,7 +31,10 @@ impl World<'_> {
                 }
             }
             Act::Dies { seat, part, which } => {
-                let member = self.seats.get_mut(*seat).and_then(|seat| seat.member.as_mut());
+                let member = self
+                    .seats
+                    .get_mut(*seat)
+                    .and_then(|seat| seat.member.as_mut());
                 if let Some(member) = member {
                     member.dies(*part, *which, &mut self.core);
                 }
@@ -92,7 +95,10 @@ impl World<'_> {
                 if let Some(source) = self.source(*topic, *partition) {
                     for seat in &mut self.seats {
                         if let Some(member) = &mut seat.member {
-                            member.poll.client.fail(&source, "topic authorization failed");
+                            member
+                                .poll
+                                .client
+                                .fail(&source, "topic authorization failed");
                         }
                     }
                 }
@@ -146,8 +152,15 @@ impl World<'_> {
             }
         };
         let now = self.core.now();
-        let is_excused = self.excused.get(&source.topic).is_some_and(|until| now < *until);
-        let number = self.core.cluster.topic(&source.topic).map_or(0, |log| log.number);
+        let is_excused = self
+            .excused
+            .get(&source.topic)
+            .is_some_and(|until| now < *until);
+        let number = self
+            .core
+            .cluster
+            .topic(&source.topic)
+            .map_or(0, |log| log.number);
         let looked = self.looked.contains(&(Arc::clone(&source.topic), number));
         let is_required = !is_excused && (!self.core.knobs.newest || looked);
         let Some(log) = self.core.cluster.partition_mut(source) else {
@@ -155,11 +168,16 @@ impl World<'_> {
         };
         let key = key.map(Arc::from);
         let offset = log.append(id, time, key, Some(value.into()));
-        self.core.oracle.produced(source, number, offset, time, stated, is_required);
+        self.core
+            .oracle
+            .produced(source, number, offset, time, stated, is_required);
     }
 
     fn crash(&mut self, index: usize, down: Micros) {
-        let lives = self.seats.get(index).is_some_and(|seat| seat.member.is_some());
+        let lives = self
+            .seats
+            .get(index)
+            .is_some_and(|seat| seat.member.is_some());
         if lives {
             self.end_member(index);
             let at = self.core.now() + down;
@@ -180,7 +198,8 @@ impl World<'_> {
         self.core.at(now, Event::Group);
         let wait = self.core.rng.u64(100 * MILLI..5 * SECOND);
         let mail = Message::Poll(PollMail::SessionLost(session));
-        self.core.send_in(process, Place::Brokers, Place::Poll, mail, wait);
+        self.core
+            .send_in(process, Place::Brokers, Place::Poll, mail, wait);
     }
 
     pub(super) fn recreated(&mut self, topic: usize, records: u16, seed: u64) {

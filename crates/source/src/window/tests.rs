@@ -122,7 +122,10 @@ fn a_record_that_fails_again_and_again_ends_alone_and_none_beside_it_is_given_up
             assert!(!window.resend_due(id, resend.placeholder), "once");
             sizes.push(resend.batch.len());
             let one_beside_it = resend.batch.len() == 1 && size > 1;
-            assert!(!(one_beside_it && resend.failed_alone), "it may be innocent");
+            assert!(
+                !(one_beside_it && resend.failed_alone),
+                "it may be innocent"
+            );
             assert_eq!(resend.failed_alone, size == 1);
             if round < 5 {
                 let size = resend.batch.len();
