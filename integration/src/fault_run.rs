@@ -206,7 +206,8 @@ impl<'a> FaultRun<'a> {
             std::thread::sleep(left);
         }
         self.clear();
-        self.account.faults += 1 + u64::from(trouble != Trouble::None);
+        let left_out = event == Event::FullDisk && self.disk.is_none();
+        self.account.faults += u64::from(!left_out) + u64::from(trouble != Trouble::None);
         outcome?;
         match event {
             Event::Recreate(topic) => self.recreate(topic),
