@@ -59,7 +59,7 @@ fn no_fault_loses_an_element_or_stops_a_partition_without_a_cause() -> Result<()
                 for node in 0..kafkamq_integration::NODES {
                     cluster.node(node)?.resume()?;
                 }
-                cluster.set(None, kafkamq_integration::Weather::Fair);
+                cluster.clear();
             }
         }
     }
