@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
@@ -19,7 +20,7 @@ const MIN_IN_SYNC: usize = 2;
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Kafka>,
-    proxies: Vec<Proxy>,
+    proxies: Vec<Arc<Proxy>>,
 }
 
 impl Cluster {
@@ -69,7 +70,7 @@ impl Cluster {
             cluster
                 .nodes
                 .push(Kafka::planned(installation, &dir, plan)?);
-            cluster.proxies.push(proxy);
+            cluster.proxies.push(Arc::new(proxy));
         }
         for node in &mut cluster.nodes {
             node.launch()?;
@@ -90,7 +91,7 @@ impl Cluster {
     /// The same through the proxies.
     #[must_use]
     pub fn outside(&self) -> String {
-        let all: Vec<_> = self.proxies.iter().map(Proxy::address).collect();
+        let all: Vec<_> = self.proxies.iter().map(|proxy| proxy.address()).collect();
         all.join(",")
     }
 
@@ -119,17 +120,19 @@ impl Cluster {
         Ok(running.context("no node runs")?.bootstrap())
     }
 
-    /// The weather between clients and one node, or all.
-    pub fn set(&self, node: Option<usize>, weather: Weather) {
-        for (number, proxy) in self.proxies.iter().enumerate() {
-            if node.is_none_or(|node| node == number) {
-                proxy.set(weather);
-            }
-        }
+    /// The proxy before one node, or all proxies.
+    #[must_use]
+    pub fn proxies(&self, node: Option<usize>) -> Vec<Arc<Proxy>> {
+        let all = self.proxies.iter().enumerate();
+        all.filter(|(number, _)| node.is_none_or(|node| node == *number))
+            .map(|(_, proxy)| Arc::clone(proxy))
+            .collect()
     }
 
-    /// Resets every connection that goes through a proxy.
-    pub fn cut(&self) {
-        self.proxies.iter().for_each(Proxy::cut);
+    /// Lets everything pass.
+    pub fn clear(&self) {
+        for proxy in &self.proxies {
+            proxy.set(Weather::Fair);
+        }
     }
 }

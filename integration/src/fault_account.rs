@@ -30,6 +30,8 @@ pub struct Account {
     pub misrouted: u64,
     /// Elements that came behind a later one of their key.
     pub reordered: u64,
+    /// Of which routes they are, and when they came.
+    pub reordered_when: Vec<String>,
     /// What the partitions did.
     pub stillness: Stillness,
     /// How long it took.
@@ -55,6 +57,7 @@ impl Account {
             }
         }
         wrong.extend(self.first_lost.clone());
+        wrong.extend(self.reordered_when.iter().cloned());
         if self.twice > self.allowed_twice {
             wrong.push(format!(
                 "{} twice, {} allowed",

@@ -2,9 +2,11 @@
 //! is taken at the end.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
 use kafkamq_delivery::dead_letter::{DeadLetterOptions, DeadLetterStore, Filter};
 use kafkamq_testbed::faults::Fault;
@@ -19,6 +21,7 @@ use crate::fault_account::Account;
 use crate::guarded::Ending;
 use crate::kafkamq::Kafkamq;
 use crate::leaders::move_leader;
+use crate::order_watch::OrderWatch;
 use crate::producer::Producer;
 use crate::progress::ProgressWatch;
 use crate::proxy::{Proxy, Weather};
@@ -83,9 +86,9 @@ struct Topic {
 pub struct FaultRun<'a> {
     schedule: Schedule,
     cluster: &'a mut Cluster,
-    testbed: Testbed,
+    testbed: Arc<Testbed>,
     /// In front of the receivers, in the order of `HOMES`.
-    proxies: Vec<Proxy>,
+    proxies: Vec<Arc<Proxy>>,
     dir: PathBuf,
     group: String,
     config: Config,
@@ -95,6 +98,7 @@ pub struct FaultRun<'a> {
     kafkamq: Option<Kafkamq>,
     disk: Option<SmallDisk>,
     watch: Option<ProgressWatch>,
+    order: Option<OrderWatch>,
     rng: Rng,
     account: Account,
     members: u32,
@@ -109,10 +113,10 @@ impl<'a> FaultRun<'a> {
     pub fn start(schedule: Schedule, cluster: &'a mut Cluster, dir: &Path) -> Result<Self> {
         let seed = schedule.seed;
         let group = format!("faults-{seed}-{}", fastrand::u32(..));
-        let testbed = Testbed::start(HandleOptions::default())?;
+        let testbed = Arc::new(Testbed::start(HandleOptions::default())?);
         let proxies: Vec<_> = HOMES
             .into_iter()
-            .map(|home| Proxy::start(home.of(&testbed).addr(), seed))
+            .map(|home| Proxy::start(home.of(&testbed).addr(), seed).map(Arc::new))
             .collect::<Result<_>>()?;
         let broker = cluster.broker()?;
         let mut topics = Vec::new();
@@ -131,6 +135,7 @@ impl<'a> FaultRun<'a> {
         let kafkamq = Kafkamq::start(&config, dir, "first")?;
         let watch = ProgressWatch::start();
         watch.add(kafkamq.port());
+        let order = Some(OrderWatch::start(Arc::clone(&testbed)));
         let mut run = Self {
             rng: Rng::with_seed(seed ^ 0x5eed),
             schedule,
@@ -146,6 +151,7 @@ impl<'a> FaultRun<'a> {
             kafkamq: Some(kafkamq),
             disk,
             watch: Some(watch),
+            order,
             account: Account::default(),
             members: 0,
             revision: 0,
@@ -200,13 +206,15 @@ impl<'a> FaultRun<'a> {
         while self.arrived() < share && waited.elapsed() < SHARE_LIMIT {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let ends = self.begin(trouble);
+        let clearing = self.begin(trouble);
         let outcome = self.happen(event);
-        if let Some(left) = ends.and_then(|ends| ends.checked_duration_since(Instant::now())) {
-            std::thread::sleep(left);
+        if let Some(clearing) = clearing {
+            clearing
+                .join()
+                .map_err(|_| anyhow!("the weather's thread died"))?;
         }
-        self.clear();
-        self.account.faults += 1 + u64::from(trouble != Trouble::None);
+        let left_out = event == Event::FullDisk && self.disk.is_none();
+        self.account.faults += u64::from(!left_out) + u64::from(trouble != Trouble::None);
         outcome?;
         match event {
             Event::Recreate(topic) => self.recreate(topic),
@@ -239,38 +247,31 @@ impl<'a> FaultRun<'a> {
         Ok(())
     }
 
-    fn begin(&self, trouble: Trouble) -> Option<Instant> {
-        let now = Instant::now();
-        match trouble {
-            Trouble::None => None,
-            Trouble::Receivers(weather, time) => {
-                self.proxies.iter().for_each(|proxy| proxy.set(weather));
-                Some(now + time)
-            }
-            Trouble::Brokers(node, weather, time) => {
-                self.cluster.set(node, weather);
-                Some(now + time)
-            }
+    /// Lets something happen on the way, which ends by itself, whatever else goes on.
+    fn begin(&self, trouble: Trouble) -> Option<JoinHandle<()>> {
+        let (proxies, weather, time) = match trouble {
+            Trouble::None => return None,
+            Trouble::Receivers(weather, time) => (self.proxies.clone(), weather, time),
+            Trouble::Brokers(node, weather, time) => (self.cluster.proxies(node), weather, time),
             Trouble::Cut => {
-                self.proxies.iter().for_each(Proxy::cut);
-                self.cluster.cut();
-                None
+                let brokers = self.cluster.proxies(None);
+                self.proxies
+                    .iter()
+                    .chain(&brokers)
+                    .for_each(|one| one.cut());
+                return None;
             }
             Trouble::Refusals(status, one_in, time) => {
-                self.refuse(Some(
-                    Fault::status(status).for_fraction(1.0 / f64::from(one_in)),
-                ));
-                Some(now + time)
+                let refusal = Fault::status(status).for_fraction(1.0 / f64::from(one_in));
+                self.refuse(Some(refusal.lasting(time)));
+                return None;
             }
-        }
-    }
-
-    fn clear(&self) {
-        self.proxies
-            .iter()
-            .for_each(|proxy| proxy.set(Weather::Fair));
-        self.cluster.set(None, Weather::Fair);
-        self.refuse(None);
+        };
+        proxies.iter().for_each(|proxy| proxy.set(weather));
+        Some(std::thread::spawn(move || {
+            std::thread::sleep(time);
+            proxies.iter().for_each(|proxy| proxy.set(Weather::Fair));
+        }))
     }
 
     /// Sets the faults of the receivers: what is poisoned stays so.
@@ -336,7 +337,8 @@ impl<'a> FaultRun<'a> {
     fn grow(&mut self, topic: usize) -> Result<()> {
         let broker = self.cluster.broker()?;
         let topic = self.topics.get_mut(topic).context("no such topic")?;
-        broker.grow_topic(&topic.name, topic.next.len() + 1)?;
+        // A request that the client sends again is refused, since the partition is there already.
+        let asked = broker.grow_topic(&topic.name, topic.next.len() + 1);
         topic.next.push(0);
         topic.ends.push(0);
         // Records can be produced there once it has a leader.
@@ -344,6 +346,7 @@ impl<'a> FaultRun<'a> {
         until("the new partition", LIMIT, || {
             Ok(broker.watermarks(&topic.name, partition).ok().map(drop))
         })
+        .with_context(|| format!("{asked:?}"))
     }
 
     fn second_member(&mut self, killed: bool) -> Result<()> {
@@ -378,6 +381,7 @@ impl<'a> FaultRun<'a> {
             .map(|sequence| RecordId::new(topic.route, 0, sequence))
             .collect();
         self.poisoned.extend(poisoned);
+        // Takes the place of a refusal that may be going on.
         self.refuse(None);
         self.produce(POISONED * 10 * self.topics.len() as u32)?;
         until("/readyz to tell of the dead letters", LIMIT, || {
@@ -477,6 +481,9 @@ impl<'a> FaultRun<'a> {
         if let Some(watch) = self.watch.take() {
             account.stillness = watch.finish()?;
         }
+        if let Some(order) = self.order.take() {
+            account.reordered_when = order.finish()?;
+        }
         let buried = self.buried()?;
         account.elements = self.expected.iter().count() as u64;
         let mut arrived = IdSet::new();
@@ -519,7 +526,7 @@ fn config(
     group: &str,
     bootstrap: &str,
     topics: &[Topic],
-    proxies: &[Proxy],
+    proxies: &[Arc<Proxy>],
 ) -> Config {
     let name = |route: Route| {
         let topic = topics.iter().find(|topic| topic.route == route);

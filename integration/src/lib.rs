@@ -21,6 +21,7 @@ mod kafka;
 mod kafkamq;
 mod leaders;
 mod node_plan;
+mod order_watch;
 mod paths;
 mod producer;
 mod progress;

@@ -16,6 +16,11 @@ const STUCK_AFTER: Duration = Duration::from_secs(300);
 /// How long a destination that left the configuration may deliver what it has, counted from the end of
 /// the drains of inputs.
 const RETIRE_GRACE: Duration = Duration::from_secs(2);
+/// The same for a partition of which the client does not hear where it ends: it asks the wrong broker,
+/// as after a topic was made again whose leader had changed, or there is none.
+const DEAF_AFTER: Duration = Duration::from_secs(60);
+/// The longest time until that is tried again.
+const DEAF_MAX: Duration = Duration::from_secs(3600);
 /// Memory for records in flight of one partition: less would starve it, more gains nothing.
 const PARTITION_BYTES: RangeInclusive<u64> = 32 * 1024..=16 << 20;
 
@@ -84,19 +89,26 @@ pub struct Progress {
     pub is_explained: bool,
     /// Whether there are records that were not read.
     pub has_unread: bool,
+    /// Whether the client does not hear where the partition ends, which each answer to a fetch tells.
+    pub is_deaf: bool,
 }
 
 /// Whether the client of one input still does what it should.
 #[derive(Debug)]
 pub struct Watch {
     rebuilt: Instant,
+    /// How long a client may be deaf before it is made anew; doubles while that does not help.
+    patience: Duration,
 }
 
 impl Watch {
     /// The client begins.
     #[must_use]
     pub const fn new(now: Instant) -> Self {
-        Self { rebuilt: now }
+        Self {
+            rebuilt: now,
+            patience: DEAF_AFTER,
+        }
     }
 
     /// Looks at all partitions. Returns whether the client is to be made anew, since one of them should
@@ -107,15 +119,28 @@ impl Watch {
         now: Instant,
         partitions: impl IntoIterator<Item = Progress>,
     ) -> bool {
-        let long = |since: Instant| now.saturating_duration_since(since) > STUCK_AFTER;
-        let stuck = long(self.rebuilt)
-            && partitions.into_iter().any(|progress| {
-                progress.has_unread && !progress.is_explained && long(progress.moved)
-            });
-        if stuck {
+        let (rebuilt, patience) = (self.rebuilt, self.patience);
+        // Since it read something, and since there is this client.
+        let still =
+            |progress: &Progress| now.saturating_duration_since(progress.moved.max(rebuilt));
+        let (mut stuck, mut deaf, mut is_any_deaf) = (false, false, false);
+        for progress in partitions {
+            is_any_deaf |= progress.is_deaf;
+            if progress.is_explained {
+                continue;
+            }
+            stuck |= progress.has_unread && still(&progress) > STUCK_AFTER;
+            deaf |= progress.is_deaf && still(&progress) > patience;
+        }
+        if !is_any_deaf {
+            self.patience = DEAF_AFTER;
+        } else if deaf {
+            self.patience = (patience * 2).min(DEAF_MAX);
+        }
+        if stuck || deaf {
             self.rebuilt = now;
         }
-        stuck
+        stuck || deaf
     }
 }
 
@@ -298,6 +323,7 @@ mod tests {
             moved: began,
             is_explained: false,
             has_unread: true,
+            is_deaf: false,
         };
         let idle = Progress {
             has_unread: false,
@@ -313,6 +339,35 @@ mod tests {
         assert!(watch.is_stuck(late, [idle, stuck]));
         assert!(!watch.is_stuck(late + SECOND, [stuck]), "it was just made");
         assert!(watch.is_stuck(late + STUCK_AFTER + SECOND, [stuck]));
+    }
+
+    #[test]
+    fn a_client_that_does_not_hear_where_a_partition_ends_is_made_anew_with_growing_patience() {
+        let began = Instant::now();
+        let mut watch = Watch::new(began);
+        let deaf = Progress {
+            moved: began,
+            is_explained: false,
+            has_unread: false,
+            is_deaf: true,
+        };
+        let waits = Progress {
+            is_explained: true,
+            ..deaf
+        };
+        let hears = Progress {
+            is_deaf: false,
+            ..deaf
+        };
+        assert!(!watch.is_stuck(began + DEAF_AFTER, [deaf]));
+        let first = began + DEAF_AFTER + SECOND;
+        assert!(!watch.is_stuck(first, [waits, hears]));
+        assert!(watch.is_stuck(first, [hears, deaf]));
+        assert!(!watch.is_stuck(first + DEAF_AFTER * 2, [deaf]), "doubled");
+        let second = first + DEAF_AFTER * 2 + SECOND;
+        assert!(watch.is_stuck(second, [deaf]));
+        assert!(!watch.is_stuck(second + SECOND, [hears]), "it helped");
+        assert!(watch.is_stuck(second + DEAF_AFTER + SECOND, [deaf]));
     }
 
     /// What a topic of the model does.

@@ -135,9 +135,13 @@ impl Around<'_> {
             Some((why, since)) => Some((why.clone(), *since)),
             None => {
                 let unread = self.input.has_unread(source, seen.position);
-                let silent = unread && seen.batches == 0 && still >= UNEXPLAINED_AFTER;
+                let is_deaf = self.input.is_deaf(source);
+                let silent = (unread || is_deaf) && seen.batches == 0 && still >= UNEXPLAINED_AFTER;
                 let why = match self.input.statistics.brokers_up {
                     0 => Blocked::NoBrokers,
+                    _ if is_deaf => Blocked::PositionUnknown(
+                        "the client does not hear where the partition ends".to_owned(),
+                    ),
                     _ => Blocked::Unexplained,
                 };
                 silent.then_some((why, seen.moved))

@@ -128,6 +128,13 @@ impl Input {
             .is_some_and(|(end, position)| end > position)
     }
 
+    /// Whether the client does not hear where an assigned partition ends, so that nobody knows whether
+    /// there are records to be read.
+    pub(super) fn is_deaf(&self, source: &TopicPartition) -> bool {
+        let known = self.statistics.partitions.get(source);
+        known.is_some_and(|known| known.end.is_none())
+    }
+
     /// Records of an assigned partition that are not committed, if that is known.
     pub(super) fn lag(&self, source: &TopicPartition) -> Option<i64> {
         let stands = self.standing.read.get(source)?;

@@ -97,6 +97,7 @@ impl Supervisor {
                 moved: seen.moved,
                 is_explained: seen.blocked.is_some() || seen.batches > 0 || is_sought,
                 has_unread: input.has_unread(source, seen.position),
+                is_deaf: input.is_deaf(source),
             }
         });
         let progress: Vec<_> = progress.collect();
