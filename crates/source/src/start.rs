@@ -194,12 +194,9 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
         return (Begin::Oldest, Why::Recreated, true);
     }
     if gone.at > gone.high {
-        // Where it knows the epochs, the client goes back to where the log was cut, and what stands there
-        // now is new. Else it goes to the oldest record.
-        let end = match gone.seen > gone.low {
-            true => gone.seen.min(gone.high),
-            false => gone.high,
-        };
+        // The client compares epochs and goes back to where the log was cut; what stands there now is new.
+        // Without an epoch it goes to the oldest record: twice is better than not at all.
+        let end = gone.seen.min(gone.high).max(gone.low);
         // Without topic ids nobody can say whether it is the same log.
         let begin = match gone.same_log {
             true => Begin::At(Position::at(end)),
