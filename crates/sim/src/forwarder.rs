@@ -135,6 +135,9 @@ impl Forwarder {
     }
 
     fn forward(&mut self, outgoing: Outgoing, consignment: Consignment, core: &Core) {
+        if consignment.is_cancelled() {
+            return;
+        }
         consignment.share.begin();
         let parcel = Parcel {
             lane: LaneId(outgoing.lane),

@@ -123,11 +123,15 @@ pub(crate) struct Oracle {
     /// The newest first arrival in each lane: output, log, partition, lane.
     order: HashMap<(usize, i64, TopicPartition, u8), (i64, u32, u16)>,
     pub(crate) checks_order: bool,
+    /// Topics that were made again or cut: some of what is new is read before that is noticed.
+    pub(crate) made_again: std::collections::BTreeSet<std::sync::Arc<str>>,
     /// Until when a forwarder was asked to be quiet.
     quiet: HashMap<(Process, usize), Micros>,
     pub(crate) figures: Figures,
     /// When something arrived last.
     pub(crate) arrived_at: Micros,
+    /// When a commit moved last.
+    committed_at: Micros,
     /// When something of a partition arrived last.
     pub(crate) arrivals: BTreeMap<TopicPartition, Micros>,
     /// What a run without faults made of each record; set where records state nothing.
@@ -319,7 +323,8 @@ impl Oracle {
 
     fn in_order(&mut self, now: Micros, output: usize, id: usize, at: usize) {
         let truth = &self.records[id];
-        if !self.checks_order || truth.stated.is_none() {
+        let is_mixed = self.made_again.contains(&truth.source.topic);
+        if !self.checks_order || is_mixed || truth.stated.is_none() {
             return;
         }
         let own = (truth.offset, u32::try_from(at).unwrap_or(u32::MAX), 0);
@@ -501,6 +506,9 @@ impl Oracle {
     ) {
         self.figures.commits += 1;
         let before = self.commits.insert(source.clone(), (number, offset));
+        if before != Some((number, offset)) {
+            self.committed_at = now;
+        }
         let from = match before {
             Some((known, before)) if known == number => {
                 let end = self.taken_back.get(source).copied().unwrap_or(i64::MAX);
@@ -541,7 +549,7 @@ impl Oracle {
         }
         let taken = self.taken_back.entry(source.clone()).or_insert(end);
         *taken = end.min(*taken);
-        self.order.retain(|(_, _, own, _), _| own != source);
+        self.made_again.insert(source.topic.clone());
     }
 
     /// The first record of a log that is there and not done with, and what of it is missing.
@@ -549,6 +557,11 @@ impl Oracle {
         let mut open = log.from(log.low).filter(|entry| self.is_open(entry.id));
         let entry = open.next()?;
         Some((entry.offset, missing_of(&self.records, entry.id)))
+    }
+
+    /// When something arrived, was buried or was committed last.
+    pub(crate) fn moved_at(&self) -> Micros {
+        self.arrived_at.max(self.committed_at)
     }
 
     /// Parts that receivers refuse without a reason, and that are still open. An operator decides about

@@ -168,7 +168,7 @@ impl Topic {
             Message::Resolved(id, piece, how) => self.resolved(id, piece, how, around),
             Message::ResendDue(resend) => {
                 if self.window.resend_due(resend.id, resend.placeholder) {
-                    self.hand_on(resend.id, resend.batch, resend.attempt, resend.failed_alone, around);
+                    self.hand_on(resend.id, resend.batch, resend.attempt, resend.alone, around);
                 }
             }
             Message::Placed(placement) => self.placed(placement, around),
@@ -315,7 +315,7 @@ impl Topic {
     }
 
     fn send(&mut self, id: BatchId, batch: RecordBatch, around: &mut Around<'_>) {
-        self.hand_on(id, Arc::new(batch), 1, false, around);
+        self.hand_on(id, Arc::new(batch), 1, 0, around);
     }
 
     fn hand_on(
@@ -323,7 +323,7 @@ impl Topic {
         id: BatchId,
         batch: Arc<RecordBatch>,
         attempt: u32,
-        failed_alone: bool,
+        alone: u32,
         around: &mut Around<'_>,
     ) {
         let Some(piece) = self.window.name_piece(id) else {
@@ -341,7 +341,9 @@ impl Topic {
             batch: Arc::clone(&batch),
             ack,
             attempt,
+            alone,
         };
+        let is_given_up = sent.is_given_up(self.max_attempts);
         self.window.sent(id, piece, sent);
         let consignment = Consignment {
             batch: Arc::clone(&batch),
@@ -349,7 +351,7 @@ impl Topic {
             parts: Arc::from([]),
             output: 0,
         };
-        if failed_alone && attempt > self.max_attempts {
+        if is_given_up {
             self.bury(attempt, consignment, around);
             return;
         }
