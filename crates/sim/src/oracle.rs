@@ -20,14 +20,13 @@ use kafkamq_delivery::dead_letter::{DeadLetter, LetterPart};
 use kafkamq_record::{LeftOut, Record, TopicPartition};
 
 use crate::cluster::PartitionLog;
-use crate::convert::number_of;
 use crate::mail::Process;
 use crate::payload::{Fate, Form, Stated, Told};
 use crate::receiver::blames;
 use crate::time::{Micros, shown};
 
-/// Where the record of an item came from: partition, offset, timestamp.
-pub(crate) type Origin = (TopicPartition, i64, Option<i64>);
+/// Where an item came from: partition, offset, timestamp, and a number for what it is a part of.
+pub(crate) type Origin = (TopicPartition, i64, Option<i64>, u64);
 
 /// A law that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +100,7 @@ struct Truth {
     is_required: bool,
     stated: Option<Stated>,
     parts: Vec<Part>,
-    /// Without a statement: output and content of each part.
+    /// Without a statement: output and number of each part.
     keys: Vec<(usize, u64)>,
     open: usize,
 }
@@ -267,15 +266,13 @@ impl Oracle {
             return self.place_of(told, output);
         }
         let id = self.id_at(origin)?;
-        let key = (output, number_of(&body[..]));
-        let truth = self.records.get(id)?;
-        let same = |at: &usize| truth.keys.get(*at) == Some(&key);
-        let own: Vec<usize> = (0..truth.parts.len()).filter(same).collect();
-        let open = own.iter().find(|at| !truth.parts[**at].arrived);
-        open.or_else(|| own.first()).map(|at| (id, *at))
+        let key = (output, origin.3);
+        let keys = &self.records.get(id)?.keys;
+        let at = keys.iter().position(|own| *own == key)?;
+        Some((id, at))
     }
 
-    fn id_at(&self, (source, offset, time): &Origin) -> Option<usize> {
+    fn id_at(&self, (source, offset, time, _): &Origin) -> Option<usize> {
         let place = (source.clone(), *offset, time.unwrap_or(-1));
         let id = self.places.get(&place)?;
         usize::try_from(*id).ok()
@@ -301,14 +298,17 @@ impl Oracle {
         if let Some(gathered) = &mut self.gathered {
             let place = (origin.0.clone(), origin.1, origin.2.unwrap_or(-1));
             if let Some(id) = self.places.get(&place) {
-                let key = (output, number_of(&body[..]));
-                gathered.entry(*id).or_default().push(key);
+                let key = (output, origin.3);
+                let all = gathered.entry(*id).or_default();
+                if !all.contains(&key) {
+                    all.push(key);
+                }
             }
             return;
         }
         let Some((id, at)) = self.find(output, body, origin) else {
             let text = String::from_utf8_lossy(body).into_owned();
-            let (source, offset, _) = origin;
+            let (source, offset, ..) = origin;
             return self.breaks(1, now, || {
                 format!("output {output} got an item that no record states: {text} of {source} at {offset}")
             });
@@ -475,7 +475,7 @@ impl Oracle {
 
     /// Without statements: what is buried must not have been made without faults.
     fn foreign_letter(&mut self, now: Micros, letter: &DeadLetter, source: &TopicPartition) {
-        let origin = (source.clone(), letter.offset, letter.timestamp);
+        let origin = (source.clone(), letter.offset, letter.timestamp, 0);
         let Some(id) = self.id_at(&origin) else {
             return;
         };
@@ -485,6 +485,12 @@ impl Oracle {
             self.breaks(1, now, || {
                 format!("{source} at {offset} was buried ({stage}), which does not happen without faults")
             });
+        }
+        if letter.stage == "deliver" {
+            let count = self.records.get(id).map_or(0, |truth| truth.parts.len());
+            for at in 0..count {
+                self.change(id, at, |part| part.buried = true);
+            }
         }
     }
 

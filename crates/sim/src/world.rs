@@ -17,7 +17,7 @@ use crate::group::Session;
 use crate::lookup::Asked;
 use crate::mail::{Arrival, Event, Message, Place, PollMail, Process};
 use crate::member::Member;
-use crate::oracle::{Figures, Oracle, Violation};
+use crate::oracle::{Figures, Oracle, Origin, Violation};
 use crate::payload::{Fate, Form, Stated, Told};
 use crate::poll::Poll;
 use crate::scene::{Sample, Scene};
@@ -421,7 +421,7 @@ impl<'a> World<'a> {
         let reaction = receiver.react(now, &fates, &mut self.core.rng);
         self.core.trace.mark(u64::from(reaction.takes));
         self.core.trace.say(now, || {
-            let offsets: Vec<i64> = origins.iter().map(|(_, offset, _)| *offset).collect();
+            let offsets: Vec<i64> = origins.iter().map(|(_, offset, ..)| *offset).collect();
             let source = origins.first().map(|(source, ..)| source.to_string()).unwrap_or_default();
             let verb = if reaction.takes { "takes" } else { "refuses" };
             let seat = process.seat;
@@ -446,7 +446,7 @@ impl<'a> World<'a> {
     }
 
     /// How far an item is ahead of what is committed.
-    fn ahead(&mut self, now: Micros, (source, offset, _): &(TopicPartition, i64, Option<i64>)) {
+    fn ahead(&mut self, now: Micros, (source, offset, ..): &Origin) {
         let most = self.core.knobs.max_in_flight;
         let Some(log) = self.core.cluster.partition(source) else {
             return;

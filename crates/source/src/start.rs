@@ -175,6 +175,8 @@ pub struct Gone {
     pub same_log: bool,
     /// Where the client went on by itself.
     pub seen: i64,
+    /// Whether it knew the epoch of the record before, so that it went where the log was cut.
+    pub compares: bool,
     /// `offset_out_of_range`: where reading goes on, nowhere if `None`.
     pub policy: Option<InitialOffset>,
     /// Milliseconds since the Unix epoch.
@@ -195,8 +197,11 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
     }
     if gone.at > gone.high {
         // The client compares epochs and goes back to where the log was cut; what stands there now is new.
-        // Without an epoch it goes to the oldest record: twice is better than not at all.
-        let end = gone.seen.min(gone.high).max(gone.low);
+        // Without an epoch nothing tells where that was.
+        let end = match gone.compares {
+            true => gone.seen.min(gone.high).max(gone.low),
+            false => gone.high,
+        };
         // Without topic ids nobody can say whether it is the same log.
         let begin = match gone.same_log {
             true => Begin::At(Position::at(end)),
@@ -396,6 +401,7 @@ mod tests {
             recreated: false,
             same_log: true,
             seen: 60,
+            compares: true,
             policy: Some(InitialOffset::Newest),
             now_ms: 1000,
         };
@@ -415,6 +421,11 @@ mod tests {
             ..truncated
         };
         assert_eq!(go_on(&grown), (at(15), Why::Truncated, false));
+        let not_compared = Gone {
+            compares: false,
+            ..grown
+        };
+        assert_eq!(go_on(&not_compared), (at(20), Why::Truncated, false));
         let unknown = Gone {
             same_log: false,
             ..truncated
