@@ -412,6 +412,10 @@ impl Handler<Forward> for ForwarderActor {
             forward.consignment.recall();
             return;
         }
+        // What comes behind the sweep of its assignment would overtake what the next owner sends again.
+        if forward.consignment.is_cancelled() {
+            return;
+        }
         let forward = match self.destination.backlog {
             None => forward,
             Some(_) => match self.detach(forward) {

@@ -314,16 +314,16 @@ impl TopicActor {
 
     /// Hands a piece of batch `id` to the partition's parser.
     fn send(&mut self, id: BatchId, batch: Arc<RecordBatch>, attempt: u32, ctx: &Context<Self>) {
-        self.hand_on(id, batch, attempt, false, ctx);
+        self.hand_on(id, batch, attempt, 0, ctx);
     }
 
-    /// The same, unless it is a record that failed alone and too often, which becomes a dead letter.
+    /// The same for a piece that failed so often as one record alone.
     fn hand_on(
         &mut self,
         id: BatchId,
         batch: Arc<RecordBatch>,
         attempt: u32,
-        failed_alone: bool,
+        alone: u32,
         ctx: &Context<Self>,
     ) {
         let Some(piece) = self.window.name_piece(id) else {
@@ -345,7 +345,9 @@ impl TopicActor {
             batch: Arc::clone(&batch),
             ack,
             attempt,
+            alone,
         };
+        let is_given_up = sent.is_given_up(self.options.bounds.max_attempts);
         self.window.sent(id, piece, sent);
 
         let directory = &self.options.directory;
@@ -367,7 +369,7 @@ impl TopicActor {
             // Not while older batches are with another parser, which newer ones would overtake.
             self.waits = addresses.terms.waits(&route);
         }
-        if failed_alone && attempt > self.options.bounds.max_attempts {
+        if is_given_up {
             let Some(record) = batch.get(0) else { return };
             let cause = Cause {
                 stage: "parse",
@@ -451,10 +453,10 @@ impl TopicActor {
                         id,
                         batch,
                         attempt,
-                        failed_alone,
+                        alone,
                         ..
                     } = resend;
-                    actor.hand_on(id, batch, attempt, failed_alone, ctx);
+                    actor.hand_on(id, batch, attempt, alone, ctx);
                 }
             });
         }

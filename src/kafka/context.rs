@@ -44,7 +44,7 @@ pub(super) struct PollContext {
     pub(super) commits: Mutex<Commits>,
     pub(super) positions: Mutex<Positions>,
     /// Readers that found themselves where they should not be.
-    jumps: Mutex<Vec<(TopicPartition, i64, i64)>>,
+    jumps: Mutex<Vec<(TopicPartition, Sought)>>,
     /// Whether the lookup thread holds the client while it waits for brokers.
     pub(super) looking: AtomicBool,
     /// Whether the client itself goes where `offset_out_of_range` says.
@@ -263,18 +263,18 @@ impl PollContext {
         }
     }
 
-    /// A reader found itself at `seen` where it expected `at`.
-    pub(super) fn jumped(&self, source: &TopicPartition, at: i64, seen: i64) {
-        self.jumps.lock().push((source.clone(), at, seen));
+    /// A reader found itself where it did not expect to be.
+    pub(super) fn jumped(&self, source: &TopicPartition, how: Sought) {
+        self.jumps.lock().push((source.clone(), how));
     }
 
     /// Does what is due: asks for positions, sends commits. Returns whether an answer is awaited.
     pub(super) fn drive(&self, consumer: &Client, lookup: &Lookup, now: Instant) -> bool {
         let jumps = std::mem::take(&mut *self.jumps.lock());
         let mut positions = self.positions.lock();
-        for (source, at, seen) in jumps {
-            tracing::warn!(partition = %source, expected = at, seen, "the offset is out of range");
-            positions.seek(now, &source, Sought::OutOfRange { at, seen });
+        for (source, how) in jumps {
+            tracing::warn!(partition = %source, ?how, "the offset is out of range");
+            positions.seek(now, &source, how);
         }
         let wanted = positions.due(now);
         let asking = positions.is_asking();

@@ -439,7 +439,7 @@ impl LookupThread {
             .zip(topic.log)
             .is_some_and(|(before, now)| before != now);
         let (begin, why, new_lease) = match wanted.sought {
-            Sought::OutOfRange { at, seen } => {
+            Sought::OutOfRange { at, seen, compares } => {
                 let (low, high) = consumer
                     .fetch_watermarks(&source.topic, source.partition, TIMEOUT)
                     .map_err(|error| {
@@ -448,6 +448,7 @@ impl LookupThread {
                 go_on(&Gone {
                     at,
                     seen,
+                    compares,
                     low,
                     high,
                     recreated,

@@ -38,6 +38,7 @@ use kafkamq_record::NextOffset;
 use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 use kafkamq_source::commits::Confirmed;
 use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_source::positions::Sought;
 use kafkamq_source::start::Why;
 
 /// Called from a thread of the client library when the partition's queue turns non-empty. It must
@@ -86,6 +87,8 @@ pub struct PartitionReader {
     start: Option<Position>,
     /// Whether it was told where to read.
     placed: bool,
+    /// Whether it was told the epoch of the record before its position.
+    compares: bool,
     /// From which offset on records have which leader epoch.
     epochs: VecDeque<(i64, i32)>,
     /// What is read outside the group, if that is so, and its first offset.
@@ -130,6 +133,7 @@ impl PartitionReader {
             lease: None,
             start: None,
             placed: false,
+            compares: false,
             epochs: VecDeque::new(),
             stretch: None,
             first: None,
@@ -224,6 +228,7 @@ impl PartitionReader {
         self.placed = true;
         self.start = Some(start);
         self.epochs.clear();
+        self.compares = start.epoch.is_some();
         if lease.is_some() {
             self.lease = lease;
         }
@@ -255,7 +260,8 @@ impl PartitionReader {
             return true;
         }
         self.placed = false;
-        context.jumped(&self.source, at, seen);
+        let compares = self.compares || !self.epochs.is_empty();
+        context.jumped(&self.source, Sought::OutOfRange { at, seen, compares });
         false
     }
 

@@ -390,7 +390,7 @@ impl Knobs {
             max_attempts: rng.u32(3..=6),
             lanes: *pick(rng, &[1, 1, 4]),
             fetch_records: *pick(rng, &[1, 5, 50, 500]),
-            newest: rng.u8(..10) < 3,
+            newest: rng.u8(..10) < 4,
             resets_to_newest: rng.u8(..10) < 2,
             keeps_state: rng.bool(),
             tells_ids: true,
@@ -416,6 +416,8 @@ pub(crate) struct Case {
     pub(crate) ends: Micros,
     /// Whether records may be poison.
     pub(crate) poison: bool,
+    /// Whether some of them kill whoever works on them.
+    pub(crate) deadly: bool,
 }
 
 impl Case {
@@ -430,7 +432,8 @@ impl Case {
         for _ in 0..rng.usize(6..=20) * minutes {
             let what = Act::Produce {
                 topic: rng.usize(..knobs.topics),
-                partition: rng.usize(..knobs.partitions),
+                // More than there are at first, for those that are added.
+                partition: rng.usize(..=knobs.partitions),
                 count: *pick(&mut rng, &[1, 2, 10, 40]),
                 seed: rng.u64(..),
             };
@@ -454,6 +457,7 @@ impl Case {
         Self {
             seed,
             poison: has(Fault::Poison),
+            deadly: has(Fault::Poison) && rng.u8(..10) < 3,
             knobs,
             choices,
             ends,
@@ -537,6 +541,7 @@ impl Case {
         self.knobs.newest = false;
         self.knobs.resets_to_newest = false;
         self.poison = false;
+        self.deadly = false;
         for choice in &mut self.choices {
             match &mut choice.what {
                 Act::Produce { topic, .. }

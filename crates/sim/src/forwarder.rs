@@ -12,7 +12,7 @@ use kafkamq_delivery::lanes::{Item, LaneId, Limits, Parcel, Request, RequestId, 
 
 use crate::bugs::Bug;
 use crate::consignment::Consignment;
-use crate::convert::Outgoing;
+use crate::convert::{Outgoing, number_of};
 use crate::core::Core;
 use crate::mail::{Arrival, Bury, Event, Message, Place, Process};
 use crate::oracle::Origin;
@@ -135,6 +135,9 @@ impl Forwarder {
     }
 
     fn forward(&mut self, outgoing: Outgoing, consignment: Consignment, core: &Core) {
+        if consignment.is_cancelled() {
+            return;
+        }
         consignment.share.begin();
         let parcel = Parcel {
             lane: LaneId(outgoing.lane),
@@ -173,7 +176,9 @@ impl Forwarder {
                 let record = part.payload.record(item.record);
                 let offset = record.map_or(-1, |record| record.offset());
                 let time = record.and_then(|record| record.timestamp_ms());
-                origins.push((source, offset, time));
+                let part = part.payload.part(item.record);
+                let part = number_of(part.map(|id| (id.element, id.point)));
+                origins.push((source, offset, time, part));
             }
         }
         let wait = core.network();

@@ -287,9 +287,10 @@ impl Lookup {
             .zip(id)
             .is_some_and(|(before, now)| before != now);
         let (start, why, new_lease) = match wanted.sought {
-            Sought::OutOfRange { at, seen } => go_on(&Gone {
+            Sought::OutOfRange { at, seen, compares } => go_on(&Gone {
                 at,
                 seen,
+                compares,
                 low: log.low,
                 high: log.high,
                 recreated,

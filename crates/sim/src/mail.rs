@@ -16,6 +16,7 @@ use crate::consignment::Consignment;
 use crate::convert::Outgoing;
 use crate::group::{Order, Session};
 use crate::lookup::{Answer, Asked};
+use crate::oracle::Origin;
 use crate::time::Micros;
 
 /// A part of a process. Each has a mailbox.
@@ -120,7 +121,7 @@ pub(crate) struct Arrival {
     pub(crate) request: Request,
     pub(crate) sent: Micros,
     /// Where the records of its items came from, item by item.
-    pub(crate) origins: Vec<(TopicPartition, i64, Option<i64>)>,
+    pub(crate) origins: Vec<Origin>,
 }
 
 /// What happens at a moment.

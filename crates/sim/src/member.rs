@@ -134,6 +134,8 @@ impl Member {
             }
             Child::Forwarder(output) => {
                 self.directory.forwarders[output] = None;
+                // The next one does not know what was asked of this one.
+                core.oracle.reopens(self.process, output);
                 drop(self.forwarders[output].take());
             }
             Child::Letters => {
@@ -142,6 +144,8 @@ impl Member {
             }
         }
         let seat = self.process.seat;
+        // What comes back is sent again beside what is newer.
+        core.oracle.checks_order = false;
         core.trace.say(core.clock.micros(), || {
             format!("member {seat}: {child:?} died")
         });
@@ -170,6 +174,7 @@ impl Member {
             Part::Topic => {
                 if let Some(key) = self.topics.keys().nth(which).cloned() {
                     self.topics.remove(&key);
+                    core.oracle.checks_order = false;
                     core.poll_in(self.process, PollMail::Rebuild, 0);
                 }
             }

@@ -20,14 +20,13 @@ use kafkamq_delivery::dead_letter::{DeadLetter, LetterPart};
 use kafkamq_record::{LeftOut, Record, TopicPartition};
 
 use crate::cluster::PartitionLog;
-use crate::convert::number_of;
 use crate::mail::Process;
 use crate::payload::{Fate, Form, Stated, Told};
 use crate::receiver::blames;
 use crate::time::{Micros, shown};
 
-/// Where the record of an item came from: partition, offset, timestamp.
-pub(crate) type Origin = (TopicPartition, i64, Option<i64>);
+/// Where an item came from: partition, offset, timestamp, and a number for what it is a part of.
+pub(crate) type Origin = (TopicPartition, i64, Option<i64>, u64);
 
 /// A law that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +106,7 @@ struct Truth {
     is_required: bool,
     stated: Option<Stated>,
     parts: Vec<Part>,
-    /// Without a statement: output and content of each part.
+    /// Without a statement: output and number of each part.
     keys: Vec<(usize, u64)>,
     open: usize,
 }
@@ -129,11 +128,15 @@ pub(crate) struct Oracle {
     /// The newest first arrival in each lane: output, log, partition, lane.
     order: HashMap<(usize, i64, TopicPartition, u8), (i64, u32, u16)>,
     pub(crate) checks_order: bool,
+    /// Topics that were made again or cut: some of what is new is read before that is noticed.
+    pub(crate) made_again: std::collections::BTreeSet<std::sync::Arc<str>>,
     /// Until when a forwarder was asked to be quiet.
     quiet: HashMap<(Process, usize), Micros>,
     pub(crate) figures: Figures,
     /// When something arrived last.
     pub(crate) arrived_at: Micros,
+    /// When a commit moved last.
+    committed_at: Micros,
     /// When something of a partition arrived last.
     pub(crate) arrivals: BTreeMap<TopicPartition, Micros>,
     /// What a run without faults made of each record; set where records state nothing.
@@ -269,15 +272,13 @@ impl Oracle {
             return self.place_of(told, output);
         }
         let id = self.id_at(origin)?;
-        let key = (output, number_of(&body[..]));
-        let truth = self.records.get(id)?;
-        let same = |at: &usize| truth.keys.get(*at) == Some(&key);
-        let own: Vec<usize> = (0..truth.parts.len()).filter(same).collect();
-        let open = own.iter().find(|at| !truth.parts[**at].arrived);
-        open.or_else(|| own.first()).map(|at| (id, *at))
+        let key = (output, origin.3);
+        let keys = &self.records.get(id)?.keys;
+        let at = keys.iter().position(|own| *own == key)?;
+        Some((id, at))
     }
 
-    fn id_at(&self, (source, offset, time): &Origin) -> Option<usize> {
+    fn id_at(&self, (source, offset, time, _): &Origin) -> Option<usize> {
         let place = (source.clone(), *offset, time.unwrap_or(-1));
         let id = self.places.get(&place)?;
         usize::try_from(*id).ok()
@@ -303,14 +304,17 @@ impl Oracle {
         if let Some(gathered) = &mut self.gathered {
             let place = (origin.0.clone(), origin.1, origin.2.unwrap_or(-1));
             if let Some(id) = self.places.get(&place) {
-                let key = (output, number_of(&body[..]));
-                gathered.entry(*id).or_default().push(key);
+                let key = (output, origin.3);
+                let all = gathered.entry(*id).or_default();
+                if !all.contains(&key) {
+                    all.push(key);
+                }
             }
             return;
         }
         let Some((id, at)) = self.find(output, body, origin) else {
             let text = String::from_utf8_lossy(body).into_owned();
-            let (source, offset, _) = origin;
+            let (source, offset, ..) = origin;
             return self.breaks(1, now, || {
                 format!("output {output} got an item that no record states: {text} of {source} at {offset}")
             });
@@ -325,7 +329,8 @@ impl Oracle {
 
     fn in_order(&mut self, now: Micros, output: usize, id: usize, at: usize) {
         let truth = &self.records[id];
-        if !self.checks_order || truth.stated.is_none() {
+        let is_mixed = self.made_again.contains(&truth.source.topic);
+        if !self.checks_order || is_mixed || truth.stated.is_none() {
             return;
         }
         let own = (truth.offset, u32::try_from(at).unwrap_or(u32::MAX), 0);
@@ -483,7 +488,7 @@ impl Oracle {
 
     /// Without statements: what is buried must not have been made without faults.
     fn foreign_letter(&mut self, now: Micros, letter: &DeadLetter, source: &TopicPartition) {
-        let origin = (source.clone(), letter.offset, letter.timestamp);
+        let origin = (source.clone(), letter.offset, letter.timestamp, 0);
         let Some(id) = self.id_at(&origin) else {
             return;
         };
@@ -496,6 +501,12 @@ impl Oracle {
             self.breaks(1, now, || {
                 format!("{source} at {offset} was buried ({stage}), which does not happen without faults")
             });
+        }
+        if letter.stage == "deliver" {
+            let count = self.records.get(id).map_or(0, |truth| truth.parts.len());
+            for at in 0..count {
+                self.change(id, at, |part| part.buried = true);
+            }
         }
     }
 
@@ -517,6 +528,9 @@ impl Oracle {
     ) {
         self.figures.commits += 1;
         let before = self.commits.insert(source.clone(), (number, offset));
+        if before != Some((number, offset)) {
+            self.committed_at = now;
+        }
         let from = match before {
             Some((known, before)) if known == number => {
                 let end = self.taken_back.get(source).copied().unwrap_or(i64::MAX);
@@ -557,7 +571,7 @@ impl Oracle {
         }
         let taken = self.taken_back.entry(source.clone()).or_insert(end);
         *taken = end.min(*taken);
-        self.order.retain(|(_, _, own, _), _| own != source);
+        self.made_again.insert(source.topic.clone());
     }
 
     /// The first record of a log that is there and not done with, and what of it is missing.
@@ -565,6 +579,11 @@ impl Oracle {
         let mut open = log.from(log.low).filter(|entry| self.is_open(entry.id));
         let entry = open.next()?;
         Some((entry.offset, missing_of(&self.records, entry.id)))
+    }
+
+    /// When something arrived, was buried or was committed last.
+    pub(crate) fn moved_at(&self) -> Micros {
+        self.arrived_at.max(self.committed_at)
     }
 
     /// Parts that receivers refuse without a reason, and that are still open. An operator decides about

@@ -75,7 +75,7 @@ pub(crate) struct Poll {
     pub(crate) births: Births,
     pub(crate) lookup: Lookup,
     generations: u64,
-    jumps: Vec<(TopicPartition, i64, i64)>,
+    jumps: Vec<(TopicPartition, Sought)>,
     inbox: VecDeque<PollMail>,
     going: Option<Going>,
     numbers: u64,
@@ -145,8 +145,8 @@ impl Poll {
         self.resets
     }
 
-    pub(crate) fn jumped(&mut self, source: TopicPartition, at: i64, seen: i64) {
-        self.jumps.push((source, at, seen));
+    pub(crate) fn jumped(&mut self, source: TopicPartition, how: Sought) {
+        self.jumps.push((source, how));
     }
 
     fn next_generation(&mut self) -> Generation {
@@ -227,9 +227,8 @@ impl Poll {
         let now = core.clock.now();
         self.subscribe(core);
         let jumps = std::mem::take(&mut self.jumps);
-        for (source, at, seen) in jumps {
-            self.positions
-                .seek(now, &source, Sought::OutOfRange { at, seen });
+        for (source, how) in jumps {
+            self.positions.seek(now, &source, how);
         }
         let mut wanted = self.positions.due(now);
         if core.has(Bug::PositionGivenUp) {
@@ -579,7 +578,10 @@ impl Poll {
         core.trace.say(core.clock.micros(), || {
             let seat = self.process.seat;
             let next = found.start.next.0;
-            format!("member {seat} reads {source} from {next}: {}", found.why)
+            format!(
+                "member {seat} reads {source} from {next}: {} ({:?})",
+                found.why, wanted.sought
+            )
         });
         let placement = Placement {
             start: found.start,

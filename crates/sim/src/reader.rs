@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use kafkamq_record::{NextOffset, RecordBatchBuilder, TopicPartition};
 use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_source::positions::Sought;
 
 use crate::bugs::Bug;
 use crate::client::{Client, Fetched, State};
@@ -19,6 +20,7 @@ pub(crate) struct Reader {
     lease: Option<Lease>,
     start: Option<Position>,
     placed: bool,
+    compares: bool,
     epochs: VecDeque<(i64, i32)>,
     bug: Option<Bug>,
 }
@@ -35,6 +37,7 @@ impl Reader {
             lease: None,
             start: None,
             placed: false,
+            compares: false,
             epochs: VecDeque::new(),
             bug,
         }
@@ -71,6 +74,7 @@ impl Reader {
         self.placed = true;
         self.start = Some(start);
         self.epochs.clear();
+        self.compares = start.epoch.is_some();
         if lease.is_some() {
             self.lease = lease;
         }
@@ -96,7 +100,11 @@ impl Reader {
             return true;
         }
         self.placed = false;
-        poll.jumped(self.source.clone(), at, seen);
+        let compares = self.compares || !self.epochs.is_empty();
+        poll.jumped(
+            self.source.clone(),
+            Sought::OutOfRange { at, seen, compares },
+        );
         false
     }
 

@@ -175,7 +175,7 @@ impl Topic {
                         resend.id,
                         resend.batch,
                         resend.attempt,
-                        resend.failed_alone,
+                        resend.alone,
                         around,
                     );
                 }
@@ -326,7 +326,7 @@ impl Topic {
     }
 
     fn send(&mut self, id: BatchId, batch: RecordBatch, around: &mut Around<'_>) {
-        self.hand_on(id, Arc::new(batch), 1, false, around);
+        self.hand_on(id, Arc::new(batch), 1, 0, around);
     }
 
     fn hand_on(
@@ -334,7 +334,7 @@ impl Topic {
         id: BatchId,
         batch: Arc<RecordBatch>,
         attempt: u32,
-        failed_alone: bool,
+        alone: u32,
         around: &mut Around<'_>,
     ) {
         let Some(piece) = self.window.name_piece(id) else {
@@ -354,7 +354,9 @@ impl Topic {
             batch: Arc::clone(&batch),
             ack,
             attempt,
+            alone,
         };
+        let is_given_up = sent.is_given_up(self.max_attempts);
         self.window.sent(id, piece, sent);
         let consignment = Consignment {
             batch: Arc::clone(&batch),
@@ -362,7 +364,7 @@ impl Topic {
             parts: Arc::from([]),
             output: 0,
         };
-        if failed_alone && attempt > self.max_attempts {
+        if is_given_up {
             self.bury(attempt, consignment, around);
             return;
         }

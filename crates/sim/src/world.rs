@@ -17,13 +17,14 @@ use crate::group::Session;
 use crate::lookup::Asked;
 use crate::mail::{Arrival, Event, Message, Place, PollMail, Process};
 use crate::member::Member;
-use crate::oracle::{Figures, Oracle, Violation};
+use crate::oracle::{Figures, Oracle, Origin, Violation};
 use crate::payload::{Fate, Form, Stated, Told};
 use crate::poll::Poll;
 use crate::scene::{Sample, Scene};
 use crate::time::{MILLI, Micros, SECOND, shown};
 
-/// When faults are over, everything has to be drained after this time.
+/// When faults are over, everything has to be drained after this time, and something has to go on within
+/// it.
 const DRAINED_WITHIN: Micros = 240 * SECOND;
 /// And this much more for each item that an operator has to decide about.
 const DECIDED_WITHIN: Micros = 60 * SECOND;
@@ -99,8 +100,7 @@ impl<'a> World<'a> {
         knobs.topics = names.len();
         knobs.outputs = scene.outputs().unwrap_or(knobs.outputs);
         let mut oracle = Oracle::new(knobs.outputs);
-        let dies = |act: &Act| matches!(act, Act::Dies { .. } | Act::Recreate { .. });
-        oracle.checks_order = !case.poison && !case.choices.iter().any(|one| dies(&one.what));
+        oracle.checks_order = true;
         let mut core = Core::new(case.seed, knobs, bug, oracle, keeps_trace);
         for name in &names {
             let partitions = core.knobs.partitions;
@@ -450,6 +450,16 @@ impl<'a> World<'a> {
         };
         let reaction = receiver.react(now, &fates, &mut self.core.rng);
         self.core.trace.mark(u64::from(reaction.takes));
+        self.core.trace.say(now, || {
+            let offsets: Vec<i64> = origins.iter().map(|(_, offset, ..)| *offset).collect();
+            let source = origins
+                .first()
+                .map(|(source, ..)| source.to_string())
+                .unwrap_or_default();
+            let verb = if reaction.takes { "takes" } else { "refuses" };
+            let seat = process.seat;
+            format!("output {output} {verb} {source} {offsets:?} of member {seat}")
+        });
         let items = request.items.iter().zip(&origins);
         if reaction.takes {
             for (item, origin) in items {
@@ -471,7 +481,7 @@ impl<'a> World<'a> {
     }
 
     /// How far an item is ahead of what is committed.
-    fn ahead(&mut self, now: Micros, (source, offset, _): &(TopicPartition, i64, Option<i64>)) {
+    fn ahead(&mut self, now: Micros, (source, offset, ..): &Origin) {
         let most = self.core.knobs.max_in_flight;
         let Some(log) = self.core.cluster.partition(source) else {
             return;
@@ -535,7 +545,10 @@ impl<'a> World<'a> {
                     self.core.oracle.figures.recovery = now - ended;
                     self.is_over = true;
                 }
-                Some(why) if now > ended + self.patience => {
+                Some(why)
+                    if now > ended + self.patience
+                        || now > ended.max(self.core.oracle.moved_at()) + DRAINED_WITHIN =>
+                {
                     let since = shown(now - ended);
                     self.core.oracle.breaks(5, now, || {
                         format!("{since} after the last fault not everything is done: {why}")

@@ -29,6 +29,8 @@ pub enum Sought {
         at: i64,
         /// Where the client went on by itself.
         seen: i64,
+        /// Whether it knew the epoch of the record before, so that it went where the log was cut.
+        compares: bool,
     },
 }
 
@@ -339,7 +341,7 @@ mod tests {
                     2 => asked.extend(positions.due(now)),
                     3 => if let Some(wanted) = asked.pop() { positions.failed(now, &wanted, "no") },
                     4 => if let Some(wanted) = asked.pop() { positions.found(&wanted, log(1)); },
-                    _ => positions.seek(now, &source(partition), Sought::OutOfRange { at: 5, seen: 0 }),
+                    _ => positions.seek(now, &source(partition), Sought::OutOfRange { at: 5, seen: 0, compares: true }),
                 }
                 now += Duration::from_millis(70);
             }

@@ -175,6 +175,8 @@ pub struct Gone {
     pub same_log: bool,
     /// Where the client went on by itself.
     pub seen: i64,
+    /// Whether it knew the epoch of the record before, so that it went where the log was cut.
+    pub compares: bool,
     /// `offset_out_of_range`: where reading goes on, nowhere if `None`.
     pub policy: Option<InitialOffset>,
     /// Milliseconds since the Unix epoch.
@@ -194,10 +196,10 @@ pub fn go_on(gone: &Gone) -> (Begin, Why, bool) {
         return (Begin::Oldest, Why::Recreated, true);
     }
     if gone.at > gone.high {
-        // Where it knows the epochs, the client goes back to where the log was cut, and what stands there
-        // now is new. Else it goes to the oldest record.
-        let end = match gone.seen > gone.low {
-            true => gone.seen.min(gone.high),
+        // The client compares epochs and goes back to where the log was cut; what stands there now is new.
+        // Without an epoch nothing tells where that was.
+        let end = match gone.compares {
+            true => gone.seen.min(gone.high).max(gone.low),
             false => gone.high,
         };
         // Without topic ids nobody can say whether it is the same log.
@@ -399,6 +401,7 @@ mod tests {
             recreated: false,
             same_log: true,
             seen: 60,
+            compares: true,
             policy: Some(InitialOffset::Newest),
             now_ms: 1000,
         };
@@ -418,6 +421,11 @@ mod tests {
             ..truncated
         };
         assert_eq!(go_on(&grown), (at(15), Why::Truncated, false));
+        let not_compared = Gone {
+            compares: false,
+            ..grown
+        };
+        assert_eq!(go_on(&not_compared), (at(20), Why::Truncated, false));
         let unknown = Gone {
             same_log: false,
             ..truncated

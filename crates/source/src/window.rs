@@ -67,9 +67,18 @@ pub struct Piece {
     pub ack: Arc<BatchAck>,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How often it failed as one record with nothing beside it.
+    pub alone: u32,
 }
 
 impl Piece {
+    /// Whether it is given up after so many attempts. Only a record that failed by itself more than once
+    /// is: it may stand beside the one at fault, or somebody died of something else while it was there.
+    #[must_use]
+    pub const fn is_given_up(&self, max_attempts: u32) -> bool {
+        self.alone > 1 && self.attempt > max_attempts
+    }
+
     fn open(&self) -> Vec<usize> {
         let all = 0..self.batch.len();
         all.filter(|&index| !self.ack.is_settled(index)).collect()
@@ -86,9 +95,8 @@ pub struct Resend {
     pub batch: Arc<RecordBatch>,
     /// Which attempt this will be.
     pub attempt: u32,
-    /// Whether it is one record that failed with nothing beside it. No other record may be given up:
-    /// it may be one beside the record that failed.
-    pub failed_alone: bool,
+    /// How often it failed as one record with nothing beside it.
+    pub alone: u32,
     /// The pause.
     pub wait: Duration,
 }
@@ -329,6 +337,10 @@ impl Window {
     fn resend(&mut self, id: BatchId, piece: &Piece) -> Vec<Resend> {
         let open = piece.open();
         let attempt = piece.attempt + 1;
+        let alone = match piece.batch.len() {
+            1 => piece.alone + 1,
+            _ => 0,
+        };
         let halves = match attempt > ATTEMPTS_BEFORE_HALVING && open.len() > 1 {
             true => {
                 let (left, right) = open.split_at(open.len() / 2);
@@ -348,6 +360,7 @@ impl Window {
                 batch: Arc::clone(&batch),
                 ack: Arc::clone(&piece.ack),
                 attempt,
+                alone,
             };
             self.sent(id, placeholder, held);
             again.push(Resend {
@@ -355,7 +368,7 @@ impl Window {
                 placeholder,
                 batch,
                 attempt,
-                failed_alone: piece.batch.len() == 1,
+                alone,
                 wait,
             });
         }
@@ -372,6 +385,7 @@ impl Window {
             batch: Arc::clone(&batch),
             ack: Arc::clone(&piece.ack),
             attempt,
+            alone: piece.alone,
         };
         self.sent(id, placeholder, held);
         vec![Resend {
@@ -379,7 +393,7 @@ impl Window {
             placeholder,
             batch,
             attempt,
-            failed_alone: false,
+            alone: piece.alone,
             wait: RESEND_BACKOFF,
         }]
     }

@@ -53,6 +53,7 @@ impl World<'_> {
             } => {
                 if let Some(name) = self.names.get(*topic).cloned() {
                     self.pass_over(&name);
+                    self.core.oracle.made_again.insert(Arc::clone(&name));
                     self.core.cluster.delete(&name, *forget);
                     let again = Event::Recreated {
                         topic: *topic,
@@ -146,7 +147,7 @@ impl World<'_> {
         let (stated, key, value) = match self.scene.record(topic, rng.u64(..)) {
             Some(Sample { key, value }) => (None, key, value),
             None => {
-                let stated = stated(id, self.case.poison, &self.core.knobs, rng);
+                let stated = stated(id, self.case, &self.core.knobs, rng);
                 let value = stated.encode();
                 (Some(stated), None, value)
             }
@@ -242,7 +243,8 @@ impl World<'_> {
 }
 
 /// A record that states its fates.
-fn stated(id: u64, poison: bool, knobs: &crate::case::Knobs, rng: &mut fastrand::Rng) -> Stated {
+fn stated(id: u64, case: &Case, knobs: &crate::case::Knobs, rng: &mut fastrand::Rng) -> Stated {
+    let poison = case.poison;
     let fate = |rng: &mut fastrand::Rng| match rng.u8(..100) {
         0..3 if poison => Fate::Clear,
         3..5 if poison => Fate::Unclear,
@@ -252,7 +254,7 @@ fn stated(id: u64, poison: bool, knobs: &crate::case::Knobs, rng: &mut fastrand:
         _ => Fate::Sent,
     };
     let form = match rng.u8(..100) {
-        0 if poison => Form::Deadly,
+        0 if case.deadly => Form::Deadly,
         0..60 => Form::Whole,
         _ => Form::Split,
     };

@@ -35,6 +35,7 @@ fn send(
             batch,
             ack,
             attempt,
+            alone: 0,
         },
     );
     (name, share)
@@ -121,12 +122,7 @@ fn a_record_that_fails_again_and_again_ends_alone_and_none_beside_it_is_given_up
             assert!(window.resend_due(id, resend.placeholder));
             assert!(!window.resend_due(id, resend.placeholder), "once");
             sizes.push(resend.batch.len());
-            let one_beside_it = resend.batch.len() == 1 && size > 1;
-            assert!(
-                !(one_beside_it && resend.failed_alone),
-                "it may be innocent"
-            );
-            assert_eq!(resend.failed_alone, size == 1);
+            assert_eq!(resend.alone > 0, size == 1, "it may be innocent");
             if round < 5 {
                 let size = resend.batch.len();
                 let (name, share) = send(&mut window, id, resend.batch, resend.attempt);
@@ -137,6 +133,23 @@ fn a_record_that_fails_again_and_again_ends_alone_and_none_beside_it_is_given_up
     }
     assert_eq!(sizes.iter().filter(|size| **size == 8).count(), 2);
     assert!(sizes.contains(&1));
+}
+
+#[test]
+fn only_a_record_that_failed_by_itself_more_than_once_is_given_up() {
+    let source = TopicPartition::new("t", 0);
+    let builder = RecordBatchBuilder::with_capacity(source, 0, 0);
+    let (ack, share) = BatchAck::open(0, Arc::default(), Box::new(|_| {}));
+    drop(share);
+    let mut piece = Piece {
+        batch: Arc::new(builder.build()),
+        ack,
+        attempt: 9,
+        alone: 1,
+    };
+    assert!(!piece.is_given_up(3));
+    piece.alone = 2;
+    assert!(piece.is_given_up(3) && !piece.is_given_up(9));
 }
 
 #[test]
@@ -153,7 +166,7 @@ fn what_nobody_worked_on_goes_again_as_it_was_and_that_is_not_an_attempt() {
         let [resend] = &again[..] else {
             panic!("as it was");
         };
-        assert!(window.resend_due(id, resend.placeholder) && !resend.failed_alone);
+        assert!(window.resend_due(id, resend.placeholder));
         assert_eq!((resend.batch.len(), resend.attempt), (8, 1));
         let (next, share) = send(&mut window, id, Arc::clone(&resend.batch), resend.attempt);
         drop(share);
