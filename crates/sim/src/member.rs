@@ -422,6 +422,8 @@ impl Member {
                     || topic.view.batches > 0
                     || matches!(why, Some(Blocked::PositionUnknown(_))),
                 has_unread: self.has_unread(topic, source),
+                // The fake client always hears where a partition ends.
+                is_deaf: false,
             });
             seen.push(Seen {
                 source: source.clone(),
