@@ -87,7 +87,7 @@ pub struct PartitionReader {
     start: Option<Position>,
     /// Whether it was told where to read.
     placed: bool,
-    /// Whether it was told the epoch of the record before its position.
+    /// Whether the client knows the epoch of the record before the next one.
     compares: bool,
     /// From which offset on records have which leader epoch.
     epochs: VecDeque<(i64, i32)>,
@@ -260,7 +260,7 @@ impl PartitionReader {
             return true;
         }
         self.placed = false;
-        let compares = self.compares || !self.epochs.is_empty();
+        let compares = self.compares;
         context.jumped(&self.source, Sought::OutOfRange { at, seen, compares });
         false
     }
@@ -301,6 +301,8 @@ impl PartitionReader {
             .sum();
         let mut builder = RecordBatchBuilder::with_capacity(self.source.clone(), taken, bytes);
         let mut errors = Vec::new();
+        // What was read before; what comes now may be from elsewhere.
+        self.compares |= !self.epochs.is_empty();
         let mut end = None;
         // The epoch of a batch is that of its last record, which is kept until the end for it.
         let mut last = ptr::null_mut();

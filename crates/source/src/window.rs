@@ -481,11 +481,11 @@ impl Window {
     }
 
     fn settled_part(&self, id: BatchId) -> Option<NextOffset> {
-        let pieces = &self.in_flight.get(&id)?.pieces;
-        let piece = pieces.get(&0).or_else(|| self.parked.get(&(id, 0)))?;
+        let entry = self.in_flight.get(&id)?;
+        let piece = entry.pieces.get(&0).or_else(|| self.parked.get(&(id, 0)))?;
         let settled = piece.ack.settled_prefix();
         let last = piece.batch.get(settled.checked_sub(1)?)?;
-        Some(NextOffset(last.offset() + 1))
+        Some(NextOffset(last.offset() + 1).min(entry.next))
     }
 }
 

@@ -11,23 +11,25 @@ impl<P> Lanes<P> {
     /// Their items in flight keep their lanes busy until the outcome is reported, which is then
     /// ignored for them.
     pub(crate) fn cancel(&mut self, mut chosen: impl FnMut(&P) -> bool) -> Cancelled<P> {
-        let mut payloads = Vec::new();
-        let mut hit: Vec<ParcelId> = Vec::new();
+        let mut hit: Vec<(ParcelId, P)> = Vec::new();
         for (id, state) in &mut self.parcels {
             if state.payload.as_ref().is_some_and(&mut chosen) {
-                payloads.extend(state.payload.take());
                 self.ages.remove(&(state.arrived, *id));
-                hit.push(*id);
+                hit.extend(state.payload.take().map(|payload| (*id, payload)));
             }
         }
-        for id in hit {
+        // In the order in which they came, whatever that of the map is.
+        hit.sort_unstable_by_key(|(id, _)| *id);
+        let mut payloads = Vec::with_capacity(hit.len());
+        for (id, payload) in hit {
             self.cancel_queued(id);
+            payloads.push(payload);
         }
         let waiting: Vec<(Instant, RequestId)> = self.waiting.iter().copied().collect();
         for (moment, id) in waiting {
             self.prune_waiting(moment, id);
         }
-        let void = self
+        let mut void: Vec<RequestId> = self
             .flights
             .iter()
             .filter(|(_, flight)| flight.waiting.is_none())
@@ -39,6 +41,7 @@ impl<P> Lanes<P> {
             })
             .map(|(id, _)| *id)
             .collect();
+        void.sort_unstable();
         Cancelled { payloads, void }
     }
 

@@ -175,6 +175,20 @@ fn what_nobody_worked_on_goes_again_as_it_was_and_that_is_not_an_attempt() {
 }
 
 #[test]
+fn where_records_were_taken_back_what_is_open_below_is_waited_for_and_nothing_beyond_is_stored() {
+    let mut window = Window::new(bounds(100));
+    let (first, first_name, _first) = begin(&mut window, 0..10);
+    let (_, _, share) = begin(&mut window, 10..20);
+    window.retreat(15);
+    assert_eq!(window.expected(), Some(15));
+    let (new, new_name, _new) = begin(&mut window, 15..18);
+    assert_eq!(settle(&mut window, new, new_name), None);
+    assert_eq!(settle(&mut window, first, first_name), Some(NextOffset(10)));
+    share.settle_all(0..8);
+    assert_eq!(window.finish(), Some(NextOffset(15)));
+}
+
+#[test]
 fn the_end_stores_what_is_settled_inside_the_oldest_batch() {
     let mut window = Window::new(bounds(100));
     let (_, _, share) = begin(&mut window, 10..20);
