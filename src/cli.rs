@@ -14,6 +14,7 @@ mod pipeline;
 mod recording;
 mod remote;
 mod replay;
+mod simulate;
 mod time;
 mod watch;
 
@@ -74,6 +75,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Send what the recorder wrote to an output
     Recording(recording::RecordingArgs),
+    /// Run a configuration in virtual time, with faults, and say whether every promise held
+    Simulate(simulate::SimulateArgs),
     /// Watch a running service: lag, rates, destinations
     Top(watch::TopArgs),
     /// Print records of a topic as a running service reads them, one JSON object a line
@@ -230,6 +233,7 @@ fn execute(
         Command::Dlq(arguments) => finish(dlq::dlq(&arguments, terminal)),
         Command::Replay(arguments) => finish(replay::replay(&arguments, terminal)),
         Command::Recording(arguments) => finish(recording::recording(&arguments, terminal)),
+        Command::Simulate(arguments) => finish(simulate::simulate(&arguments, terminal)),
         Command::Top(arguments) => finish(watch::top(&arguments, terminal)),
         Command::Tap(arguments) => finish(watch::tap(&arguments, terminal)),
         Command::BugReport(arguments) => finish(bug_report::bug_report(&arguments, terminal)),

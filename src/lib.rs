@@ -19,6 +19,7 @@
 //! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
 //! * [`mod@explain`]: the life of one record, told and not lived.
 //! * [`mod@replay`]: a time range of a topic delivered once more, outside its group.
+//! * [`simulate`]: a configuration run in virtual time, with faults.
 //! * [`recorder`]: copies of outgoing points in files.
 //! * [`preflight`]: whether a service with this configuration can run.
 //! * [`actors`]: who owns whom, and the messages between them.
@@ -49,5 +50,6 @@ pub mod replay;
 pub mod routes;
 pub mod routing;
 pub mod run_time;
+pub mod simulate;
 pub mod state_folder;
 pub mod telemetry;

@@ -100,11 +100,8 @@ impl Reader {
             return true;
         }
         self.placed = false;
-        let compares = self.compares || !self.epochs.is_empty();
-        poll.jumped(
-            self.source.clone(),
-            Sought::OutOfRange { at, seen, compares },
-        );
+        let compares = self.compares;
+        poll.jumped(self.source.clone(), Sought::OutOfRange { at, seen, compares });
         false
     }
 
@@ -112,6 +109,7 @@ impl Reader {
     pub(crate) fn read(&mut self, client: &mut Client, most: usize) -> ReadResult {
         let mut builder = RecordBatchBuilder::with_capacity(self.source.clone(), 0, 0);
         let mut errors = Vec::new();
+        self.compares |= !self.epochs.is_empty();
         let (mut end, mut epoch, mut first) = (None, None, None);
         let taken = match self.is_placed() {
             true => client.take(&self.source, most),
