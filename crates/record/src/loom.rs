@@ -53,10 +53,26 @@ fn two_holders_that_settle_all_resolve_once_as_settled() {
 }
 
 #[test]
-fn a_holder_that_drops_its_share_leaves_the_batch_incomplete_once() {
+fn a_holder_that_drops_its_share_leaves_the_batch_open_once() {
     loom::model(|| {
         let (told, prefix) = resolved(2, [&[0], &[]], false);
-        assert_eq!((told, prefix), (vec![Resolution::Incomplete], 1));
+        assert_eq!((told, prefix), (vec![Resolution::Untouched], 1));
+    });
+}
+
+#[test]
+fn a_holder_that_dies_at_work_fails_the_batch_whatever_another_one_does() {
+    loom::model(|| {
+        let (_ack, share, told) = open(1);
+        let other = share.share();
+        share.begin();
+        let holder = thread::spawn(move || {
+            other.begin();
+            other.rest();
+        });
+        drop(share);
+        holder.join().unwrap();
+        assert_eq!(*told.lock().unwrap(), [Resolution::Incomplete]);
     });
 }
 
