@@ -58,7 +58,10 @@ impl ConfigScene {
         let mut known: Vec<Arc<Route>> = routes.known_routes();
         known.sort_by(|a, b| a.topic.cmp(&b.topic));
         known.dedup_by(|a, b| a.topic == b.topic);
-        anyhow::ensure!(!known.is_empty(), "no route names a topic, so there is nothing to simulate");
+        anyhow::ensure!(
+            !known.is_empty(),
+            "no route names a topic, so there is nothing to simulate"
+        );
         let outputs: BTreeSet<DestinationId> = known
             .iter()
             .flat_map(|route| route.kind.destinations().into_iter().cloned())

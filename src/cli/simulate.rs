@@ -20,11 +20,20 @@ const SEEDS: std::ops::Range<u64> = 0..20;
 /// Lines of the story that are printed behind its events.
 const LAST_LINES: usize = 12;
 const LAWS: [(u8, &str); 6] = [
-    (1, "below a committed offset, what arrives without faults arrived"),
-    (2, "only the owner commits, no commit steps back, nothing is buried without evidence"),
+    (
+        1,
+        "below a committed offset, what arrives without faults arrived",
+    ),
+    (
+        2,
+        "only the owner commits, no commit steps back, nothing is buried without evidence",
+    ),
     (3, "no more is repeated after a crash than may be in flight"),
     (4, "memory stays within its limit"),
-    (5, "when faults end everything drains, and the service is never ready over a stuck partition"),
+    (
+        5,
+        "when faults end everything drains, and the service is never ready over a stuck partition",
+    ),
     (6, "a receiver that asks for quiet is left alone"),
 ];
 
@@ -78,16 +87,16 @@ fn seeds(text: &str) -> Result<std::ops::Range<u64>, String> {
 }
 
 fn hours(text: &str) -> Result<u64, String> {
-    let hours = text.parse::<f64>().ok().filter(|hours| (0.001..=1000.0).contains(hours));
+    let hours = text
+        .parse::<f64>()
+        .ok()
+        .filter(|hours| (0.001..=1000.0).contains(hours));
     let hours = hours.ok_or_else(|| "expected hours, as 1 or 0.5".to_owned())?;
     Ok((hours * 3600.0 * SECOND as f64) as u64)
 }
 
 /// Runs the seeds and prints what came of them.
-pub(super) fn simulate(
-    arguments: &SimulateArgs,
-    terminal: &mut Terminal<'_>,
-) -> io::Result<u8> {
+pub(super) fn simulate(arguments: &SimulateArgs, terminal: &mut Terminal<'_>) -> io::Result<u8> {
     let settings = match load(&arguments.config.sources()) {
         Ok(loaded) => loaded.settings,
         Err(found) => {
@@ -116,7 +125,10 @@ pub(super) fn simulate(
     let story = summary.failed.first();
     let story = story.and_then(|report| shorten_scene(report.seed, &options, &scene));
     if let Some(path) = &arguments.trace {
-        let seed = summary.failed.first().map_or(seeds.end - 1, |report| report.seed);
+        let seed = summary
+            .failed
+            .first()
+            .map_or(seeds.end - 1, |report| report.seed);
         let report = run_scene(seed, &options, &scene, true);
         if let Err(error) = std::fs::write(path, report.story.join("\n") + "\n") {
             writeln!(terminal.err, "error: {}: {error}", path.display())?;
@@ -178,8 +190,16 @@ fn print(
 ) -> io::Result<()> {
     let (topics, outputs) = scene.about();
     let out = &mut terminal.out;
-    writeln!(out, "topics: {}; outputs: {}", topics.join(", "), outputs.join(", "))?;
-    let broken = summary.failed.first().and_then(|report| report.violation.as_ref());
+    writeln!(
+        out,
+        "topics: {}; outputs: {}",
+        topics.join(", "),
+        outputs.join(", ")
+    )?;
+    let broken = summary
+        .failed
+        .first()
+        .and_then(|report| report.violation.as_ref());
     for (law, what) in LAWS {
         let held = match broken {
             Some(violation) if violation.law == law => "BROKEN",
@@ -202,7 +222,12 @@ fn print(
         summary.slowest.0 / SECOND,
         summary.slowest.1,
     )?;
-    let Some(Report { seed, violation: Some(violation), .. }) = summary.failed.first() else {
+    let Some(Report {
+        seed,
+        violation: Some(violation),
+        ..
+    }) = summary.failed.first()
+    else {
         return Ok(());
     };
     writeln!(out, "\nseed {seed}: {violation}")?;

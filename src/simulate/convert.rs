@@ -155,13 +155,19 @@ impl RealWork {
                 output,
                 endpoint: Arc::clone(own.endpoint),
                 lane: own.lane,
-                items: items.map(|(item, record)| Item { record, ..item }).collect(),
+                items: items
+                    .map(|(item, record)| Item { record, ..item })
+                    .collect(),
                 parts,
             });
         }
         Portion {
             obligations: made.obligations,
-            ended: made.ended.into_iter().flat_map(|(_, ended)| ended).collect(),
+            ended: made
+                .ended
+                .into_iter()
+                .flat_map(|(_, ended)| ended)
+                .collect(),
             outgoing,
             letters: made.letters,
             is_done,

@@ -1,5 +1,5 @@
-use kafkamq_settings::load;
 use kafkamq_settings::Sources;
+use kafkamq_settings::load;
 use kafkamq_sim::{Options, run_scene};
 
 use super::*;
@@ -22,7 +22,11 @@ const LOGS: &str =
 
 #[test]
 fn the_same_points_arrive_with_faults_as_without() {
-    let scene = scene(LOGS, "json(_, status)\nif status == \"error\" {\n  drop()\n}\n").unwrap();
+    let scene = scene(
+        LOGS,
+        "json(_, status)\nif status == \"error\" {\n  drop()\n}\n",
+    )
+    .unwrap();
     assert_eq!(scene.about().0, ["app"]);
     for seed in 0..8 {
         let report = run_scene(seed, &Options::default(), &scene, false);

@@ -101,7 +101,10 @@ impl Reader {
         }
         self.placed = false;
         let compares = self.compares;
-        poll.jumped(self.source.clone(), Sought::OutOfRange { at, seen, compares });
+        poll.jumped(
+            self.source.clone(),
+            Sought::OutOfRange { at, seen, compares },
+        );
         false
     }
 
