@@ -56,14 +56,17 @@ pub(crate) struct Client {
     reset: Reset,
     /// Records that a queue takes.
     limit: usize,
+    /// Whether it compares epochs.
+    compares: bool,
 }
 
 impl Client {
-    pub(crate) const fn new(reset: Reset, limit: usize) -> Self {
+    pub(crate) const fn new(reset: Reset, limit: usize, compares: bool) -> Self {
         Self {
             partitions: BTreeMap::new(),
             reset,
             limit,
+            compares,
         }
     }
 
@@ -149,13 +152,16 @@ impl Client {
     /// Fetches up to `most` records of each partition. Returns the partitions whose queue was empty and
     /// is not any more.
     pub(crate) fn fetch(&mut self, cluster: &Cluster, most: usize) -> Vec<TopicPartition> {
-        let (reset, limit) = (self.reset, self.limit);
+        let (reset, limit, compares) = (self.reset, self.limit, self.compares);
         let mut woken = Vec::new();
         for (source, fetcher) in &mut self.partitions {
             if !fetcher.is_assigned || fetcher.is_paused || fetcher.queue.len() >= limit {
                 continue;
             }
             let was_empty = fetcher.queue.is_empty();
+            if !compares {
+                fetcher.epoch = None;
+            }
             fetcher.fetch(source, cluster, most, reset);
             if was_empty && !fetcher.queue.is_empty() {
                 woken.push(source.clone());

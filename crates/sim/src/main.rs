@@ -104,7 +104,9 @@ fn main() -> ExitCode {
         for line in &report.story {
             println!("  {line}");
         }
-    } else if let Some(story) = shorten(report.seed, &options) {
+    } else if options.bug.is_none()
+        && let Some(story) = shorten(report.seed, &options)
+    {
         println!(
             "{} of {} events are enough:",
             story.events.len(),

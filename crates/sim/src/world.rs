@@ -460,6 +460,7 @@ impl<'a> World<'a> {
             let seat = process.seat;
             format!("output {output} {verb} {source} {offsets:?} of member {seat}")
         });
+        let wait = reaction.after + self.core.network();
         let items = request.items.iter().zip(&origins);
         if reaction.takes {
             for (item, origin) in items {
@@ -470,12 +471,9 @@ impl<'a> World<'a> {
         } else {
             for (item, origin) in items {
                 let outcome = &reaction.outcome;
-                self.core
-                    .oracle
-                    .refused(now, sent, output, &item.body, origin, outcome);
+                self.core.oracle.refused(now + wait, sent, output, &item.body, origin, outcome);
             }
         }
-        let wait = reaction.after + self.core.network();
         let message = Message::Finished(Box::new(request), sent, reaction.outcome);
         self.core.timer(process, forwarder, message, now + wait);
     }
