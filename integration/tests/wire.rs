@@ -14,6 +14,26 @@ use kafkamq_testbed::Route;
 const LIMIT: Duration = Duration::from_secs(40);
 const RECORDS: u32 = 200;
 
+const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+/// Does the same for each at the same time; fails if it fails for one.
+fn side_by_side<T: Send>(
+    each: impl IntoIterator<Item = T>,
+    act: impl Fn(T) -> Result<()> + Sync,
+) -> Result<()> {
+    let act = &act;
+    std::thread::scope(|scope| {
+        let all: Vec<_> = each
+            .into_iter()
+            .map(|one| scope.spawn(move || act(one)))
+            .collect();
+        all.into_iter().try_for_each(|one| match one.join() {
+            Ok(outcome) => outcome,
+            Err(payload) => std::panic::resume_unwind(payload),
+        })
+    })
+}
+
 /// A client's settings on the way through a door.
 struct Way {
     door: Door,
@@ -129,16 +149,15 @@ fn records_flow_through_tls() -> Result<()> {
 
 #[test]
 fn records_flow_with_each_mechanism_in_clear_and_in_tls() -> Result<()> {
-    for door in [Door::SaslPlaintext, Door::SaslSsl] {
-        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
-            let name = format!("wire-{door:?}-{mechanism}").to_lowercase();
-            flows(&name, "User:reader", |doors| {
-                Way::password(door, doors, mechanism, "reader")
-            })
-            .with_context(|| name.clone())?;
-        }
-    }
-    Ok(())
+    let doors = [Door::SaslPlaintext, Door::SaslSsl];
+    let ways = doors.map(|door| MECHANISMS.map(|mechanism| (door, mechanism)));
+    side_by_side(ways.into_iter().flatten(), |(door, mechanism)| {
+        let name = format!("wire-{door:?}-{mechanism}").to_lowercase();
+        flows(&name, "User:reader", |doors| {
+            Way::password(door, doors, mechanism, "reader")
+        })
+        .context(name)
+    })
 }
 
 #[test]
@@ -217,15 +236,14 @@ fn a_certificate_for_another_host_is_named() -> Result<()> {
 
 #[test]
 fn a_wrong_password_is_named() -> Result<()> {
-    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+    side_by_side(MECHANISMS, |mechanism| {
         let way = |doors: &Doors| {
             Way::password(Door::SaslSsl, doors, mechanism, "reader")
                 .line("tls_sasl_plain_password", "wrong")
         };
         let name = format!("wire-password-{mechanism}").to_lowercase();
-        names(&name, way, "sasl", "password")?;
-    }
-    Ok(())
+        names(&name, way, "sasl", "password")
+    })
 }
 
 #[test]
