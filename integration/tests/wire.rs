@@ -114,8 +114,14 @@ fn flows(name: &str, user: &str, way: impl Fn(&Doors) -> Way) -> Result<()> {
     let topic = scene.topic("log", 2)?;
     grant_all(&scene, user, &topic)?;
     let config = way(scene.doors()?).config(&scene, &topic)?;
-    let (code, connections) = check_connections(&config, scene.dir(), "check")?;
-    ensure!(code == Some(0), "{connections:?}");
+    // Brokers hear of rights a moment after they were given.
+    let mut last = Vec::new();
+    until("a check without faults", LIMIT, || {
+        let (code, connections) = check_connections(&config, scene.dir(), "check")?;
+        last = connections;
+        Ok((code == Some(0)).then_some(()))
+    })
+    .with_context(|| format!("{last:?}"))?;
     let mut producer = scene.producer()?;
     producer.send_range(Route::CustomLog, &topic, 2, 0..RECORDS)?;
     producer.flush()?;
@@ -322,9 +328,11 @@ fn right_is_mended(
     producer.flush()?;
     let words = match shows_before {
         true => {
-            let (at, words) = found(&config, &scene)?;
-            ensure!(at == "acl" && words.contains(remedy), "the check: {words}");
-            words
+            // What was given shows a moment later.
+            until("the right that is missing", LIMIT, || {
+                let (at, words) = found(&config, &scene)?;
+                Ok((at == "acl" && words.contains(remedy)).then_some(words))
+            })?
         }
         false => remedy.to_owned(),
     };
