@@ -234,7 +234,10 @@ impl<'a> FaultRun<'a> {
                     topic.next.iter_mut().zip(&mut topic.ends).enumerate()
                 {
                     let id = RecordId::new(topic.route, partition as u16, *next);
-                    let sample = Sample::of(id, producer.faker());
+                    let mut sample = Sample::of(id, producer.faker());
+                    // Records without a key have no order to keep.
+                    let key = || format!("key-{}", id.lane()).into();
+                    sample.key.get_or_insert_with(key);
                     producer.send_sample(&topic.name, partition as i32, &sample)?;
                     self.account.records += 1;
                     *next += 1;
