@@ -3,21 +3,30 @@
 //! The way of a record, which is also the direction of imports:
 //!
 //! ```text
-//! kafka  ->  actors::topic  ->  actors::parser  ->  actors::forwarder  ->  record  ->  kafka
+//! kafka  ->  actors::topic  ->  actors::parser  ->  actors::forwarder  ->  record  ->  source  ->  kafka
+//!                                     |                    |
+//!                                 conversion            delivery
 //! ```
 //!
-//! * [`kafkamq_settings`]: what the operator asked for.
-//! * [`routing`]: which topic's records go where, compiled from the settings.
-//! * `outputs`: how each kind of output is reached.
-//! * [`kafka`]: the only module that knows the client library.
-//! * `source`: what reading a partition decides: positions, leases, commits, work in flight.
-//! * [`kafkamq_record`]: a batch, its acknowledgement, and what may be committed.
+//! Crates, from the ground up:
+//!
 //! * [`kafkamq_memory`]: the accounts that bound the memory of all of it.
-//! * [`kafkamq_conversion`]: the way of a record, decided, and the scripts in use.
+//! * [`kafkamq_record`]: a batch, its acknowledgement, and what may be committed.
+//! * [`kafkamq_source`]: what reading a partition decides: positions, leases, commits, work in flight.
+//! * [`kafkamq_address`]: the credentials of an address, and the compression of bodies.
+//! * [`kafkamq_point`], [`kafkamq_pipeline`]: points and their encodings; the script language.
+//! * [`kafkamq_settings`]: what the operator asked for.
 //! * [`kafkamq_delivery`]: delivery over HTTP and the dead letters.
+//! * [`kafkamq_conversion`]: the way of a record, decided, and the scripts in use.
+//!
+//! Modules of this package:
+//!
+//! * [`kafka`]: the only module that knows the client library.
+//! * `outputs`: how each kind of output is reached.
+//! * [`routing`]: which topic's records go where, compiled from the settings.
 //! * [`dead_letters`]: the dead letters listed, shown and sent back.
 //! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
-//! * [`mod@explain`]: the life of one record, told and not lived.
+//! * [`mod@explain`]: a dry run that reports every decision about one record.
 //! * [`mod@replay`]: a time range of a topic delivered once more, outside its group.
 //! * [`simulate`]: a configuration run in virtual time, with faults.
 //! * [`recorder`]: copies of outgoing points in files.

@@ -2,7 +2,7 @@
 //!
 //! The range is fixed in offsets before anything is read. Its records go the way of the service, with
 //! its routes, scripts, credits, retries and dead letters; only their source is another one: a consumer
-//! that is not a member of the group. What is settled is noted in the [`Stretch`] of its partition, and
+//! that is not a member of the group. What is settled is noted in the [`ReplayRange`] of its partition, and
 //! the group's committed offsets stay what they are.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::actors::status::ServiceStatus;
 use crate::actors::{Router, StartError};
-use crate::kafka::{KafkaError, Stretch, TopicReader};
+use crate::kafka::{KafkaError, ReplayRange, TopicReader};
 use crate::metrics::Metrics;
 use kafkamq_record::{Outcome, TopicPartition};
 use kafkamq_settings::{GroupProtocol, InputSettings, Settings};
@@ -43,11 +43,11 @@ pub enum ReplayError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// What is replayed: stretches of all partitions of a topic.
+/// What is replayed: ranges of all partitions of a topic.
 #[derive(Debug, Clone)]
 pub struct Range {
-    /// The stretches, by partition; those without records are left out.
-    pub stretches: Arc<[Arc<Stretch>]>,
+    /// The ranges, by partition; those without records are left out.
+    pub ranges: Arc<[Arc<ReplayRange>]>,
 }
 
 impl Range {
@@ -69,7 +69,7 @@ impl Range {
             return Err(ReplayError::NoTopic(topic.to_owned()));
         }
         let topic: Arc<str> = topic.into();
-        let mut stretches = Vec::new();
+        let mut ranges = Vec::new();
         for partition in partitions {
             // The end first: what is written meanwhile is behind it.
             let bounds = reader.bounds(partition)?;
@@ -78,26 +78,26 @@ impl Range {
             let end = at(to)?.unwrap_or(bounds.end).min(bounds.end);
             if begin < end {
                 let source = TopicPartition::new(Arc::clone(&topic), partition);
-                stretches.push(Arc::new(Stretch::new(source, begin..end)));
+                ranges.push(Arc::new(ReplayRange::new(source, begin..end)));
             }
         }
         Ok(Self {
-            stretches: stretches.into(),
+            ranges: ranges.into(),
         })
     }
 
     /// How many offsets there are in all, and how many of them are behind.
     #[must_use]
     pub fn progress(&self) -> (i64, i64) {
-        let sum = |of: &dyn Fn(&Stretch) -> i64| self.stretches.iter().map(|one| of(one)).sum();
+        let sum = |of: &dyn Fn(&ReplayRange) -> i64| self.ranges.iter().map(|one| of(one)).sum();
         let all = sum(&|one| one.offsets().end - one.offsets().start);
-        (all, sum(&Stretch::passed))
+        (all, sum(&ReplayRange::passed))
     }
 
     /// Whether every record is settled.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.stretches.iter().all(|one| one.is_done())
+        self.ranges.iter().all(|one| one.is_done())
     }
 }
 
@@ -161,7 +161,7 @@ pub async fn run(
         return Ok(report);
     }
     let metrics = Metrics::try_new()?;
-    let router = Router::start_outside(settings.into(), metrics.clone(), &range.stretches)?;
+    let router = Router::start_outside(settings.into(), metrics.clone(), &range.ranges)?;
     let mut stop = pin!(stop);
     let mut look = tokio::time::interval(LOOK);
     let mut told = tokio::time::Instant::now();
@@ -185,7 +185,7 @@ pub async fn run(
 impl Report {
     /// Takes the numbers of the topic from the counters of the flow.
     fn count(&mut self, range: &Range, metrics: &Metrics) {
-        let Some(first) = range.stretches.first() else {
+        let Some(first) = range.ranges.first() else {
             return;
         };
         let topic = &*first.source().topic;

@@ -131,3 +131,39 @@ fn the_core_builds_without_the_kafka_client_and_without_actors() {
         }
     }
 }
+
+/// Pages that name files of the house.
+const PAGES: &[&str] = &["docs/architecture.md", "CONTRIBUTING.md"];
+
+/// The paths that a page names in code marks, as far as they stand for one file or folder.
+fn named_paths(page: &str) -> Vec<&str> {
+    let code = page.split('`').skip(1).step_by(2);
+    let in_the_house = |text: &&str| {
+        let folders = [
+            "src/",
+            "crates/",
+            "tests/",
+            "docs/",
+            "integration/",
+            "config/",
+        ];
+        folders.iter().any(|folder| text.starts_with(folder))
+            && !text.contains(['*', ' ', ':', '{'])
+            // A name in capitals, or `x`, stands for any.
+            && !text.split(['/', '.']).any(|part| part == "x" || part == part.to_uppercase())
+    };
+    code.filter(in_the_house).collect()
+}
+
+#[test]
+fn files_that_the_pages_name_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in PAGES {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let paths = named_paths(&text);
+        assert!(paths.len() > 5, "{page}: {paths:?}");
+        for path in paths {
+            assert!(root.join(path).exists(), "{page} names {path}");
+        }
+    }
+}

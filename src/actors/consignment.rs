@@ -291,7 +291,7 @@ impl Consignment {
         }
     }
 
-    /// Gives the work back on purpose: its records are sent again by the routes of then.
+    /// Gives the work back on purpose: its records are sent again by the routes in force at that time.
     pub(crate) fn recall(&self) {
         match self {
             Self::Records(records) | Self::Points(records, _) => records.share.recall(),

@@ -13,7 +13,7 @@ use actix::{
 };
 
 use super::consignment::Consignment;
-use super::messages::{Bury, Child, ChildStopped, GetDeadLetterStatus};
+use super::messages::{Child, ChildStopped, GetDeadLetterStatus, WriteDeadLetter};
 use super::status::DeadLetterStatus;
 use crate::metrics::Metrics;
 use kafkamq_delivery::burial::{Burial, Letters};
@@ -22,32 +22,32 @@ use kafkamq_record::Outcome;
 
 mod topic;
 
-pub(crate) use topic::TopicGraveyard;
+pub(crate) use topic::DeadLetterTopic;
 
 /// Letters that wait for the brokers together.
 const TOGETHER: usize = 1000;
 
 /// Where dead letters go.
 #[derive(Clone)]
-pub(crate) enum Graveyard {
+pub(crate) enum DeadLetterTarget {
     /// A folder of segment files.
     Files(Arc<DeadLetterStore>),
     /// A topic.
-    Topic(Arc<TopicGraveyard>),
+    Topic(Arc<DeadLetterTopic>),
     /// Nowhere: they are counted.
     Nowhere,
 }
 
 /// The writer of dead letters.
 pub(crate) struct DeadLetterActor {
-    graveyard: Graveyard,
-    burial: Burial<Bury>,
+    dead_letter_target: DeadLetterTarget,
+    burial: Burial<WriteDeadLetter>,
     timer: Option<SpawnHandle>,
     metrics: Metrics,
     stopped: Recipient<ChildStopped>,
 }
 
-impl Letters for Bury {
+impl Letters for WriteDeadLetter {
     fn count(&self) -> usize {
         self.letters.len()
     }
@@ -59,12 +59,12 @@ impl Letters for Bury {
 
 impl DeadLetterActor {
     pub(crate) fn new(
-        graveyard: Graveyard,
+        dead_letter_target: DeadLetterTarget,
         metrics: Metrics,
         stopped: Recipient<ChildStopped>,
     ) -> Self {
         Self {
-            graveyard,
+            dead_letter_target,
             burial: Burial::new(fastrand::Rng::new()),
             timer: None,
             metrics,
@@ -75,24 +75,24 @@ impl DeadLetterActor {
     /// Writes what may be written now, and sees to it that it is called again when more may.
     fn pump(&mut self, ctx: &mut Context<Self>) {
         loop {
-            let together = match &self.graveyard {
-                Graveyard::Topic(_) => TOGETHER,
-                Graveyard::Files(_) | Graveyard::Nowhere => 1,
+            let together = match &self.dead_letter_target {
+                DeadLetterTarget::Topic(_) => TOGETHER,
+                DeadLetterTarget::Files(_) | DeadLetterTarget::Nowhere => 1,
             };
             let jobs = self.burial.next(Instant::now(), together);
             if jobs.is_empty() {
                 break;
             }
-            let written = match &self.graveyard {
-                Graveyard::Files(store) => jobs
+            let written = match &self.dead_letter_target {
+                DeadLetterTarget::Files(store) => jobs
                     .iter()
                     .try_for_each(|bury| store.append(&bury.letters).map(drop)),
-                Graveyard::Topic(topic) => {
+                DeadLetterTarget::Topic(topic) => {
                     let topic = Arc::clone(topic);
                     self.send(topic, jobs, ctx);
                     break;
                 }
-                Graveyard::Nowhere => Ok(()),
+                DeadLetterTarget::Nowhere => Ok(()),
             };
             match written {
                 Ok(()) => {
@@ -120,7 +120,12 @@ impl DeadLetterActor {
     }
 
     /// Sends letters to a topic; those that brokers do not confirm wait on.
-    fn send(&self, topic: Arc<TopicGraveyard>, sent: Vec<Bury>, ctx: &mut Context<Self>) {
+    fn send(
+        &self,
+        topic: Arc<DeadLetterTopic>,
+        sent: Vec<WriteDeadLetter>,
+        ctx: &mut Context<Self>,
+    ) {
         let write = async move {
             let letters: Vec<&DeadLetter> = sent.iter().flat_map(|bury| &bury.letters).collect();
             let failed = topic.write(&letters).await;
@@ -134,7 +139,7 @@ impl DeadLetterActor {
     }
 
     /// `failed` names letters of `sent` by their place among all of them, in ascending order.
-    fn sent(&mut self, sent: Vec<Bury>, failed: Vec<(usize, String)>) {
+    fn sent(&mut self, sent: Vec<WriteDeadLetter>, failed: Vec<(usize, String)>) {
         let reason = failed.first().map(|(_, reason)| reason.clone());
         let mut failed = failed.into_iter().map(|(place, _)| place).peekable();
         let mut place = 0;
@@ -151,7 +156,7 @@ impl DeadLetterActor {
                 place += 1;
             }
             if !letters.is_empty() {
-                left.push(Bury {
+                left.push(WriteDeadLetter {
                     letters,
                     records,
                     consignment: bury.consignment,
@@ -161,7 +166,7 @@ impl DeadLetterActor {
         self.finished(left, reason);
     }
 
-    fn finished(&mut self, left: Vec<Bury>, reason: Option<String>) {
+    fn finished(&mut self, left: Vec<WriteDeadLetter>, reason: Option<String>) {
         if reason.is_some() {
             self.metrics.dead_letter_failures.inc();
         }
@@ -208,12 +213,12 @@ impl Drop for DeadLetterActor {
     }
 }
 
-impl Handler<Bury> for DeadLetterActor {
+impl Handler<WriteDeadLetter> for DeadLetterActor {
     type Result = ();
 
-    fn handle(&mut self, bury: Bury, ctx: &mut Self::Context) {
-        bury.consignment.begin();
-        self.burial.push(bury);
+    fn handle(&mut self, letter: WriteDeadLetter, ctx: &mut Self::Context) {
+        letter.consignment.begin();
+        self.burial.push(letter);
         self.pump(ctx);
     }
 }

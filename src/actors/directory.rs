@@ -19,11 +19,11 @@ use kafkamq_conversion::{LaneNames, RecordRules};
 use kafkamq_memory::Account;
 use kafkamq_record::TopicPartition;
 
-/// One snapshot of all addresses with the routes and terms in force.
+/// One snapshot of all addresses with the routes and rules in force.
 #[derive(Clone)]
 pub(crate) struct Addresses {
     pub(crate) routes: Arc<RouteTable>,
-    pub(crate) terms: Arc<RecordRules>,
+    pub(crate) rules: Arc<RecordRules>,
     /// First those for quick scripts, then those for scripts that wait.
     pub(crate) parsers: Vec<Addr<ParserActor>>,
     /// How many of them are for quick scripts.

@@ -181,7 +181,7 @@ pub(crate) struct BatchResolved {
 #[rtype(result = "()")]
 pub(crate) struct ParseBatch {
     pub(crate) route: Arc<Route>,
-    pub(crate) terms: Arc<RecordRules>,
+    pub(crate) rules: Arc<RecordRules>,
     pub(crate) batch: Arc<RecordBatch>,
     pub(crate) share: AckShare,
 }
@@ -218,7 +218,7 @@ pub(crate) struct Forward {
 /// Parser, forwarder, topic to dead letters: records that go no further.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Bury {
+pub(crate) struct WriteDeadLetter {
     pub(crate) letters: Vec<DeadLetter>,
     /// For each letter, the index of its record in the consignment.
     pub(crate) records: Vec<u32>,

@@ -10,7 +10,7 @@
 //!   partition          (parse arbiters)   destination         (own arbiter: disk)
 //!   (stream arbiter)                      (forward arbiter)
 //!        |                  ^  |                ^  |                 ^
-//!        +--- ParseBatch ---+  +--- Forward ----+  +----- Bury ------+
+//!        +--- ParseBatch ---+  +--- Forward ----+  +- WriteDeadLetter -+
 //!        ^                                      |
 //!        +------------- BatchResolved ----------+   (the acknowledgement, carried by `ack`)
 //! ```

@@ -137,7 +137,7 @@ impl ParserActor {
             return;
         }
         let addresses = self.directory.load();
-        let rules = &addresses.terms;
+        let rules = &addresses.rules;
         let feed = feed(self.recorder.as_ref(), || AGGREGATED_FEED.into());
         let finish = Finish {
             // A window may be wider than any age.

@@ -9,11 +9,11 @@ use super::directory::Directory;
 use super::messages::{DecideSuspect, GetStatus, Shutdown};
 use super::status::{ServiceStatus, SuspectStatus};
 use super::supervisor::{
-    self, STATUS_TIMEOUT, StartError, Supervisor, charged_bytes, dead_letter_loop, graveyard,
-    load_scripts, refusal_of,
+    self, STATUS_TIMEOUT, StartError, Supervisor, charged_bytes, dead_letter_loop,
+    dead_letter_target, load_scripts, refusal_of,
 };
 use crate::controls::Controls;
-use crate::kafka::{BirthStore, Reading, Stretch};
+use crate::kafka::{BirthStore, Reading, ReplayRange};
 use crate::metrics::Metrics;
 use crate::recorder::Recorder;
 use crate::routing::RouteTable;
@@ -55,16 +55,16 @@ impl Router {
         Self::start_reading(settings, metrics, &Reading::Member)
     }
 
-    /// The same with inputs that join no group and commit nothing: each reads `stretches`, once.
+    /// The same with inputs that join no group and commit nothing: each reads `ranges`, once.
     ///
     /// # Errors
     /// As for [`Router::start`].
     pub fn start_outside(
         settings: Arc<Settings>,
         metrics: Metrics,
-        stretches: &Arc<[Arc<Stretch>]>,
+        ranges: &Arc<[Arc<ReplayRange>]>,
     ) -> Result<Self, StartError> {
-        Self::start_reading(settings, metrics, &Reading::Once(Arc::clone(stretches)))
+        Self::start_reading(settings, metrics, &Reading::Once(Arc::clone(ranges)))
     }
 
     fn start_reading(
@@ -79,7 +79,7 @@ impl Router {
         for destination in routes.destinations() {
             carriers.insert(destination.id.clone(), supervisor::carrier(destination)?);
         }
-        let graveyard = graveyard(&settings)?;
+        let dead_letter_target = dead_letter_target(&settings)?;
         let memory = Account::root("service", charged_bytes(&settings));
         let scripts = load_scripts(&settings, &memory)?;
         let for_taps = settings.limits.memory_bytes / TAPS_SHARE;
@@ -101,7 +101,7 @@ impl Router {
             metrics.clone(),
             routes,
             carriers,
-            graveyard,
+            dead_letter_target,
             Arc::clone(&scripts),
             Arc::clone(&controls),
             recorder,

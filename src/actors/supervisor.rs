@@ -28,12 +28,12 @@ use self::reconfigure::{InputTopic, Retiring};
 pub use self::reconfigure::{Prepared, Stopping};
 pub use self::start::StartError;
 pub(super) use self::start::{
-    backlog_bytes, carrier, charged_bytes, dead_letter_loop, graveyard, load_scripts,
+    backlog_bytes, carrier, charged_bytes, dead_letter_loop, dead_letter_target, load_scripts,
 };
 use self::threads::Threads;
 use actix::{Actor, Addr, Context, Handler};
 
-use super::dead_letter::Graveyard;
+use super::dead_letter::DeadLetterTarget;
 use super::directory::{Addresses, Directory};
 use super::messages::{Child, InputJoined, InputReport};
 #[cfg(test)]
@@ -51,7 +51,7 @@ use kafkamq_memory::Account;
 use kafkamq_settings::Settings;
 use kafkamq_source::supervision::{ChangeOver, Restarts};
 
-/// How long the end waits for points of aggregation, which no offset stands for.
+/// How long the end waits for points of aggregation, which have no offset.
 const FINAL_DELIVERY_GRACE: Duration = Duration::from_secs(5);
 /// How long the status page waits for an actor.
 pub(super) const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -62,7 +62,7 @@ pub(crate) struct Supervisor {
     metrics: Metrics,
     directory: Arc<Directory>,
     threads: Threads,
-    graveyard: Graveyard,
+    dead_letter_target: DeadLetterTarget,
     scripts: Arc<Scripts>,
     recorder: Option<Recorder>,
     controls: Arc<Controls>,
@@ -92,7 +92,7 @@ impl Supervisor {
         metrics: Metrics,
         routes: Arc<RouteTable>,
         carriers: HashMap<DestinationId, Arc<dyn Carrier>>,
-        graveyard: Graveyard,
+        dead_letter_target: DeadLetterTarget,
         scripts: Arc<Scripts>,
         controls: Arc<Controls>,
         recorder: Option<Recorder>,
@@ -103,13 +103,13 @@ impl Supervisor {
         let threads = Threads::start(settings.pipeline.threads);
         let dead_letter = children::start_dead_letter(
             &threads.dead_letter,
-            graveyard.clone(),
+            dead_letter_target.clone(),
             metrics.clone(),
             address,
         );
         let directory = Directory::new(Addresses {
             routes: Arc::clone(&routes),
-            terms: Arc::new(RecordRules::new(&settings, scripts.in_force())),
+            rules: Arc::new(RecordRules::new(&settings, scripts.in_force())),
             parsers: Vec::new(),
             quick_parsers: threads.parse.len(),
             forwarders: HashMap::new(),
@@ -124,7 +124,7 @@ impl Supervisor {
             metrics,
             directory,
             threads,
-            graveyard,
+            dead_letter_target,
             scripts,
             recorder,
             controls,

@@ -23,8 +23,8 @@ pub(crate) use self::view::{Seen, View};
 use super::consignment::{Consignment, Records};
 use super::directory::Directory;
 use super::messages::{
-    BatchResolved, Bury, Child, ChildStopped, Drain, Flush, GetPartitionStatus, InputFailed,
-    ParseBatch, RoomAgain, SetBounds, SetCredits, Sweep, Wake,
+    BatchResolved, Child, ChildStopped, Drain, Flush, GetPartitionStatus, InputFailed, ParseBatch,
+    RoomAgain, SetBounds, SetCredits, Sweep, Wake, WriteDeadLetter,
 };
 use super::status::PartitionStatus;
 use crate::controls::TopicControl;
@@ -367,7 +367,7 @@ impl TopicActor {
         };
         if self.window.batches() <= 1 {
             // Not while older batches are with another parser, which newer ones would overtake.
-            self.waits = addresses.terms.waits(&route);
+            self.waits = addresses.rules.waits(&route);
         }
         if is_given_up {
             let Some(record) = batch.get(0) else { return };
@@ -385,7 +385,7 @@ impl TopicActor {
                 attempts: attempt,
                 ..record_letter(origin, cause)
             };
-            addresses.dead_letter.do_send(Bury {
+            addresses.dead_letter.do_send(WriteDeadLetter {
                 letters: vec![letter],
                 records: vec![0],
                 consignment: Consignment::Records(Records {
@@ -398,7 +398,7 @@ impl TopicActor {
         } else if let Some(parser) = directory.parser(&self.source, self.waits) {
             parser.do_send(ParseBatch {
                 route: Arc::clone(&route),
-                terms: Arc::clone(&addresses.terms),
+                rules: Arc::clone(&addresses.rules),
                 batch,
                 share,
             });
@@ -581,7 +581,7 @@ impl Handler<Drain> for TopicActor {
             self.finish(ctx);
             return;
         }
-        // What is still on its way to a forwarder must not wait there for company either.
+        // What is still on its way to a forwarder must be sent without waiting for a fuller batch.
         self.flush();
         ctx.run_interval(FLUSH_INTERVAL, |actor, _| actor.flush());
         let wait = drain.deadline.saturating_duration_since(Instant::now());

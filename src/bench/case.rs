@@ -116,7 +116,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) group: &'a str,
     pub(super) listen: &'a str,
     pub(super) threads: usize,
-    /// Whether requests go out at once, instead of waiting for company.
+    /// Whether requests go out at once, instead of waiting for a fuller batch.
     pub(super) hasty: bool,
 }
 

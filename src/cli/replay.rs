@@ -155,11 +155,11 @@ fn failed(error: &ReplayError, terminal: &mut Terminal<'_>) -> io::Result<u8> {
 }
 
 fn write_range(range: &Range, terminal: &mut Terminal<'_>) -> io::Result<()> {
-    if range.stretches.is_empty() {
+    if range.ranges.is_empty() {
         return writeln!(terminal.err, "no records of this time");
     }
-    for stretch in &*range.stretches {
-        let (source, offsets) = (stretch.source(), stretch.offsets());
+    for range in &*range.ranges {
+        let (source, offsets) = (range.source(), range.offsets());
         let count = offsets.end - offsets.start;
         writeln!(
             terminal.err,
@@ -214,16 +214,16 @@ fn write_report(report: &Report, terminal: &mut Terminal<'_>) -> io::Result<()> 
 
 fn document(range: &Range, report: Option<&Report>) -> serde_json::Value {
     let partitions: Vec<_> = range
-        .stretches
+        .ranges
         .iter()
-        .map(|stretch| {
-            let offsets = stretch.offsets();
+        .map(|range| {
+            let offsets = range.offsets();
             json!({
-                "topic": &*stretch.source().topic,
-                "partition": stretch.source().partition,
+                "topic": &*range.source().topic,
+                "partition": range.source().partition,
                 "from": offsets.start,
                 "to": offsets.end,
-                "settled": stretch.passed(),
+                "settled": range.passed(),
             })
         })
         .collect();

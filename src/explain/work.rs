@@ -29,7 +29,7 @@ pub(super) struct Outgoing {
 }
 
 /// What was found out.
-pub(super) struct Found {
+pub(super) struct Followed {
     pub(super) steps: Vec<String>,
     pub(super) points: Vec<PointStory>,
     pub(super) outgoing: Vec<Outgoing>,
@@ -43,7 +43,7 @@ pub(super) fn follow(
     route: &Route,
     batch: &RecordBatch,
     record: &Record<'_>,
-) -> Found {
+) -> Followed {
     let rules = RecordRules::new(settings, scripts.in_force());
     let names = LaneNames::default();
     let mut run = RunState::new();
@@ -70,7 +70,7 @@ pub(super) fn follow(
         &outgoing,
         letters.first().map(|(_, letter)| letter),
     );
-    Found {
+    Followed {
         steps: story.steps,
         points: story.points,
         outgoing,

@@ -136,23 +136,23 @@ impl PollContext {
     }
 
     /// Assigns what is read outside the group; a member's partitions come by the group.
-    pub(super) fn assign_stretches(&self, consumer: &Client) {
-        let Reading::Once(stretches) = &self.reading else {
+    pub(super) fn assign_ranges(&self, consumer: &Client) {
+        let Reading::Once(ranges) = &self.reading else {
             return;
         };
         let generation = self.next_generation();
         let mut partitions = TopicPartitionList::new();
-        let mut readers = Vec::with_capacity(stretches.len());
+        let mut readers = Vec::with_capacity(ranges.len());
         let owner = self.consumer.get().and_then(Weak::upgrade);
-        for stretch in stretches.iter().filter(|stretch| !stretch.is_done()) {
-            let (source, start) = (stretch.source().clone(), stretch.begin());
+        for range in ranges.iter().filter(|range| !range.is_done()) {
+            let (source, start) = (range.source().clone(), range.begin());
             let at = Offset::Offset(start.0);
             self.told(partitions.add_partition_offset(&source.topic, source.partition, at));
             let reader = owner
                 .as_ref()
                 .map(|owner| PartitionReader::split(owner, source, generation));
             match reader {
-                Some(Ok(reader)) => readers.push(reader.within(Arc::clone(stretch), start)),
+                Some(Ok(reader)) => readers.push(reader.within(Arc::clone(range), start)),
                 Some(Err(error)) => self.listener.error(&error),
                 None => {}
             }

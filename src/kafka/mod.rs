@@ -11,8 +11,8 @@
 //! * `partition` reads batches from one assigned partition.
 //! * `producer` writes records and says when brokers have them.
 //! * `report` words what clients report while they run.
-//! * `reader` reads a stretch of a topic once, outside any group.
-//! * `stretch` bounds what a consumer outside its group reads and delivers.
+//! * `reader` reads a range of a topic once, outside any group.
+//! * `replay_range` bounds what a consumer outside its group reads and delivers.
 //! * `bare` is the loop that the benchmark compares with, `topics` makes the topics for it.
 //! * [`dial`] finds out which layer keeps a cluster from being used.
 //!
@@ -30,9 +30,9 @@ mod partition;
 mod poll_loop;
 mod producer;
 mod reader;
+mod replay_range;
 mod report;
 mod statistics;
-mod stretch;
 mod topics;
 
 use std::collections::HashMap;
@@ -46,8 +46,8 @@ pub use poll_loop::{ConsumerThread, PollOptions, PreparedConsumer, Reading};
 pub use producer::{Outbound, Producer};
 use rdkafka::error::RDKafkaErrorCode;
 pub use reader::{Records, StoredRecord, TopicReader};
+pub use replay_range::ReplayRange;
 pub use statistics::{PartitionStatistics, Statistics};
-pub use stretch::Stretch;
 pub use topics::Topics;
 
 use kafkamq_record::{NextOffset, TopicPartition};

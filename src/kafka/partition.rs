@@ -33,7 +33,7 @@ use rdkafka::types::RDKafkaRespErr;
 use super::KafkaError;
 use super::context::PollContext;
 use super::native as calls;
-use super::stretch::Stretch;
+use super::replay_range::ReplayRange;
 use kafkamq_record::NextOffset;
 use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
 use kafkamq_source::commits::Confirmed;
@@ -92,7 +92,7 @@ pub struct PartitionReader {
     /// From which offset on records have which leader epoch.
     epochs: VecDeque<(i64, i32)>,
     /// What is read outside the group, if that is so, and its first offset.
-    stretch: Option<Arc<Stretch>>,
+    range: Option<Arc<ReplayRange>>,
     first: Option<NextOffset>,
     consumer: Arc<BaseConsumer<PollContext>>,
 }
@@ -135,16 +135,16 @@ impl PartitionReader {
             placed: false,
             compares: false,
             epochs: VecDeque::new(),
-            stretch: None,
+            range: None,
             first: None,
             consumer: Arc::clone(consumer),
         })
     }
 
-    /// Reads no more than `stretch`, outside the group.
-    pub(super) fn within(mut self, stretch: Arc<Stretch>, first: NextOffset) -> Self {
+    /// Reads no more than `range`, outside the group.
+    pub(super) fn within(mut self, range: Arc<ReplayRange>, first: NextOffset) -> Self {
         self.first = Some(first);
-        self.stretch = Some(stretch);
+        self.range = Some(range);
         self.placed = true;
         self
     }
@@ -187,7 +187,7 @@ impl PartitionReader {
     /// # Errors
     /// When the client is not ready for it; it fetches as before then.
     pub fn rest(&mut self, next: NextOffset) -> Result<bool, KafkaError> {
-        if self.stretch.is_some() || !self.is_placed() {
+        if self.range.is_some() || !self.is_placed() {
             return Ok(false);
         }
         let mut list = TopicPartitionList::with_capacity(1);
@@ -256,7 +256,7 @@ impl PartitionReader {
     /// whether that may be; if not, nothing is read until the reader is placed anew.
     pub fn jumped(&mut self, at: i64, seen: i64) -> bool {
         let context = self.consumer.context();
-        if self.stretch.is_some() || (seen > at && context.client_resets) {
+        if self.range.is_some() || (seen > at && context.client_resets) {
             return true;
         }
         self.placed = false;
@@ -283,7 +283,7 @@ impl PartitionReader {
 
     /// Takes up to `max_records` records that are there already; never waits.
     pub fn read(&mut self, max_records: usize) -> ReadResult {
-        let reached = self.stretch.as_ref().is_some_and(|own| own.is_reached());
+        let reached = self.range.as_ref().is_some_and(|own| own.is_reached());
         if reached || !self.is_placed() {
             return ReadResult {
                 batch: RecordBatchBuilder::with_capacity(self.source.clone(), 0, 0).build(),
@@ -344,10 +344,10 @@ impl PartitionReader {
             }
         }
         let mut batch = builder.build();
-        match &self.stretch {
-            Some(stretch) => {
-                batch = stretch.clip(batch);
-                errors.retain(|error| !stretch.ends_with(error));
+        match &self.range {
+            Some(range) => {
+                batch = range.clip(batch);
+                errors.retain(|error| !range.ends_with(error));
                 end = None;
             }
             None => errors.retain(|error| !error.is_end()),
@@ -421,9 +421,9 @@ impl PartitionReader {
     /// interval. Does nothing once the partition belongs to somebody else or to another log.
     pub fn settle(&mut self, next: NextOffset, hurry: bool) {
         let context = self.consumer.context();
-        if let Some(stretch) = &self.stretch {
-            // What a stretch remembers needs no broker: it is confirmed at once.
-            stretch.settle(next);
+        if let Some(range) = &self.range {
+            // What a range remembers needs no broker: it is confirmed at once.
+            range.settle(next);
             context.listener.committed(vec![Confirmed {
                 source: self.source.clone(),
                 generation: self.generation,

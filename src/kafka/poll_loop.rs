@@ -19,7 +19,7 @@ use rdkafka::error::KafkaError as ClientError;
 use super::birth_store::GroupBirths;
 use super::context::PollContext;
 use super::lookup::{Lookup, LookupOptions, Question, Subscription};
-use super::stretch::Stretch;
+use super::replay_range::ReplayRange;
 use super::{AssignmentListener, InitialOffset, KafkaError};
 use kafkamq_settings::{ClusterSettings, TopicSelection};
 
@@ -47,8 +47,8 @@ const FOREVER: Duration = Duration::from_secs(1 << 32);
 pub enum Reading {
     /// The partitions that its group gives it, which are committed.
     Member,
-    /// These stretches once, outside any group, which is told nothing.
-    Once(Arc<[Arc<Stretch>]>),
+    /// These ranges once, outside any group, which is told nothing.
+    Once(Arc<[Arc<ReplayRange>]>),
 }
 
 /// What a consumer thread needs.
@@ -349,7 +349,7 @@ impl PollLoop {
         let mut subscribed = Subscribed::default();
         let mut rounds = Rounds::new(Instant::now());
         let context = consumer.context();
-        context.assign_stretches(consumer);
+        context.assign_ranges(consumer);
         loop {
             let now = Instant::now();
             for answer in lookup.answers() {
@@ -389,14 +389,14 @@ impl PollLoop {
                 // here all the same, it is read again by a client that begins at what is committed.
                 Some(Ok(_)) => return Exit::Rebuild("a record reached the common queue"),
             }
-            if let Some(exit) = self.obey(&mut subscribed) {
+            if let Some(exit) = self.follow_commands(&mut subscribed) {
                 return exit;
             }
         }
     }
 
     /// Takes commands.
-    fn obey(&mut self, subscribed: &mut Subscribed) -> Option<Exit> {
+    fn follow_commands(&mut self, subscribed: &mut Subscribed) -> Option<Exit> {
         loop {
             match self.inbox.try_recv() {
                 Ok(Command::Stop) | Err(mpsc::TryRecvError::Disconnected) => {

@@ -1,4 +1,4 @@
-//! Reading a stretch of a topic once, outside any group: dead letters, and what is to be looked at.
+//! Reading a range of a topic once, outside any group: dead letters, and what is to be looked at.
 //!
 //! A [`TopicReader`] joins nothing, commits nothing and creates nothing. Calls block; the longest
 //! wait for the brokers is the timeout it was made with.

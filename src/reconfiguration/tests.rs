@@ -126,7 +126,7 @@ async fn no_revision_shows_a_secret_and_masks_keep_it() {
     let revisions = serde_json::to_string(&service.revisions()).unwrap();
     assert!(!revisions.contains("top secret"), "{revisions}");
 
-    // A mask that stands for nothing is not a secret.
+    // A mask where there is no secret to keep.
     let wanted = Wanted::Patch(json!({ "server": { "tokens": ["******", "******"] } }));
     let Err(Refusal::Invalid(found)) = service.change(wanted, by("me")).await else {
         panic!("a mask became a token");

@@ -6,23 +6,25 @@ use std::time::Duration;
 
 use kafkamq_pipeline::manager::ScriptRoutes;
 
+mod place;
+
+use self::place::{Place, jaeger_profile, otel_profile, otlp_json, span_path, transcode};
 use super::pattern::{InputPatterns, Patterns};
 use super::{Destination, RouteTable};
 use crate::outputs::http::{self, HttpReach, HttpTarget};
 use crate::outputs::{self, Reach, Wanted};
 use kafkamq_conversion::route::{
     DestinationId, HandleRoute, InputId, KeyLanes, OutputRoute, PointRoute, Route, RouteKind,
-    Target, TranscodeRoute,
 };
 use kafkamq_conversion::{Conversion, Form, OtlpJson, PointConversion, Signal};
 use kafkamq_delivery::delivery::DeliveryOptions;
-use kafkamq_delivery::endpoint::{Endpoint, EndpointError, Framing};
+use kafkamq_delivery::endpoint::{EndpointError, Framing};
 use kafkamq_delivery::lanes::Limits;
 use kafkamq_delivery::status::Profile;
 use kafkamq_settings::{
-    self, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute, JaegerSource,
-    Newlines, OtelEncoding, OtelSignal, OutputSettings, PointTime, RecordFields, Settings,
-    SkywalkingKind, SkywalkingTarget, ValuePolicy,
+    self, CustomRoute, HandleContent, HttpSettings, InputSettings, JaegerEncoding, JaegerRoute,
+    JaegerSource, Newlines, OtelEncoding, OtelRoute, OutputSettings, PointTime, RecordFields,
+    RemoteHandleRoute, Settings, SkywalkingKind, SkywalkingRoute, SkywalkingTarget, ValuePolicy,
 };
 
 /// Where a `Content-Type` says protobuf.
@@ -92,11 +94,35 @@ struct Compiler {
     destinations: BTreeMap<DestinationId, Destination>,
 }
 
-/// What a route's kind needs besides the route's own table.
-#[derive(Clone)]
-struct Place<'a> {
-    target: HttpTarget<'a>,
-    destination: DestinationId,
+/// The routes of one input, by topic.
+struct InputRoutes<'a> {
+    since: u64,
+    id: &'a InputId,
+    input: &'a InputSettings,
+    routes: HashMap<Arc<str>, Arc<Route>>,
+}
+
+impl InputRoutes<'_> {
+    /// Adds the route of `topic`, whose rules the input may set for each topic.
+    fn add(&mut self, topic: &str, kind: RouteKind, threads: usize) {
+        let topic: Arc<str> = topic.into();
+        let flow = self.input.flow(&topic);
+        let null_value = match kind {
+            RouteKind::Handle(_) => ValuePolicy::Pass,
+            _ => ValuePolicy::Skip,
+        };
+        let route = Route {
+            since: self.since,
+            input: self.id.clone(),
+            topic: Arc::clone(&topic),
+            kind,
+            lanes: key_lanes(self.input.ordering, threads),
+            sampling: flow.sampling_rate.map(|rate| (rate, flow.sampling_key)),
+            null_value: flow.null_value.unwrap_or(null_value),
+            empty_value: flow.empty_value,
+        };
+        self.routes.insert(topic, Arc::new(route));
+    }
 }
 
 impl Compiler {
@@ -106,148 +132,190 @@ impl Compiler {
         input: &InputSettings,
         outputs: &[OutputSettings],
     ) -> Result<HashMap<Arc<str>, Arc<Route>>, RoutingError> {
-        let mut routes = HashMap::new();
-        let since = self.revision;
-        let mut add = |topic: &str, kind: RouteKind, threads: usize| {
-            let topic: Arc<str> = topic.into();
-            let flow = input.flow(&topic);
-            let null_value = match kind {
-                RouteKind::Handle(_) => ValuePolicy::Pass,
-                _ => ValuePolicy::Skip,
-            };
-            let route = Route {
-                since,
-                input: id.clone(),
-                topic: Arc::clone(&topic),
-                kind,
-                lanes: key_lanes(input.ordering, threads),
-                sampling: flow.sampling_rate.map(|rate| (rate, flow.sampling_key)),
-                null_value: flow.null_value.unwrap_or(null_value),
-                empty_value: flow.empty_value,
-            };
-            routes.insert(topic, Arc::new(route));
+        let mut routes = InputRoutes {
+            since: self.revision,
+            id,
+            input,
+            routes: HashMap::new(),
         };
-
         if let Some(route) = &input.skywalking {
-            for topic in &route.topics {
-                let kind = match (&topic.path, topic.kind) {
-                    (_, SkywalkingKind::MetersToPoints) => {
-                        self.converted(PointConversion::Meters, outputs)?
-                    }
-                    // A destination for each path: one that the receiver does not have must not
-                    // hold up the others.
-                    (Some(path), kind) => {
-                        let block = format!("skywalking{path}");
-                        let profile = Profile::DatakitTrace;
-                        let place = self.single(id, &block, &route.http, profile);
-                        match (kind, route.target) {
-                            (_, SkywalkingTarget::Oap) => self.oap(id, &route.http, kind, path)?,
-                            (SkywalkingKind::LogsJson, _) => {
-                                let conversion = Conversion::SkywalkingLogJson;
-                                transcode(conversion, |_| (place.clone(), path.clone()))?
-                            }
-                            _ => place.forward(path, PROTOBUF)?,
-                        }
-                    }
-                    (None, _) => RouteKind::Acknowledge,
-                };
-                add(&topic.topic, kind, route.threads);
-            }
+            self.skywalking(id, route, outputs, &mut routes)?;
         }
         if let Some(route) = &input.jaeger {
-            for topic in &route.topics {
-                let kind = match route.source {
-                    JaegerSource::Daoke => {
-                        let strict_error = route.strict_error;
-                        self.converted(PointConversion::Daoke { strict_error }, outputs)?
-                    }
-                    JaegerSource::Forward => self.spans(id, route)?,
-                };
-                add(topic, kind, route.threads);
-            }
+            self.jaeger(id, route, outputs, &mut routes)?;
         }
         if let Some(route) = &input.otel {
-            for (kind, signal) in [
-                (Signal::Traces, &route.traces),
-                (Signal::Metrics, &route.metrics),
-                (Signal::Logs, &route.logs),
-            ] {
-                if signal.topics.is_empty() {
-                    continue;
-                }
-                let profile = match route.strict {
-                    true => Profile::Otlp,
-                    false => otel_profile(&signal.path),
-                };
-                // Binary export requests one after the other are one valid request.
-                let merged = match signal.encoding {
-                    OtelEncoding::OtlpProto => route.merge_records.max(1),
-                    _ => 1,
-                };
-                let limits = Limits {
-                    max_items: merged,
-                    max_bytes: MERGED_REQUEST_BYTES,
-                    max_age: Duration::ZERO,
-                    max_requests: route.http.concurrency,
-                };
-                let block = format!("otel.{}", kind.name());
-                let place = self.place(id, &block, &route.http, profile, limits);
-                for topic in &signal.topics {
-                    add(topic, place.otlp(kind, signal)?, route.threads);
-                }
-            }
+            self.otel(id, route, &mut routes)?;
         }
         if let Some(route) = &input.custom {
-            let compiled = self.outputs(outputs, route.storage_index.as_deref())?;
-            for topic in &route.topics {
-                let kind = RouteKind::Points(PointRoute {
-                    category: topic.category,
-                    scripts: ScriptRoutes::new().with_topic(
-                        topic.category,
-                        &topic.topic,
-                        topic.script.as_str(),
-                    ),
-                    split: topic.split.clone(),
-                    newlines: route.newlines,
-                    fields: route.record_fields,
-                    time: route.point_time,
-                    outputs: Arc::clone(&compiled),
-                });
-                add(&topic.topic, kind, route.threads);
-            }
+            self.custom(route, outputs, &mut routes)?;
         }
         if let Some(route) = &input.remote_handle {
-            let answers = match route.is_response_point {
-                true => Some(self.outputs(outputs, None)?),
-                false => None,
+            self.handle(id, route, outputs, &mut routes)?;
+        }
+        Ok(routes.routes)
+    }
+
+    /// Records of SkyWalking agents.
+    fn skywalking(
+        &mut self,
+        id: &InputId,
+        route: &SkywalkingRoute,
+        outputs: &[OutputSettings],
+        routes: &mut InputRoutes<'_>,
+    ) -> Result<(), RoutingError> {
+        for topic in &route.topics {
+            let kind = match (&topic.path, topic.kind) {
+                (_, SkywalkingKind::MetersToPoints) => {
+                    self.converted(PointConversion::Meters, outputs)?
+                }
+                // A destination for each path: one that the receiver does not have must not
+                // hold up the others.
+                (Some(path), kind) => {
+                    let block = format!("skywalking{path}");
+                    let profile = Profile::DatakitTrace;
+                    let place = self.single(id, &block, &route.http, profile);
+                    match (kind, route.target) {
+                        (_, SkywalkingTarget::Oap) => self.oap(id, &route.http, kind, path)?,
+                        (SkywalkingKind::LogsJson, _) => {
+                            let conversion = Conversion::SkywalkingLogJson;
+                            transcode(conversion, |_| (place.clone(), path.clone()))?
+                        }
+                        _ => place.forward(path, PROTOBUF)?,
+                    }
+                }
+                (None, _) => RouteKind::Acknowledge,
+            };
+            routes.add(&topic.topic, kind, route.threads);
+        }
+        Ok(())
+    }
+
+    /// Spans of Jaeger clients, or of Daoke.
+    fn jaeger(
+        &mut self,
+        id: &InputId,
+        route: &JaegerRoute,
+        outputs: &[OutputSettings],
+        routes: &mut InputRoutes<'_>,
+    ) -> Result<(), RoutingError> {
+        for topic in &route.topics {
+            let kind = match route.source {
+                JaegerSource::Daoke => {
+                    let strict_error = route.strict_error;
+                    self.converted(PointConversion::Daoke { strict_error }, outputs)?
+                }
+                JaegerSource::Forward => self.spans(id, route)?,
+            };
+            routes.add(topic, kind, route.threads);
+        }
+        Ok(())
+    }
+
+    /// OTLP requests of the three signals.
+    fn otel(
+        &mut self,
+        id: &InputId,
+        route: &OtelRoute,
+        routes: &mut InputRoutes<'_>,
+    ) -> Result<(), RoutingError> {
+        for (kind, signal) in [
+            (Signal::Traces, &route.traces),
+            (Signal::Metrics, &route.metrics),
+            (Signal::Logs, &route.logs),
+        ] {
+            if signal.topics.is_empty() {
+                continue;
+            }
+            let profile = match route.strict {
+                true => Profile::Otlp,
+                false => otel_profile(&signal.path),
+            };
+            // Binary export requests one after the other are one valid request.
+            let merged = match signal.encoding {
+                OtelEncoding::OtlpProto => route.merge_records.max(1),
+                _ => 1,
             };
             let limits = Limits {
-                max_items: match route.content {
-                    HandleContent::Batch => route.batch_records,
-                    HandleContent::SingleRecord => 1,
-                },
-                max_bytes: usize::MAX,
-                max_age: route.batch_wait,
+                max_items: merged,
+                max_bytes: MERGED_REQUEST_BYTES,
+                max_age: Duration::ZERO,
                 max_requests: route.http.concurrency,
             };
-            let place = self.place(id, "remote_handle", &route.http, Profile::Handle, limits);
-            let framing = match route.content {
-                HandleContent::Batch => Framing::json_array(),
-                HandleContent::SingleRecord => Framing::none(),
-            };
-            let endpoint = place.endpoint("", &route.content_type, framing, true)?;
-            for topic in &route.topics {
-                let kind = RouteKind::Handle(HandleRoute {
-                    destination: place.destination.clone(),
-                    endpoint: Arc::clone(&endpoint),
-                    content: route.content,
-                    header_check: route.header_check,
-                    answers: answers.clone(),
-                });
-                add(topic, kind, route.threads);
+            let block = format!("otel.{}", kind.name());
+            let place = self.place(id, &block, &route.http, profile, limits);
+            for topic in &signal.topics {
+                routes.add(topic, place.otlp(kind, signal)?, route.threads);
             }
         }
-        Ok(routes)
+        Ok(())
+    }
+
+    /// Values that become points.
+    fn custom(
+        &mut self,
+        route: &CustomRoute,
+        outputs: &[OutputSettings],
+        routes: &mut InputRoutes<'_>,
+    ) -> Result<(), RoutingError> {
+        let compiled = self.outputs(outputs, route.storage_index.as_deref())?;
+        for topic in &route.topics {
+            let kind = RouteKind::Points(PointRoute {
+                category: topic.category,
+                scripts: ScriptRoutes::new().with_topic(
+                    topic.category,
+                    &topic.topic,
+                    topic.script.as_str(),
+                ),
+                split: topic.split.clone(),
+                newlines: route.newlines,
+                fields: route.record_fields,
+                time: route.point_time,
+                outputs: Arc::clone(&compiled),
+            });
+            routes.add(&topic.topic, kind, route.threads);
+        }
+        Ok(())
+    }
+
+    /// Records for a user's own HTTP handle.
+    fn handle(
+        &mut self,
+        id: &InputId,
+        route: &RemoteHandleRoute,
+        outputs: &[OutputSettings],
+        routes: &mut InputRoutes<'_>,
+    ) -> Result<(), RoutingError> {
+        let answers = match route.is_response_point {
+            true => Some(self.outputs(outputs, None)?),
+            false => None,
+        };
+        let limits = Limits {
+            max_items: match route.content {
+                HandleContent::Batch => route.batch_records,
+                HandleContent::SingleRecord => 1,
+            },
+            max_bytes: usize::MAX,
+            max_age: route.batch_wait,
+            max_requests: route.http.concurrency,
+        };
+        let place = self.place(id, "remote_handle", &route.http, Profile::Handle, limits);
+        let framing = match route.content {
+            HandleContent::Batch => Framing::json_array(),
+            HandleContent::SingleRecord => Framing::none(),
+        };
+        let endpoint = place.endpoint("", &route.content_type, framing, true)?;
+        for topic in &route.topics {
+            let kind = RouteKind::Handle(HandleRoute {
+                destination: place.destination.clone(),
+                endpoint: Arc::clone(&endpoint),
+                content: route.content,
+                header_check: route.header_check,
+                answers: answers.clone(),
+            });
+            routes.add(topic, kind, route.threads);
+        }
+        Ok(())
     }
 
     /// A route for the records of a Jaeger topic.
@@ -426,107 +494,6 @@ impl Compiler {
                 delivery,
                 backlog: None,
             })
-    }
-}
-
-impl Place<'_> {
-    fn forward(&self, path: &str, content_type: &str) -> Result<RouteKind, RoutingError> {
-        let endpoint = self.endpoint(path, content_type, Framing::none(), false)?;
-        Ok(RouteKind::Forward {
-            destination: self.destination.clone(),
-            endpoint,
-        })
-    }
-
-    /// A route for OTLP requests.
-    fn otlp(&self, kind: Signal, signal: &OtelSignal) -> Result<RouteKind, RoutingError> {
-        let json = otlp_json(&signal.path);
-        let conversion = match (signal.encoding, json) {
-            (OtelEncoding::OtlpProto | OtelEncoding::Raw, _) => {
-                return self.forward(&signal.path, Form::OtlpProto.content_type());
-            }
-            (OtelEncoding::OtlpJson, OtlpJson::Keep) => {
-                return self.forward(&signal.path, Form::OtlpJson.content_type());
-            }
-            (OtelEncoding::OtlpJson, OtlpJson::Convert) => Conversion::OtlpJson(kind),
-            (OtelEncoding::Auto, json) => Conversion::OtlpAuto(kind, json),
-        };
-        transcode(conversion, |_| (self.clone(), signal.path.clone()))
-    }
-
-    fn endpoint(
-        &self,
-        path: &str,
-        content_type: &str,
-        framing: Framing,
-        idempotency: bool,
-    ) -> Result<Arc<Endpoint>, RoutingError> {
-        self.target
-            .endpoint(path, content_type, framing, idempotency)
-            .map_err(|source| RoutingError::Endpoint {
-                place: self.destination.to_string(),
-                source,
-            })
-    }
-}
-
-/// A route that converts; `target` gives the place and path for each form.
-fn transcode<'a>(
-    conversion: Conversion,
-    mut target: impl FnMut(Form) -> (Place<'a>, String),
-) -> Result<RouteKind, RoutingError> {
-    let route = TranscodeRoute::new(conversion, |form| {
-        let (place, path) = target(form);
-        let endpoint = place.endpoint(&path, form.content_type(), Framing::none(), false)?;
-        Ok(Target {
-            destination: place.destination,
-            endpoint,
-        })
-    })?;
-    Ok(RouteKind::Transcode(route))
-}
-
-/// Where spans in `form` go, and by which rules their receiver answers.
-fn span_path(form: Form, route: &JaegerRoute) -> (&str, Profile) {
-    match form {
-        // Conversions of spans give none of SkyWalking's forms.
-        Form::JaegerThrift
-        | Form::SkywalkingLog
-        | Form::OapSegment
-        | Form::OapLogs
-        | Form::OapProperties
-        | Form::OapPing => (&route.path, jaeger_profile(&route.path)),
-        // DataKit and Zipkin share these paths; the rules of the former are the safer ones.
-        Form::ZipkinThrift => (&route.zipkin_v1_path, Profile::DatakitTrace),
-        Form::ZipkinProto | Form::ZipkinJson => (&route.zipkin_v2_path, Profile::DatakitTrace),
-        Form::OtlpProto | Form::OtlpJson => (&route.otlp_path, otel_profile(&route.otlp_path)),
-    }
-}
-
-/// DataKit's Jaeger input answers by its own rules.
-fn jaeger_profile(path: &str) -> Profile {
-    if path.starts_with("/apis/") {
-        Profile::DatakitTrace
-    } else {
-        Profile::Generic
-    }
-}
-
-/// DataKit's OTLP input answers by its own rules; a path of the standard means a standard receiver.
-fn otel_profile(path: &str) -> Profile {
-    if path.starts_with("/otel/") {
-        Profile::DatakitTrace
-    } else {
-        Profile::Otlp
-    }
-}
-
-/// DataKit's OTLP input misreads JSON.
-fn otlp_json(path: &str) -> OtlpJson {
-    if path.starts_with("/otel/") {
-        OtlpJson::Convert
-    } else {
-        OtlpJson::Keep
     }
 }
 

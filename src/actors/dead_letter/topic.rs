@@ -16,13 +16,13 @@ use kafkamq_settings::{ClusterSettings, Settings};
 const MAX_BYTES: &str = "1000000000";
 
 /// Where dead letters go that go to a topic.
-pub(crate) struct TopicGraveyard {
+pub(crate) struct DeadLetterTopic {
     topic: String,
     /// By input.
     writers: HashMap<String, Arc<TopicWriter>>,
 }
 
-impl TopicGraveyard {
+impl DeadLetterTopic {
     /// Letters to `topic`, in `cluster` or else in the cluster of the input they came by.
     pub(crate) fn try_new(
         topic: &str,

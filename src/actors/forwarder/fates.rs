@@ -12,7 +12,7 @@ use kafkamq_record::Outcome;
 
 use crate::actors::consignment::Consignment;
 use crate::actors::directory::Directory;
-use crate::actors::messages::{Bury, ParseAnswer};
+use crate::actors::messages::{ParseAnswer, WriteDeadLetter};
 use crate::metrics::DestinationMetrics;
 use kafkamq_conversion::Cause;
 use kafkamq_conversion::answer_category;
@@ -22,7 +22,7 @@ use kafkamq_conversion::route::{DestinationId, HandleRoute, RouteKind};
 pub(super) struct Fates<'a> {
     metrics: &'a DestinationMetrics,
     destination: &'a DestinationId,
-    buried: Vec<Bury>,
+    buried: Vec<WriteDeadLetter>,
     answer: Option<ParseAnswer>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Fates<'a> {
                 .first()
                 .and_then(|(consignment, record)| consignment.record(*record))
                 .and_then(|(batch, _)| {
-                    let waits = directory.load().terms.waits(&message.route);
+                    let waits = directory.load().rules.waits(&message.route);
                     directory.parser(batch.source(), waits)
                 });
             if let Some(parser) = parser {
@@ -147,7 +147,7 @@ impl Settle<Consignment> for Fates<'_> {
                 Some((letter, item.record))
             })
             .unzip();
-        self.buried.push(Bury {
+        self.buried.push(WriteDeadLetter {
             letters,
             records,
             consignment: consignment.share(),

@@ -6,7 +6,7 @@ use kafkamq_pipeline::{Clock as _, SystemClock};
 
 use crate::actors::consignment::{Answer, Consignment, Parts, Records};
 use crate::actors::directory::{Addresses, Directory};
-use crate::actors::messages::{Bury, Forward};
+use crate::actors::messages::{Forward, WriteDeadLetter};
 use kafkamq_conversion::route::RouteKind;
 use kafkamq_conversion::{Bodies, slices};
 use kafkamq_conversion::{Cause, Made, pool};
@@ -61,7 +61,7 @@ pub(super) fn hand_on_records<'r>(
     }
     if !made.letters.is_empty() {
         let (indexes, letters) = made.letters.into_iter().unzip();
-        addresses.dead_letter.do_send(Bury {
+        addresses.dead_letter.do_send(WriteDeadLetter {
             letters,
             records: indexes,
             consignment: own,
@@ -75,7 +75,7 @@ pub(super) fn hand_on_answer(addresses: &Addresses, answer: &Arc<Answer>, made: 
     send_points(addresses, made.bodies, &made.account, None, consignment);
     if !made.letters.is_empty() {
         let (records, letters) = made.letters.into_iter().unzip();
-        addresses.dead_letter.do_send(Bury {
+        addresses.dead_letter.do_send(WriteDeadLetter {
             letters,
             records,
             consignment: Consignment::Answer(Arc::clone(answer), Arc::new(Parts::none())),
@@ -126,7 +126,7 @@ pub(super) fn bury_asked(addresses: &Addresses, asked: Vec<(Consignment, u32)>, 
         let Some(letter) = consignment.letter(item, &bytes::Bytes::new(), cause) else {
             continue;
         };
-        addresses.dead_letter.do_send(Bury {
+        addresses.dead_letter.do_send(WriteDeadLetter {
             letters: vec![letter],
             records: vec![item],
             consignment,

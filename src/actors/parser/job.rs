@@ -222,7 +222,7 @@ impl ParserActor {
                 batch: parse.batch,
                 share: parse.share,
             },
-            rules: parse.terms,
+            rules: parse.rules,
             at: Resume::default(),
         }
     }
@@ -257,7 +257,7 @@ impl ParserActor {
         Some(Job::Answer(Box::new(AnswerJob {
             source,
             accounts,
-            rules: Arc::clone(&addresses.terms),
+            rules: Arc::clone(&addresses.rules),
             category,
             encoding,
             body: charge.keep(body),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler};
 
 use super::{StartError, Supervisor, carrier};
-use crate::actors::dead_letter::{DeadLetterActor, Graveyard};
+use crate::actors::dead_letter::{DeadLetterActor, DeadLetterTarget};
 use crate::actors::forwarder::ForwarderActor;
 use crate::actors::messages::{Child, ChildStopped};
 use crate::actors::parser::{ParserActor, ParserOptions};
@@ -23,13 +23,13 @@ pub(super) type Factory = Rc<dyn Fn(&mut Supervisor, &Addr<Supervisor>) -> Resul
 
 pub(super) fn start_dead_letter(
     arbiter: &ArbiterHandle,
-    graveyard: Graveyard,
+    dead_letter_target: DeadLetterTarget,
     metrics: Metrics,
     supervisor: &Addr<Supervisor>,
 ) -> Addr<DeadLetterActor> {
     let stopped = supervisor.clone().recipient();
     DeadLetterActor::start_in_arbiter(arbiter, move |_| {
-        DeadLetterActor::new(graveyard, metrics, stopped)
+        DeadLetterActor::new(dead_letter_target, metrics, stopped)
     })
 }
 
@@ -128,7 +128,7 @@ impl Supervisor {
         let factory: Factory = Rc::new(|supervisor, address| {
             let dead_letter = start_dead_letter(
                 &supervisor.threads.dead_letter,
-                supervisor.graveyard.clone(),
+                supervisor.dead_letter_target.clone(),
                 supervisor.metrics.clone(),
                 address,
             );

@@ -6,7 +6,7 @@
 //!
 //! 1. Topics whose items will go elsewhere take nothing more, and what they have in flight is settled
 //!    by the revision it began with, so that nothing is overtaken or delivered twice.
-//! 2. Routes, terms, bounds and destinations change over in one step. What could not be settled in
+//! 2. Routes, rules, bounds and destinations change over in one step. What could not be settled in
 //!    time, because its destination is away, is called back and goes by the new routes.
 //! 3. Held topics go on; clients subscribe, start, leave. Destinations and inputs that are gone end by
 //!    themselves, in their own time.
@@ -294,10 +294,10 @@ impl Supervisor {
             true => self.scripts.in_force(),
             false => self.scripts.begin(),
         };
-        let terms = Arc::new(RecordRules::new(&self.settings, scripts));
+        let rules = Arc::new(RecordRules::new(&self.settings, scripts));
         self.directory.update(|addresses| {
             addresses.routes = Arc::clone(routes);
-            addresses.terms = terms;
+            addresses.rules = rules;
         });
     }
 

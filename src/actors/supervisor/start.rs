@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::actors::dead_letter::{Graveyard, TopicGraveyard};
+use crate::actors::dead_letter::{DeadLetterTarget, DeadLetterTopic};
 use crate::dead_letters::PLACEHOLDER;
 use crate::kafka::KafkaError;
 use crate::outputs::{Carrier, CarrierError};
@@ -96,7 +96,9 @@ pub(in crate::actors) fn carrier(
     })
 }
 
-pub(in crate::actors) fn graveyard(settings: &Settings) -> Result<Graveyard, StartError> {
+pub(in crate::actors) fn dead_letter_target(
+    settings: &Settings,
+) -> Result<DeadLetterTarget, StartError> {
     match &settings.dead_letter.kind {
         DeadLetterKind::File {
             path,
@@ -107,18 +109,18 @@ pub(in crate::actors) fn graveyard(settings: &Settings) -> Result<Graveyard, Sta
                 segment_bytes: *segment_bytes,
                 limit_bytes: *max_bytes,
             };
-            Ok(Graveyard::Files(Arc::new(DeadLetterStore::open(
+            Ok(DeadLetterTarget::Files(Arc::new(DeadLetterStore::open(
                 path, options,
             )?)))
         }
-        DeadLetterKind::None => Ok(Graveyard::Nowhere),
+        DeadLetterKind::None => Ok(DeadLetterTarget::Nowhere),
         DeadLetterKind::Kafka { topic, cluster } => {
             if let Some(error) = dead_letter_loop(settings) {
                 return Err(error);
             }
-            let graveyard = TopicGraveyard::try_new(topic, cluster.as_deref(), settings)
+            let dead_letter_target = DeadLetterTopic::try_new(topic, cluster.as_deref(), settings)
                 .map_err(StartError::DeadLetterTopic)?;
-            Ok(Graveyard::Topic(Arc::new(graveyard)))
+            Ok(DeadLetterTarget::Topic(Arc::new(dead_letter_target)))
         }
     }
 }

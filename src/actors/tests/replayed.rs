@@ -91,8 +91,8 @@ fn the_bounds_of_time_are_those_of_the_topic() {
     let (_, input) = settings(&rig, "");
     let offsets = |from, to| -> Vec<_> {
         let range = find(&input, from, to);
-        let stretches = range.stretches.iter();
-        stretches.map(|stretch| stretch.offsets()).collect()
+        let ranges = range.ranges.iter();
+        ranges.map(|range| range.offsets()).collect()
     };
     assert_eq!(offsets(-5, 1_000_000), [4..10, 0..10]);
     assert_eq!(offsets(2, 6), [4..6, 2..6]);

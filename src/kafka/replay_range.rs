@@ -1,4 +1,4 @@
-//! A stretch of one partition that is read once, outside the group: from an offset up to another one
+//! A range of one partition that is read once, outside the group: from an offset up to another one
 //! that was fixed before.
 //!
 //! It takes the place of the group's memory. What is settled is noted here instead of being committed,
@@ -15,7 +15,7 @@ use kafkamq_record::{RecordBatch, TopicPartition};
 
 /// The offsets to read of one partition, and how far that is.
 #[derive(Debug)]
-pub struct Stretch {
+pub struct ReplayRange {
     source: TopicPartition,
     offsets: Range<i64>,
     /// Behind the last record that was handed out.
@@ -26,7 +26,7 @@ pub struct Stretch {
     reached: AtomicBool,
 }
 
-impl Stretch {
+impl ReplayRange {
     /// The records of `source` with `offsets`.
     #[must_use]
     pub const fn new(source: TopicPartition, offsets: Range<i64>) -> Self {
@@ -104,7 +104,7 @@ impl Stretch {
         batch
     }
 
-    /// Whether `error` only says that the partition has no more records, which ends the stretch: its
+    /// Whether `error` only says that the partition has no more records, which ends the range: its
     /// end was there when it was fixed.
     pub(super) fn ends_with(&self, error: &KafkaError) -> bool {
         let ended = error.code() == Some(RDKafkaErrorCode::PartitionEOF);
@@ -124,8 +124,8 @@ mod tests {
     use super::*;
     use kafkamq_record::RecordBatchBuilder;
 
-    fn stretch(offsets: Range<i64>) -> Stretch {
-        Stretch::new(TopicPartition::new("t", 0), offsets)
+    fn range(offsets: Range<i64>) -> ReplayRange {
+        ReplayRange::new(TopicPartition::new("t", 0), offsets)
     }
 
     fn batch(offsets: Range<i64>) -> RecordBatch {
@@ -138,51 +138,51 @@ mod tests {
 
     #[test]
     fn nothing_behind_the_end_is_handed_out() {
-        let stretch = stretch(10..15);
-        assert_eq!(stretch.clip(batch(10..12)).len(), 2);
-        assert!(!stretch.is_reached());
-        assert_eq!(stretch.clip(batch(12..20)).len(), 3);
-        assert!(stretch.is_reached() && !stretch.is_done());
-        stretch.settle(NextOffset(12));
-        assert_eq!((stretch.passed(), stretch.is_done()), (2, false));
-        stretch.settle(NextOffset(15));
-        assert_eq!((stretch.passed(), stretch.is_done()), (5, true));
+        let range = range(10..15);
+        assert_eq!(range.clip(batch(10..12)).len(), 2);
+        assert!(!range.is_reached());
+        assert_eq!(range.clip(batch(12..20)).len(), 3);
+        assert!(range.is_reached() && !range.is_done());
+        range.settle(NextOffset(12));
+        assert_eq!((range.passed(), range.is_done()), (2, false));
+        range.settle(NextOffset(15));
+        assert_eq!((range.passed(), range.is_done()), (5, true));
     }
 
     #[test]
     fn an_end_without_records_is_an_end() {
         // The last offsets mark a transaction: the next record lies behind the end, or there is none.
         for behind in [true, false] {
-            let stretch = stretch(0..5);
-            assert_eq!(stretch.clip(batch(0..3)).len(), 3);
-            stretch.settle(NextOffset(3));
-            assert!(!stretch.is_done());
+            let range = range(0..5);
+            assert_eq!(range.clip(batch(0..3)).len(), 3);
+            range.settle(NextOffset(3));
+            assert!(!range.is_done());
             if behind {
-                assert!(stretch.clip(batch(7..9)).is_empty());
+                assert!(range.clip(batch(7..9)).is_empty());
             } else {
                 let eof = KafkaError::Partition {
-                    partition: stretch.source().clone(),
+                    partition: range.source().clone(),
                     code: RDKafkaErrorCode::PartitionEOF,
                     detail: String::new(),
                 };
-                assert!(stretch.ends_with(&eof));
+                assert!(range.ends_with(&eof));
             }
-            assert_eq!((stretch.passed(), stretch.is_done()), (5, true));
+            assert_eq!((range.passed(), range.is_done()), (5, true));
         }
-        assert!(stretch(4..4).is_done());
+        assert!(range(4..4).is_done());
     }
 
     #[test]
     fn a_new_client_goes_on_behind_what_is_settled() {
-        let stretch = stretch(0..5);
-        assert_eq!(stretch.clip(batch(0..5)).len(), 5);
-        stretch.settle(NextOffset(3));
-        assert_eq!(stretch.begin(), NextOffset(3));
-        assert!(!stretch.is_reached());
-        assert_eq!(stretch.clip(batch(3..5)).len(), 2);
-        stretch.settle(NextOffset(5));
-        assert!(stretch.is_done());
-        assert_eq!(stretch.begin(), NextOffset(5));
-        assert!(stretch.is_done());
+        let range = range(0..5);
+        assert_eq!(range.clip(batch(0..5)).len(), 5);
+        range.settle(NextOffset(3));
+        assert_eq!(range.begin(), NextOffset(3));
+        assert!(!range.is_reached());
+        assert_eq!(range.clip(batch(3..5)).len(), 2);
+        range.settle(NextOffset(5));
+        assert!(range.is_done());
+        assert_eq!(range.begin(), NextOffset(5));
+        assert!(range.is_done());
     }
 }
