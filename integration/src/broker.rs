@@ -89,10 +89,18 @@ impl Broker {
         for outcome in created {
             outcome.map_err(|(name, code)| anyhow!("topic {name} was not created: {code}"))?;
         }
-        until("the new topic's leaders", LIMIT, || {
+        self.await_leaders(name, partitions as usize)
+    }
+
+    /// Waits until a topic has so many partitions and each a leader.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn await_leaders(&self, name: &str, partitions: usize) -> Result<()> {
+        until("the leaders of all partitions", LIMIT, || {
             let metadata = self.consumer.fetch_metadata(Some(name), LIMIT)?;
             let led = metadata.topics().iter().any(|topic| {
-                topic.partitions().len() == partitions as usize
+                topic.partitions().len() == partitions
                     && topic.partitions().iter().all(|one| one.leader() >= 0)
             });
             Ok(led.then_some(()))

@@ -57,7 +57,9 @@ impl Account {
             }
         }
         wrong.extend(self.first_lost.clone());
-        wrong.extend(self.reordered_when.iter().cloned());
+        if self.reordered > 0 {
+            wrong.extend(self.reordered_when.iter().cloned());
+        }
         if self.twice > self.allowed_twice {
             wrong.push(format!(
                 "{} twice, {} allowed",
