@@ -116,7 +116,11 @@ impl Poll {
         };
         Self {
             process,
-            client: Client::new(reset, knobs.fetch_records * 2, core.bug != Some(Bug::EpochForgotten)),
+            client: Client::new(
+                reset,
+                knobs.fetch_records * 2,
+                core.bug != Some(Bug::EpochForgotten),
+            ),
             commits: Commits::new(span(knobs.commit_interval)),
             positions: Positions::default(),
             births,
@@ -469,7 +473,11 @@ impl Poll {
             true => Reset::Newest,
             false => Reset::Oldest,
         };
-        self.client = Client::new(reset, knobs.fetch_records * 2, core.bug != Some(Bug::EpochForgotten));
+        self.client = Client::new(
+            reset,
+            knobs.fetch_records * 2,
+            core.bug != Some(Bug::EpochForgotten),
+        );
         self.commits = Commits::new(span(knobs.commit_interval));
         self.positions = Positions::default();
         self.jumps.clear();

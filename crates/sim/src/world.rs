@@ -471,7 +471,9 @@ impl<'a> World<'a> {
         } else {
             for (item, origin) in items {
                 let outcome = &reaction.outcome;
-                self.core.oracle.refused(now + wait, sent, output, &item.body, origin, outcome);
+                self.core
+                    .oracle
+                    .refused(now + wait, sent, output, &item.body, origin, outcome);
             }
         }
         let message = Message::Finished(Box::new(request), sent, reaction.outcome);
