@@ -11,6 +11,16 @@ use std::process::Command;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("kafkamq-record", &["kafkamq-memory"]),
     ("kafkamq-source", &["kafkamq-record"]),
+    // It runs what decides, and none of what talks to Kafka.
+    (
+        "kafkamq-sim",
+        &[
+            "kafkamq-delivery",
+            "kafkamq-memory",
+            "kafkamq-record",
+            "kafkamq-source",
+        ],
+    ),
     ("kafkamq-settings", &["kafkamq-address", "kafkamq-point"]),
     ("kafkamq-pipeline", &["kafkamq-memory", "kafkamq-point"]),
     (
@@ -46,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "kafkamq-point",
             "kafkamq-record",
             "kafkamq-settings",
+            "kafkamq-sim",
             "kafkamq-source",
             "kafkamq-testbed",
         ],
@@ -78,6 +89,7 @@ const WITHOUT_C: &[&str] = &[
     "kafkamq-conversion",
     "kafkamq-pipeline",
     "kafkamq-point",
+    "kafkamq-sim",
 ];
 
 type Graph = BTreeMap<String, BTreeSet<String>>;

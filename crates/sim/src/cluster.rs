@@ -80,6 +80,7 @@ impl PartitionLog {
             self.entries.pop_back();
         }
         self.high = end;
+        self.epochs.retain(|(_, start)| *start < end);
         self.epoch += 1;
         self.epochs.push((self.epoch, end));
         self.was_truncated = true;
