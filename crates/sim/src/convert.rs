@@ -117,12 +117,15 @@ struct StatedWork {
     open: Option<(Stated, usize, Fates)>,
 }
 
+/// A part, and where it begins and ends in the buffer.
+type Slice = (PartId, usize, usize);
+
 /// Items as they are made: their ends in one buffer.
 #[derive(Default)]
 struct Buffer {
     bytes: Vec<u8>,
     /// By output and lane: part, begin and end.
-    items: BTreeMap<(usize, u64), Vec<(PartId, usize, usize)>>,
+    items: BTreeMap<(usize, u64), Vec<Slice>>,
 }
 
 impl Work for StatedWork {

@@ -173,7 +173,7 @@ impl Core {
     }
 
     /// Has something reach the coordinator, behind what the process sent it before.
-    pub(crate) fn to_coordinator(&mut self, process: Process, event: Event) {
+    pub(crate) fn tell_coordinator(&mut self, process: Process, event: Event) {
         let wait = self.network();
         let at = self.now() + wait;
         let key = (process, Place::Poll, Place::Brokers);

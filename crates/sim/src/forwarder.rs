@@ -109,15 +109,9 @@ impl Forwarder {
     pub(crate) fn handle(&mut self, message: Message, letters: Option<&Place>, core: &mut Core) {
         match message {
             Message::Forward(outgoing, consignment) => self.forward(outgoing, consignment, core),
-            Message::Pump => {
-                if self.timer.is_some_and(|at| at <= core.now()) {
-                    self.timer = None;
-                }
-            }
-            Message::Finished(request, sent, outcome) => {
-                if self.in_flight.remove(&request.id) {
-                    self.finished(&request, sent, outcome, letters, core);
-                }
+            Message::Pump if self.timer.is_some_and(|at| at <= core.now()) => self.timer = None,
+            Message::Finished(request, sent, outcome) if self.in_flight.remove(&request.id) => {
+                self.finished(&request, sent, outcome, letters, core);
             }
             Message::Flush => self.delivery.flush(core.clock.now()),
             Message::Sweep => {

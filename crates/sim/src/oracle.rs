@@ -28,6 +28,9 @@ use crate::time::{Micros, shown};
 /// Where an item came from: partition, offset, timestamp, and a number for what it is a part of.
 pub(crate) type Origin = (TopicPartition, i64, Option<i64>, u64);
 
+/// Output, log, partition, lane.
+type Lane = (usize, i64, TopicPartition, u8);
+
 /// A law that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -126,7 +129,7 @@ pub(crate) struct Oracle {
     /// When something was accepted, by output.
     accepts: Vec<Vec<Micros>>,
     /// The newest first arrival in each lane: output, log, partition, lane.
-    order: HashMap<(usize, i64, TopicPartition, u8), (i64, u32, u16)>,
+    order: HashMap<Lane, (i64, u32)>,
     pub(crate) checks_order: bool,
     /// Topics that were made again or cut: some of what is new is read before that is noticed.
     pub(crate) made_again: std::collections::BTreeSet<std::sync::Arc<str>>,
@@ -333,7 +336,7 @@ impl Oracle {
         if !self.checks_order || is_mixed || truth.stated.is_none() {
             return;
         }
-        let own = (truth.offset, u32::try_from(at).unwrap_or(u32::MAX), 0);
+        let own = (truth.offset, u32::try_from(at).unwrap_or(u32::MAX));
         let key = (output, truth.log, truth.source.clone(), truth.lane);
         let newest = self.order.entry(key).or_insert(own);
         if own < *newest {

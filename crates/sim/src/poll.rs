@@ -187,11 +187,9 @@ impl Poll {
             match mail {
                 PollMail::Turn => self.turn(core),
                 PollMail::Order(session, order) => self.obey(session, order, core),
-                PollMail::SessionLost(session) => {
-                    if self.session == Some(session) {
-                        let all = self.client.assignment().cloned().collect();
-                        self.give_up(all, true, Then::Rejoin, core);
-                    }
+                PollMail::SessionLost(session) if self.session == Some(session) => {
+                    let all = self.client.assignment().cloned().collect();
+                    self.give_up(all, true, Then::Rejoin, core);
                 }
                 PollMail::Committed(results) => self.committed(&results, core),
                 PollMail::Answer(answer) => self.answered(answer, core),
@@ -397,7 +395,7 @@ impl Poll {
             entries,
             last: Some(number),
         };
-        core.to_coordinator(self.process, commit);
+        core.tell_coordinator(self.process, commit);
         let wait = Micros::try_from((left + LAST_COMMIT_TIMEOUT).as_micros()).unwrap_or(0);
         let timed_out = PollMail::LastCommitted(number, Err("timed out"));
         core.poll_in(self.process, timed_out, wait);
@@ -447,7 +445,7 @@ impl Poll {
                 Then::GoOn => Event::Revoked(session, going.partitions),
                 _ => Event::Left(session),
             };
-            core.to_coordinator(self.process, event);
+            core.tell_coordinator(self.process, event);
         }
         match going.then {
             Then::GoOn => {}
@@ -503,7 +501,7 @@ impl Poll {
             entries,
             last: None,
         };
-        core.to_coordinator(self.process, commit);
+        core.tell_coordinator(self.process, commit);
     }
 
     /// What the client makes of a list.

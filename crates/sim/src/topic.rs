@@ -169,16 +169,15 @@ impl Topic {
                 self.fill(around);
             }
             Message::Resolved(id, piece, how) => self.resolved(id, piece, how, around),
-            Message::ResendDue(resend) => {
-                if self.window.resend_due(resend.id, resend.placeholder) {
-                    self.hand_on(
-                        resend.id,
-                        resend.batch,
-                        resend.attempt,
-                        resend.alone,
-                        around,
-                    );
-                }
+            Message::ResendDue(resend) if self.window.resend_due(resend.id, resend.placeholder) => {
+                let Resend {
+                    id,
+                    batch,
+                    attempt,
+                    alone,
+                    ..
+                } = *resend;
+                self.hand_on(id, batch, attempt, alone, around);
             }
             Message::Placed(placement) => self.placed(placement, around),
             Message::Committed(confirmed) => {
