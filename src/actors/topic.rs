@@ -468,6 +468,15 @@ impl TopicActor {
         }
     }
 
+    /// Ends this assignment with work open. Forwarders are told to let go of it only now that it is
+    /// cancelled: what they find in force they keep, and would send it behind the next owner.
+    fn abandon(&mut self, ctx: &mut Context<Self>) {
+        self.finish(ctx);
+        for forwarder in self.options.directory.load().forwarders.values() {
+            forwarder.do_send(Sweep);
+        }
+    }
+
     /// Ends this assignment: tells what is settled and lets go of the partition.
     fn finish(&mut self, ctx: &mut Context<Self>) {
         self.assignment.cancel();
@@ -577,8 +586,12 @@ impl Handler<Drain> for TopicActor {
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
         self.window.phase = Phase::Draining(Box::new(drain.drained));
         self.let_paced_go();
-        if drain.lost || self.window.is_settled() {
+        if self.window.is_settled() {
             self.finish(ctx);
+            return;
+        }
+        if drain.lost {
+            self.abandon(ctx);
             return;
         }
         // What is still on its way to a forwarder must be sent without waiting for a fuller batch.
@@ -590,11 +603,7 @@ impl Handler<Drain> for TopicActor {
                 partition = %actor.source, records = actor.window.records(),
                 "the drain deadline passed; open records are delivered again by the next owner"
             );
-            actor.finish(ctx);
-            let addresses = actor.options.directory.load();
-            for forwarder in addresses.forwarders.values() {
-                forwarder.do_send(Sweep);
-            }
+            actor.abandon(ctx);
         });
     }
 }

@@ -289,11 +289,6 @@ impl Member {
                     }
                 }
                 drop(signal);
-                if lost {
-                    for to in self.directory.forwarders.iter().flatten() {
-                        core.send(process, Place::Supervisor, to.clone(), Message::Sweep);
-                    }
-                }
             }
             Effect::Placed(source, generation, placement) => {
                 let to = Place::Topic(source, generation);

@@ -195,15 +195,7 @@ impl Topic {
                 self.flush(around);
                 self.timer(around.core, Message::DrainFlush, FLUSH_INTERVAL);
             }
-            Message::DrainDeadline => {
-                self.finish(around);
-                for forwarder in around.forwarders.iter().flatten() {
-                    let to = forwarder.clone();
-                    around
-                        .core
-                        .send(self.process, self.place(), to, Message::Sweep);
-                }
-            }
+            Message::DrainDeadline => self.abandon(around),
             Message::SetCredits(bytes) => {
                 self.accounts.set_allowance(bytes);
                 self.fill(around);
@@ -523,8 +515,12 @@ impl Topic {
         {
             self.settled(NextOffset(next), around);
         }
-        if lost || self.window.is_settled() {
+        if self.window.is_settled() {
             self.finish(around);
+            return;
+        }
+        if lost {
+            self.abandon(around);
             return;
         }
         self.flush(around);
@@ -535,6 +531,17 @@ impl Topic {
             .saturating_sub(DRAIN_MARGIN);
         let wait = Micros::try_from(wait.as_micros()).unwrap_or(Micros::MAX);
         self.timer(around.core, Message::DrainDeadline, wait);
+    }
+
+    /// Ends this assignment with work open.
+    fn abandon(&mut self, around: &mut Around<'_>) {
+        self.finish(around);
+        for forwarder in around.forwarders.iter().flatten() {
+            let to = forwarder.clone();
+            around
+                .core
+                .send(self.process, self.place(), to, Message::Sweep);
+        }
     }
 
     /// Ends this assignment: tells what is settled and lets go of the partition.

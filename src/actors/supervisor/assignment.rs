@@ -9,7 +9,6 @@ use super::input::Assigned;
 use super::{Supervisor, backlog_bytes, charged_bytes};
 use crate::actors::messages::{
     Child, Drain, Hold, PartitionPlaced, PartitionsAssigned, PartitionsRevoked, Placed, SetCredits,
-    Sweep,
 };
 use crate::actors::topic::{TopicActor, TopicOptions, View};
 use crate::kafka::{Generation, PartitionReader};
@@ -127,11 +126,6 @@ impl Supervisor {
             let routes = &self.directory.load().routes;
             if gone && routes.route(&revoked.input, &source.topic).is_none() {
                 self.metrics.forget("topic", &source.topic);
-            }
-        }
-        if revoked.lost {
-            for forwarder in self.directory.load().forwarders.values() {
-                forwarder.do_send(Sweep);
             }
         }
         self.share_out_credits();
