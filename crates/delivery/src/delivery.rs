@@ -25,13 +25,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
-
 use super::answer::{Answer, Reply, TransportError};
 use super::concurrency::{Concurrency, Ticket};
 use super::health::{Failure, Gate, Health, HealthOptions, Permit, State};
 use super::lanes::{
-    Cancelled, History, Item, Lanes, Limits, Load, Parcel, Pool, Request, RequestId, RequestPart,
+    Cancelled, History, Item, Lanes, Limits, Load, Map, Parcel, Pool, Request, RequestId,
+    RequestPart,
 };
 use super::status::{Reason, Refusal, Verdict, classify};
 
@@ -129,7 +128,7 @@ pub struct Delivery<P> {
     lanes: Lanes<P>,
     health: Health,
     concurrency: Concurrency,
-    under_way: HashMap<RequestId, UnderWay>,
+    under_way: Map<RequestId, UnderWay>,
     /// Grows with each request and each answer.
     ticks: u64,
     /// When something was accepted last, in ticks.
@@ -151,7 +150,7 @@ impl<P> Delivery<P> {
             lanes: Lanes::new(options.limits),
             health: Health::new(options.health, rng),
             concurrency: Concurrency::new(options.limits.max_requests),
-            under_way: HashMap::new(),
+            under_way: Map::default(),
             ticks: 0,
             accepted_at: 0,
             last_refusal: None,

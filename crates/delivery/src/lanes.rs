@@ -25,8 +25,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
-use hashbrown::HashMap;
-
 use super::endpoint::Endpoint;
 
 mod batch;
@@ -44,6 +42,11 @@ pub use pool::Pool;
 use pool::PoolState;
 pub(crate) use probe::{History, Suspect};
 use ready::{Group, GroupId, Lane, ParcelId, Run};
+
+/// A map that is walked in the same order whenever the same was put into it: a walk becomes an order of
+/// effects, and equal inputs have to give equal ones. Its keys are numbers of our own, and hashes of
+/// keys that nobody outside can choose.
+pub(crate) type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
 struct ParcelState<P> {
     /// `None` once cancelled.
@@ -78,11 +81,11 @@ struct Flight {
 /// The work of one destination.
 pub(crate) struct Lanes<P> {
     limits: Limits,
-    lanes: HashMap<LaneId, Lane>,
+    lanes: Map<LaneId, Lane>,
     groups: Vec<Group>,
-    pools: HashMap<u64, PoolState>,
-    parcels: HashMap<ParcelId, ParcelState<P>>,
-    flights: HashMap<RequestId, Flight>,
+    pools: Map<u64, PoolState>,
+    parcels: Map<ParcelId, ParcelState<P>>,
+    flights: Map<RequestId, Flight>,
     waiting: BTreeSet<(Instant, RequestId)>,
     ages: BTreeSet<(Instant, ParcelId)>,
     load: Load,
@@ -95,11 +98,11 @@ impl<P> Lanes<P> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits: limits.sane(),
-            lanes: HashMap::new(),
+            lanes: Map::default(),
             groups: Vec::new(),
-            pools: HashMap::new(),
-            parcels: HashMap::new(),
-            flights: HashMap::new(),
+            pools: Map::default(),
+            parcels: Map::default(),
+            flights: Map::default(),
             waiting: BTreeSet::new(),
             ages: BTreeSet::new(),
             load: Load::default(),
