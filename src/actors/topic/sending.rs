@@ -1,0 +1,115 @@
+//! A piece of a batch on its way to the partition's parser, or, if it is given up, to the dead letters.
+
+use std::sync::Arc;
+
+use actix::{AsyncContext, Context};
+
+use super::TopicActor;
+use crate::actors::consignment::{Consignment, Records};
+use crate::actors::messages::{BatchResolved, ParseBatch, WriteDeadLetter};
+use kafkamq_conversion::{Cause, Origin, record_letter};
+use kafkamq_delivery::dead_letter::DeadLetter;
+use kafkamq_pipeline::{Clock as _, SystemClock};
+use kafkamq_record::{BatchAck, BatchId, RecordBatch};
+use kafkamq_source::window::{Phase, Piece};
+
+impl TopicActor {
+    /// Hands a piece of batch `id` to the partition's parser.
+    pub(super) fn send(
+        &mut self,
+        id: BatchId,
+        batch: Arc<RecordBatch>,
+        attempt: u32,
+        ctx: &Context<Self>,
+    ) {
+        self.hand_on(id, batch, attempt, 0, ctx);
+    }
+
+    /// The same for a piece that failed so often as one record alone.
+    pub(super) fn hand_on(
+        &mut self,
+        id: BatchId,
+        batch: Arc<RecordBatch>,
+        attempt: u32,
+        alone: u32,
+        ctx: &Context<Self>,
+    ) {
+        let Some(piece) = self.window.name_piece(id) else {
+            return;
+        };
+        let owner = ctx.address();
+        let (ack, share) = BatchAck::open(
+            batch.len(),
+            Arc::clone(&self.assignment),
+            Box::new(move |resolution| {
+                owner.do_send(BatchResolved {
+                    id,
+                    piece,
+                    resolution,
+                });
+            }),
+        );
+        let sent = Piece {
+            batch: Arc::clone(&batch),
+            ack,
+            attempt,
+            alone,
+        };
+        let is_given_up = sent.is_given_up(self.options.bounds.max_attempts);
+        self.window.sent(id, piece, sent);
+
+        let directory = &self.options.directory;
+        let addresses = directory.load();
+        let Some(route) = addresses
+            .routes
+            .route(&self.options.input, &self.source.topic)
+        else {
+            // The topic is no longer configured and its partition is about to go. What is open is
+            // delivered by whoever reads the topic next.
+            tracing::debug!(partition = %self.source, "an assigned topic has no route");
+            if matches!(self.window.phase, Phase::Reading | Phase::Limited) {
+                self.window.phase = Phase::Held(None);
+            }
+            share.recall();
+            return;
+        };
+        if self.window.batches() <= 1 {
+            // Not while older batches are with another parser, which newer ones would overtake.
+            self.waits = addresses.rules.waits(&route);
+        }
+        if is_given_up {
+            let Some(record) = batch.get(0) else { return };
+            let cause = Cause {
+                stage: "parse",
+                reason: "processing failed repeatedly",
+                time_ms: SystemClock.now_ns() / 1_000_000,
+            };
+            let origin = Origin {
+                input: &self.options.input,
+                source: &self.source,
+                record,
+            };
+            let letter = DeadLetter {
+                attempts: attempt,
+                ..record_letter(origin, cause)
+            };
+            addresses.dead_letter.do_send(WriteDeadLetter {
+                letters: vec![letter],
+                records: vec![0],
+                consignment: Consignment::Records(Records {
+                    route: Arc::clone(&route),
+                    batch: Arc::clone(&batch),
+                    share,
+                    metrics: Arc::clone(&self.options.metrics),
+                }),
+            });
+        } else if let Some(parser) = directory.parser(&self.source, self.waits) {
+            parser.do_send(ParseBatch {
+                route: Arc::clone(&route),
+                rules: Arc::clone(&addresses.rules),
+                batch,
+                share,
+            });
+        }
+    }
+}
