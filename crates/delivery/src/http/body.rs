@@ -25,28 +25,35 @@ const COMPRESS_FROM_BYTES: usize = 256;
 /// piece, and a compressed body is at most about as long as what it was made of.
 #[must_use]
 pub(super) fn bytes_beyond(framing: &Framing, items: &[Item], compression: Compression) -> usize {
-    let Framing {
-        prefix,
-        separator,
-        suffix,
-    } = framing;
-    let lengths = items.iter().map(|item| item.body.len());
-    let frame = prefix.len() + suffix.len() + separator.len() * items.len();
-    let copied = match items.len() == 1 && prefix.is_empty() && suffix.is_empty() {
+    let copied = match is_one_plain(framing, items) {
         true => 0,
-        false => {
-            frame
-                + lengths
-                    .clone()
-                    .filter(|&bytes| bytes < SHARE_FROM_BYTES)
-                    .sum::<usize>()
-        }
+        false => copied_bytes(framing, items),
     };
     let packed = match compression {
         Compression::None => 0,
-        _ => frame + lengths.sum::<usize>(),
+        _ => {
+            let bodies = items.iter().map(|item| item.body.len());
+            frame_bytes(framing, items) + bodies.sum::<usize>()
+        }
     };
     copied + packed
+}
+
+/// Whether the body is the only item as it is.
+fn is_one_plain(framing: &Framing, items: &[Item]) -> bool {
+    items.len() == 1 && framing.prefix.is_empty() && framing.suffix.is_empty()
+}
+
+/// Bytes around and between items.
+fn frame_bytes(framing: &Framing, items: &[Item]) -> usize {
+    framing.prefix.len() + framing.suffix.len() + framing.separator.len() * items.len()
+}
+
+/// Bytes that are copied into pieces of the body's own: the frame and small items.
+fn copied_bytes(framing: &Framing, items: &[Item]) -> usize {
+    let lengths = items.iter().map(|item| item.body.len());
+    let small = lengths.filter(|bytes| *bytes < SHARE_FROM_BYTES);
+    frame_bytes(framing, items) + small.sum::<usize>()
 }
 
 /// A body of known length, in pieces.
@@ -96,18 +103,11 @@ impl RequestBody {
             suffix,
         } = framing;
         if let [only] = items
-            && prefix.is_empty()
-            && suffix.is_empty()
+            && is_one_plain(framing, items)
         {
             return Self::of([only.body.clone()]);
         }
-        let small = items
-            .iter()
-            .map(|item| item.body.len())
-            .filter(|len| *len < SHARE_FROM_BYTES);
-        let copied =
-            prefix.len() + suffix.len() + separator.len() * items.len() + small.sum::<usize>();
-        let mut buffer = BytesMut::with_capacity(copied);
+        let mut buffer = BytesMut::with_capacity(copied_bytes(framing, items));
         let mut pieces = VecDeque::new();
         buffer.extend_from_slice(prefix);
         for (index, item) in items.iter().enumerate() {
