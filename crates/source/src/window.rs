@@ -307,7 +307,7 @@ impl Window {
             }
             _ if cancelled => Resolved::Nothing,
             Resolution::Incomplete => Resolved::Resend(self.resend(id, &piece)),
-            Resolution::Untouched => Resolved::Resend(self.again(id, &piece)),
+            Resolution::Untouched => Resolved::Resend(self.again(id, piece)),
             Resolution::Recalled => {
                 self.parked.insert((id, name), piece);
                 Resolved::Parked
@@ -352,50 +352,36 @@ impl Window {
         let wait = (RESEND_BACKOFF * 2u32.saturating_pow(exponent - 1)).min(RESEND_BACKOFF_MAX);
         let mut again = Vec::with_capacity(halves.len());
         for half in halves {
-            let Some(placeholder) = self.name_piece(id) else {
-                break;
-            };
-            let batch = Arc::new(piece.batch.subset(half));
             let held = Piece {
-                batch: Arc::clone(&batch),
+                batch: Arc::new(piece.batch.subset(half)),
                 ack: Arc::clone(&piece.ack),
                 attempt,
                 alone,
             };
-            self.sent(id, placeholder, held);
-            again.push(Resend {
-                id,
-                placeholder,
-                batch,
-                attempt,
-                alone,
-                wait,
-            });
+            again.extend(self.hold(id, held, wait));
         }
         again
     }
 
     /// A piece that nobody worked on goes again as it was: it did not fail.
-    fn again(&mut self, id: BatchId, piece: &Piece) -> Vec<Resend> {
-        let Some(placeholder) = self.name_piece(id) else {
-            return Vec::new();
-        };
-        let (batch, attempt) = (Arc::clone(&piece.batch), piece.attempt);
-        let held = Piece {
-            batch: Arc::clone(&batch),
-            ack: Arc::clone(&piece.ack),
-            attempt,
-            alone: piece.alone,
-        };
-        self.sent(id, placeholder, held);
-        vec![Resend {
+    fn again(&mut self, id: BatchId, piece: Piece) -> Vec<Resend> {
+        self.hold(id, piece, RESEND_BACKOFF).into_iter().collect()
+    }
+
+    /// Keeps a piece, under a name of its own, that is sent again after `wait`; `None` if its batch is
+    /// gone.
+    fn hold(&mut self, id: BatchId, held: Piece, wait: Duration) -> Option<Resend> {
+        let placeholder = self.name_piece(id)?;
+        let resend = Resend {
             id,
             placeholder,
-            batch,
-            attempt,
-            alone: piece.alone,
-            wait: RESEND_BACKOFF,
-        }]
+            batch: Arc::clone(&held.batch),
+            attempt: held.attempt,
+            alone: held.alone,
+            wait,
+        };
+        self.sent(id, placeholder, held);
+        Some(resend)
     }
 
     /// The pause before a piece is sent again is over. Returns whether it is still wanted.
