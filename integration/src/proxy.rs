@@ -151,9 +151,13 @@ async fn serve(
     sky: watch::Receiver<Sky>,
     rng: &Mutex<Rng>,
 ) -> io::Result<()> {
-    if sky.borrow().weather == Weather::Down {
-        return client.set_zero_linger();
-    }
+    let cuts = {
+        let sky = sky.borrow();
+        if sky.weather == Weather::Down {
+            return client.set_zero_linger();
+        }
+        sky.cuts
+    };
     let Ok(mut server) = TcpStream::connect(target).await else {
         return client.set_zero_linger();
     };
@@ -162,9 +166,9 @@ async fn serve(
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let end = tokio::select! {
-        end = pass(from_client, to_server, Towards::Server, sky.clone(), rng) => end,
-        end = pass(from_server, to_client, Towards::Client, sky.clone(), rng) => end,
-        end = cut(sky) => end,
+        end = pass(from_client, to_server, (Towards::Server, cuts), sky.clone(), rng) => end,
+        end = pass(from_server, to_client, (Towards::Client, cuts), sky.clone(), rng) => end,
+        end = cut(sky, cuts) => end,
     };
     if end.unwrap_or(End::Reset) == End::Reset {
         client.set_zero_linger()?;
@@ -173,19 +177,23 @@ async fn serve(
     Ok(())
 }
 
+impl Sky {
+    /// Whether a connection that was made after so many cuts is to be reset.
+    fn cuts_off(&self, cuts: u64) -> bool {
+        self.cuts > cuts || self.weather == Weather::Down
+    }
+}
+
 /// Ends when connections are cut.
-async fn cut(mut sky: watch::Receiver<Sky>) -> io::Result<End> {
-    let before = sky.borrow().cuts;
-    let cut = sky
-        .wait_for(|sky| sky.cuts > before || sky.weather == Weather::Down)
-        .await;
+async fn cut(mut sky: watch::Receiver<Sky>, cuts: u64) -> io::Result<End> {
+    let cut = sky.wait_for(|sky| sky.cuts_off(cuts)).await;
     Ok(cut.map_or(End::Closed, |_| End::Reset))
 }
 
 async fn pass(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
-    towards: Towards,
+    (towards, cuts): (Towards, u64),
     mut sky: watch::Receiver<Sky>,
     rng: &Mutex<Rng>,
 ) -> io::Result<End> {
@@ -199,10 +207,17 @@ async fn pass(
         if length == 0 {
             return Ok(End::Closed);
         }
-        let stalled = sky.wait_for(|sky| sky.weather != Weather::Stalled).await;
-        let Ok(weather) = stalled.map(|sky| sky.weather) else {
+        let stalled = sky
+            .wait_for(|sky| sky.weather != Weather::Stalled || sky.cuts_off(cuts))
+            .await;
+        let Ok(seen) = stalled.map(|sky| *sky) else {
             return Ok(End::Closed);
         };
+        // What was sent after the cut is never handed on, whichever of the three is polled first.
+        if seen.cuts_off(cuts) {
+            return Ok(End::Reset);
+        }
+        let weather = seen.weather;
         let mut is_last = false;
         match (weather, towards) {
             (Weather::Slow(time), _) => tokio::time::sleep(time).await,
