@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Reply, TransportError};
 use super::concurrency::{Concurrency, Ticket};
-use super::health::{Failure, Gate, Health, HealthOptions, Permit, State};
+use super::health::{Failed, Failure, Gate, Health, HealthOptions, Permit, State};
 use super::lanes::{
     Cancelled, History, Item, Lanes, Limits, Load, Map, Parcel, Pool, Request, RequestId,
     RequestPart,
@@ -430,11 +430,13 @@ impl<P> Delivery<P> {
             if failure == Failure::Passing {
                 self.concurrency.failed(under_way.ticket);
             }
-            let permit = under_way.permit;
-            if self
-                .health
-                .failed(permit, failure, after, reason.clone(), now)
-            {
+            let failed = Failed {
+                failure,
+                retry_after: after,
+                reason: reason.clone(),
+                narrows: cut,
+            };
+            if self.health.failed(under_way.permit, failed, now) {
                 let state = self.health.state().as_str();
                 notices.push(Notice::Down { state, reason });
             }

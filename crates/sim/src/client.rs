@@ -7,8 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use kafkamq_record::TopicPartition;
-use kafkamq_source::lease::Position;
+use kafkamq_record::{Position, TopicPartition};
 
 use crate::cluster::{Cluster, Entry};
 

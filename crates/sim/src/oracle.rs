@@ -360,7 +360,7 @@ impl Oracle {
         }
     }
 
-    /// A receiver refused an item that was sent at `sent`.
+    /// Whoever sent an item at `sent` hears what may be a refusal.
     pub(crate) fn refused(
         &mut self,
         now: Micros,
@@ -444,6 +444,12 @@ impl Oracle {
                 format!("{source} is committed to {offset}, and of the record at {at} {missing}")
             });
         }
+    }
+
+    /// Whether no rule allows to pass a record over.
+    pub(crate) fn is_required(&self, id: u64) -> bool {
+        let truth = usize::try_from(id).ok().and_then(|id| self.records.get(id));
+        truth.is_some_and(|truth| truth.is_required)
     }
 
     fn is_open(&self, id: u64) -> bool {

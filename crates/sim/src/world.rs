@@ -396,9 +396,12 @@ impl<'a> World<'a> {
         let memo = entry.memo.to_string();
         let offset = entry.position.next.0;
         self.core.trace.mark(number(offset));
-        self.core
-            .trace
-            .say(now, || format!("{source} is committed to {offset}"));
+        self.core.trace.say(now, || {
+            format!(
+                "{source} is committed to {offset} ({:?})",
+                entry.position.epoch
+            )
+        });
         let committed = Committed {
             offset,
             epoch: entry.position.epoch,
@@ -462,19 +465,19 @@ impl<'a> World<'a> {
         });
         let wait = reaction.after + self.core.network();
         let items = request.items.iter().zip(&origins);
-        if reaction.takes {
-            for (item, origin) in items {
+        for (item, origin) in items {
+            if reaction.takes {
                 self.core.oracle.accepted(now, output, &item.body, origin);
                 self.ahead(now, origin);
             }
+            // Who sent it may hear of a refusal all the same.
+            let outcome = &reaction.outcome;
+            self.core
+                .oracle
+                .refused(now + wait, sent, output, &item.body, origin, outcome);
+        }
+        if reaction.takes {
             self.core.oracle.accepts(now, output);
-        } else {
-            for (item, origin) in items {
-                let outcome = &reaction.outcome;
-                self.core
-                    .oracle
-                    .refused(now + wait, sent, output, &item.body, origin, outcome);
-            }
         }
         let message = Message::Finished(Box::new(request), sent, reaction.outcome);
         self.core.timer(process, forwarder, message, now + wait);
@@ -497,7 +500,9 @@ impl<'a> World<'a> {
         if !is_same || log.was_truncated || committed.offset > *offset {
             return;
         }
-        let ahead = log.between(committed.offset, offset + 1);
+        let between = log.between(committed.offset, offset + 1);
+        let oracle = &self.core.oracle;
+        let ahead = between.filter(|entry| oracle.is_required(entry.id)).count();
         self.core.oracle.within_window(now, source, ahead, most);
     }
 

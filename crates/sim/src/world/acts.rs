@@ -219,11 +219,7 @@ impl World<'_> {
             return;
         };
         self.pass_over(&source.topic.clone());
-        // Known and not mended: a log that is cut twice while its reader has no room is taken up where it
-        // was cut first, or at its end if that is lower, and what stands below is passed over.
-        if let Some(log) = self.core.cluster.partition_mut(&source)
-            && !log.was_truncated
-        {
+        if let Some(log) = self.core.cluster.partition_mut(&source) {
             let end = log.high - by;
             log.truncate(end);
             let end = log.high;
