@@ -386,8 +386,11 @@ impl<P> Delivery<P> {
             self.health.abandoned(under_way.permit);
             return Vec::new();
         };
-        // The endpoint accepted what was sent since the last refusal.
-        let accused = accepted > history.mark;
+        // The endpoint accepted something since the last refusal.
+        let passed_by = accepted > history.mark;
+        // That is evidence only where the refusal before may have been the record's fault, too: what was
+        // accepted earlier tells nothing about a destination that begins to refuse everything.
+        let accused = passed_by && history.refusals > 0;
         let blamed = refusal.may_be_the_record();
         history.refusals = history.refusals.saturating_add(u32::from(blamed));
         history.since.get_or_insert(now);
@@ -404,7 +407,7 @@ impl<P> Delivery<P> {
         let tired = history.refusals >= retries || history.attempts > retries;
         let own = match refusal {
             // What the destination asks for holds for all requests.
-            Refusal::Busy => history.yields && accused && after.is_none(),
+            Refusal::Busy => history.yields && passed_by && after.is_none(),
             _ => accepted_at > history.sent,
         };
         // Without a connection the request was never seen.
