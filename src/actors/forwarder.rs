@@ -423,7 +423,6 @@ impl Handler<Forward> for ForwarderActor {
                 None => return,
             },
         };
-        forward.consignment.begin();
         let parcel = Parcel {
             lane: LaneId(forward.lane),
             endpoint: forward.endpoint,

@@ -34,7 +34,7 @@ use kafkamq_conversion::route::InputId;
 use kafkamq_record::{Assignment, PartitionAccounts, Position, RecordBatch, TopicPartition};
 use kafkamq_source::blocked::Blocked;
 use kafkamq_source::fetching::Fetching;
-use kafkamq_source::window::{Bounds, GoesOn, Phase, Resend, Resolved, Settled, Window};
+use kafkamq_source::window::{Bounds, GoesOn, Phase, Resend, Resolved, Settled, Tries, Window};
 
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);
@@ -287,7 +287,7 @@ impl TopicActor {
         if self.keys.is_some() {
             self.begin_by_keys(&batch, ctx);
         } else if let Some(id) = self.window.open(&batch) {
-            self.send(id, Arc::new(batch), 1, ctx);
+            self.send(id, Arc::new(batch), Tries::FIRST, ctx);
         }
         self.show();
     }
@@ -345,20 +345,14 @@ impl TopicActor {
         let records: usize = again.iter().map(|resend| resend.batch.len()).sum();
         self.options.handled.fail.inc_by(records as u64);
         tracing::warn!(
-            partition = %self.source, records, attempt = again.first().map(|resend| resend.attempt),
+            partition = %self.source, records,
+            attempt = again.first().map(|resend| resend.tries.attempt),
             "a batch came back incomplete and is sent again"
         );
         for resend in again {
             ctx.run_later(resend.wait, move |actor, ctx| {
                 if actor.window.resend_due(resend.id, resend.placeholder) {
-                    let Resend {
-                        id,
-                        batch,
-                        attempt,
-                        alone,
-                        ..
-                    } = resend;
-                    actor.hand_on(id, batch, attempt, alone, ctx);
+                    actor.send(resend.id, resend.batch, resend.tries, ctx);
                 }
             });
         }

@@ -16,7 +16,7 @@ use kafkamq_source::fetching::Fetching;
 use kafkamq_source::lease::Generation;
 use kafkamq_source::start::Why;
 use kafkamq_source::window::{
-    Bounds, GoesOn, Phase, Piece, Resend, Resolved, Settled, Token, Window,
+    Bounds, GoesOn, Phase, Piece, Resend, Resolved, Settled, Token, Tries, Window,
 };
 
 use crate::bugs::Bug;
@@ -167,13 +167,9 @@ impl Topic {
             Message::Resolved(id, piece, how) => self.resolved(id, piece, how, around),
             Message::ResendDue(resend) if self.window.resend_due(resend.id, resend.placeholder) => {
                 let Resend {
-                    id,
-                    batch,
-                    attempt,
-                    alone,
-                    ..
+                    id, batch, tries, ..
                 } = *resend;
-                self.hand_on(id, batch, attempt, alone, around);
+                self.send(id, batch, tries, around);
             }
             Message::Placed(placement) => self.placed(placement, around),
             Message::Committed(confirmed) => {
@@ -293,7 +289,7 @@ impl Topic {
 
     fn begin(&mut self, batch: RecordBatch, around: &mut Around<'_>) {
         if let Some(id) = self.window.open(&batch) {
-            self.send(id, batch, around);
+            self.send(id, Arc::new(batch), Tries::FIRST, around);
         }
         self.show(around.core);
     }
@@ -304,16 +300,11 @@ impl Topic {
         self.view.position = self.window.expected();
     }
 
-    fn send(&mut self, id: BatchId, batch: RecordBatch, around: &mut Around<'_>) {
-        self.hand_on(id, Arc::new(batch), 1, 0, around);
-    }
-
-    fn hand_on(
+    fn send(
         &mut self,
         id: BatchId,
         batch: Arc<RecordBatch>,
-        attempt: u32,
-        alone: u32,
+        tries: Tries,
         around: &mut Around<'_>,
     ) {
         let Some(piece) = self.window.name_piece(id) else {
@@ -332,10 +323,9 @@ impl Topic {
         let sent = Piece {
             batch: Arc::clone(&batch),
             ack,
-            attempt,
-            alone,
+            tries,
         };
-        let is_given_up = sent.is_given_up(self.max_attempts);
+        let is_given_up = tries.is_given_up(self.max_attempts);
         self.window.sent(id, piece, sent);
         let consignment = Consignment {
             batch: Arc::clone(&batch),
@@ -344,7 +334,7 @@ impl Topic {
             output: 0,
         };
         if is_given_up {
-            self.bury(attempt, consignment, around);
+            self.bury(tries.attempt, consignment, around);
             return;
         }
         let parsers = around.parsers.len().max(1) as u64;
@@ -411,7 +401,7 @@ impl Topic {
             let (source, seat) = (&self.source, self.process.seat);
             let (first, records) = (resend.batch.first_offset(), resend.batch.len());
             core.trace.say(core.clock.micros(), || {
-                let attempt = resend.attempt;
+                let attempt = resend.tries.attempt;
                 format!("member {seat}: {records} records of {source} from {first:?} came back, attempt {attempt} follows")
             });
             let wait = Micros::try_from(resend.wait.as_micros()).unwrap_or(Micros::MAX);

@@ -60,26 +60,44 @@ pub struct Bounds {
     pub batch_bytes: usize,
 }
 
+/// How often work was tried, and how it came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// Which attempt this is, from 1. What came back untouched or recalled was none.
+    pub attempt: u32,
+    /// How often it failed as one record with nothing beside it.
+    pub alone: u32,
+    /// How often in a row it came back untouched.
+    pub untouched: u32,
+}
+
+impl Tries {
+    /// The first attempt.
+    pub const FIRST: Self = Self {
+        attempt: 1,
+        alone: 0,
+        untouched: 0,
+    };
+
+    /// Whether it is given up after so many attempts. Only a record that failed by itself more than once
+    /// is: it may stand beside the one at fault.
+    #[must_use]
+    pub const fn is_given_up(self, max_attempts: u32) -> bool {
+        self.alone > 1 && self.attempt > max_attempts
+    }
+}
+
 /// A part of a batch that is acknowledged on its own; normally the whole batch.
 pub struct Piece {
     /// Its records.
     pub batch: Arc<RecordBatch>,
     /// Their acknowledgement.
     pub ack: Arc<BatchAck>,
-    /// Which attempt this is, from 1.
-    pub attempt: u32,
-    /// How often it failed as one record with nothing beside it.
-    pub alone: u32,
+    /// How often it was tried, this time included.
+    pub tries: Tries,
 }
 
 impl Piece {
-    /// Whether it is given up after so many attempts. Only a record that failed by itself more than once
-    /// is: it may stand beside the one at fault, or somebody died of something else while it was there.
-    #[must_use]
-    pub const fn is_given_up(&self, max_attempts: u32) -> bool {
-        self.alone > 1 && self.attempt > max_attempts
-    }
-
     fn open(&self) -> Vec<usize> {
         let all = 0..self.batch.len();
         all.filter(|&index| !self.ack.is_settled(index)).collect()
@@ -94,10 +112,8 @@ pub struct Resend {
     pub placeholder: u32,
     /// The records.
     pub batch: Arc<RecordBatch>,
-    /// Which attempt this will be.
-    pub attempt: u32,
-    /// How often it failed as one record with nothing beside it.
-    pub alone: u32,
+    /// How often it was tried, the attempt to come included.
+    pub tries: Tries,
     /// The pause.
     pub wait: Duration,
 }
@@ -416,27 +432,28 @@ impl Window {
 
     fn resend(&mut self, id: BatchId, piece: &Piece) -> Vec<Resend> {
         let open = piece.open();
-        let attempt = piece.attempt + 1;
-        let alone = match piece.batch.len() {
-            1 => piece.alone + 1,
-            _ => 0,
+        let tries = Tries {
+            attempt: piece.tries.attempt + 1,
+            alone: match piece.batch.len() {
+                1 => piece.tries.alone + 1,
+                _ => 0,
+            },
+            untouched: 0,
         };
-        let halves = match attempt > ATTEMPTS_BEFORE_HALVING && open.len() > 1 {
+        let halves = match tries.attempt > ATTEMPTS_BEFORE_HALVING && open.len() > 1 {
             true => {
                 let (left, right) = open.split_at(open.len() / 2);
                 vec![left, right]
             }
             false => vec![&*open],
         };
-        let exponent = piece.attempt.min(16);
-        let wait = (RESEND_BACKOFF * 2u32.saturating_pow(exponent - 1)).min(RESEND_BACKOFF_MAX);
+        let wait = pause(piece.tries.attempt - 1);
         let mut again = Vec::with_capacity(halves.len());
         for half in halves {
             let held = Piece {
                 batch: Arc::new(piece.batch.subset(half)),
                 ack: Arc::clone(&piece.ack),
-                attempt,
-                alone,
+                tries,
             };
             again.extend(self.hold(id, held, wait));
         }
@@ -444,8 +461,10 @@ impl Window {
     }
 
     /// A piece that nobody worked on goes again as it was: it did not fail.
-    fn again(&mut self, id: BatchId, piece: Piece) -> Vec<Resend> {
-        self.hold(id, piece, RESEND_BACKOFF).into_iter().collect()
+    fn again(&mut self, id: BatchId, mut piece: Piece) -> Vec<Resend> {
+        let wait = pause(piece.tries.untouched);
+        piece.tries.untouched += 1;
+        self.hold(id, piece, wait).into_iter().collect()
     }
 
     /// Keeps a piece, under a name of its own, that is sent again after `wait`; `None` if its batch is
@@ -456,8 +475,7 @@ impl Window {
             id,
             placeholder,
             batch: Arc::clone(&held.batch),
-            attempt: held.attempt,
-            alone: held.alone,
+            tries: held.tries,
             wait,
         };
         self.sent(id, placeholder, held);
@@ -483,18 +501,12 @@ impl Window {
         self.in_flight.values().all(|entry| entry.pieces.is_empty())
     }
 
-    /// What came back while the partition was held, oldest first: what of it is still open, and which
-    /// attempt it was. It is to be sent again, which does not count as an attempt.
-    pub fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, u32)> {
+    /// What came back while the partition was held, oldest first: what of it is still open, and how often
+    /// it was tried. It is to be sent again, which does not count as an attempt.
+    pub fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, Tries)> {
         let parked = std::mem::take(&mut self.parked).into_iter();
         parked
-            .map(|((id, _), piece)| {
-                (
-                    id,
-                    Arc::new(piece.batch.subset(&piece.open())),
-                    piece.attempt,
-                )
-            })
+            .map(|((id, _), piece)| (id, Arc::new(piece.batch.subset(&piece.open())), piece.tries))
             .collect()
     }
 
@@ -557,6 +569,11 @@ impl Window {
             epoch: entry.first_epoch,
         })
     }
+}
+
+/// The pause before what came back `times` times before is sent again.
+fn pause(times: u32) -> Duration {
+    (RESEND_BACKOFF * 2u32.saturating_pow(times.min(16))).min(RESEND_BACKOFF_MAX)
 }
 
 #[cfg(test)]

@@ -24,20 +24,11 @@ fn send(
     window: &mut Window,
     id: BatchId,
     batch: Arc<RecordBatch>,
-    attempt: u32,
+    tries: Tries,
 ) -> (u32, AckShare) {
     let (ack, share) = BatchAck::open(batch.len(), Arc::default(), Box::new(|_| {}));
     let name = window.name_piece(id).unwrap();
-    window.sent(
-        id,
-        name,
-        Piece {
-            batch,
-            ack,
-            attempt,
-            alone: 0,
-        },
-    );
+    window.sent(id, name, Piece { batch, ack, tries });
     (name, share)
 }
 
@@ -45,7 +36,7 @@ fn begin(window: &mut Window, offsets: std::ops::Range<i64>) -> (BatchId, u32, A
     let batch = batch(offsets);
     window.read(&batch, Epochs::default());
     let id = window.open(&batch).unwrap();
-    let (name, share) = send(window, id, Arc::new(batch), 1);
+    let (name, share) = send(window, id, Arc::new(batch), Tries::FIRST);
     (id, name, share)
 }
 
@@ -122,10 +113,10 @@ fn a_record_that_fails_again_and_again_ends_alone_and_none_beside_it_is_given_up
             assert!(window.resend_due(id, resend.placeholder));
             assert!(!window.resend_due(id, resend.placeholder), "once");
             sizes.push(resend.batch.len());
-            assert_eq!(resend.alone > 0, size == 1, "it may be innocent");
+            assert_eq!(resend.tries.alone > 0, size == 1, "it may be innocent");
             if round < 5 {
                 let size = resend.batch.len();
-                let (name, share) = send(&mut window, id, resend.batch, resend.attempt);
+                let (name, share) = send(&mut window, id, resend.batch, resend.tries);
                 drop(share);
                 waiting.push((name, round + 1, size));
             }
@@ -137,19 +128,13 @@ fn a_record_that_fails_again_and_again_ends_alone_and_none_beside_it_is_given_up
 
 #[test]
 fn only_a_record_that_failed_by_itself_more_than_once_is_given_up() {
-    let source = TopicPartition::new("t", 0);
-    let builder = RecordBatchBuilder::with_capacity(source, 0, 0);
-    let (ack, share) = BatchAck::open(0, Arc::default(), Box::new(|_| {}));
-    drop(share);
-    let mut piece = Piece {
-        batch: Arc::new(builder.build()),
-        ack,
+    let tries = |alone| Tries {
         attempt: 9,
-        alone: 1,
+        alone,
+        untouched: 0,
     };
-    assert!(!piece.is_given_up(3));
-    piece.alone = 2;
-    assert!(piece.is_given_up(3) && !piece.is_given_up(9));
+    assert!(!tries(1).is_given_up(3));
+    assert!(tries(2).is_given_up(3) && !tries(2).is_given_up(9));
 }
 
 #[test]
@@ -158,6 +143,7 @@ fn what_nobody_worked_on_goes_again_as_it_was_and_that_is_not_an_attempt() {
     let (id, name, share) = begin(&mut window, 0..8);
     drop(share);
     let mut name = name;
+    let mut waits = Vec::new();
     for _ in 0..20 {
         let Resolved::Resend(again) = window.resolved(id, name, Resolution::Untouched, false)
         else {
@@ -167,11 +153,14 @@ fn what_nobody_worked_on_goes_again_as_it_was_and_that_is_not_an_attempt() {
             panic!("as it was");
         };
         assert!(window.resend_due(id, resend.placeholder));
-        assert_eq!((resend.batch.len(), resend.attempt), (8, 1));
-        let (next, share) = send(&mut window, id, Arc::clone(&resend.batch), resend.attempt);
+        assert_eq!((resend.batch.len(), resend.tries.attempt), (8, 1));
+        waits.push(resend.wait);
+        let (next, share) = send(&mut window, id, Arc::clone(&resend.batch), resend.tries);
         drop(share);
         name = next;
     }
+    assert!(waits.is_sorted(), "nobody may be there for a while");
+    assert_eq!((waits[0], waits[19]), (RESEND_BACKOFF, RESEND_BACKOFF_MAX));
 }
 
 #[test]
@@ -214,7 +203,7 @@ fn a_batch_is_committed_with_the_epoch_of_its_own_last_record() {
     let old = batch(0..40);
     window.read(&old, epochs(0, 0));
     let id = window.open(&old).unwrap();
-    let (name, _share) = send(&mut window, id, Arc::new(old), 1);
+    let (name, _share) = send(&mut window, id, Arc::new(old), Tries::FIRST);
     // The client went back, and what it read there is not accepted before it is known what happened.
     let elsewhere = GoesOn::Elsewhere {
         at: position(40, 0),
@@ -227,7 +216,7 @@ fn a_batch_is_committed_with_the_epoch_of_its_own_last_record() {
     let new = batch(33..35);
     window.read(&new, epochs(1, 1));
     let id = window.open(&new).unwrap();
-    let (name, _share) = send(&mut window, id, Arc::new(new), 1);
+    let (name, _share) = send(&mut window, id, Arc::new(new), Tries::FIRST);
     assert_eq!(settle(&mut window, id, name), Some(position(35, 1)));
 }
 
@@ -238,7 +227,7 @@ fn part_of_a_batch_is_committed_with_the_epoch_of_its_first_record() {
     let both = batch(30..40);
     window.read(&both, epochs(0, 1));
     let id = window.open(&both).unwrap();
-    let (_, share) = send(&mut window, id, Arc::new(both), 1);
+    let (_, share) = send(&mut window, id, Arc::new(both), Tries::FIRST);
     share.settle_all(0..4);
     assert_eq!(window.finish(), Some(position(34, 0)));
 }
@@ -361,7 +350,7 @@ proptest! {
                         Resolved::Resend(again) => {
                             for resend in again {
                                 prop_assert!(window.resend_due(id, resend.placeholder));
-                                let (name, share) = send(&mut window, id, resend.batch, resend.attempt);
+                                let (name, share) = send(&mut window, id, resend.batch, resend.tries);
                                 flying.push((id, name, share));
                             }
                         }
@@ -370,8 +359,8 @@ proptest! {
                     drop(share);
                 }
                 Step::Unpark => {
-                    for (id, batch, attempt) in window.unpark() {
-                        let (name, share) = send(&mut window, id, batch, attempt);
+                    for (id, batch, tries) in window.unpark() {
+                        let (name, share) = send(&mut window, id, batch, tries);
                         flying.push((id, name, share));
                     }
                 }
