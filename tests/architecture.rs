@@ -74,7 +74,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // It reads the dead letters that the binary wrote.
     (
         "kafkamq-integration",
-        &["kafkamq-delivery", "kafkamq-testbed"],
+        &["kafkamq-delivery", "kafkamq-sim", "kafkamq-testbed"],
     ),
 ];
 

@@ -415,15 +415,25 @@ impl<P> Delivery<P> {
         history.yields |= seen && (tired || slow);
         self.may_yield |= history.yields;
         let history = history.clone();
-        if end || wished {
-            self.health.abandoned(under_way.permit);
-            self.give_up(id, &history, settle);
-            return self.after_change();
-        }
         let failure = match refusal {
             Refusal::Access | Refusal::Hold => Failure::Hold,
             Refusal::Busy | Refusal::Unclear => Failure::Passing,
         };
+        let failed = Failed {
+            failure,
+            retry_after: after,
+            reason: reason.clone(),
+            narrows: cut,
+        };
+        if end || wished {
+            // What the destination asks for holds, whatever becomes of this request.
+            match after {
+                Some(_) => drop(self.health.failed(under_way.permit, failed, now)),
+                None => self.health.abandoned(under_way.permit),
+            }
+            self.give_up(id, &history, settle);
+            return self.after_change();
+        }
         let mut notices = vec![Notice::Again(reason.code.clone())];
         let moment = if own {
             self.health.abandoned(under_way.permit);
@@ -433,12 +443,6 @@ impl<P> Delivery<P> {
             if failure == Failure::Passing {
                 self.concurrency.failed(under_way.ticket);
             }
-            let failed = Failed {
-                failure,
-                retry_after: after,
-                reason: reason.clone(),
-                narrows: cut,
-            };
             if self.health.failed(under_way.permit, failed, now) {
                 let state = self.health.state().as_str();
                 notices.push(Notice::Down { state, reason });

@@ -292,13 +292,12 @@ impl Health {
         }
     }
 
-    /// An operator says that the record was at fault and not the destination: the next request is a probe
-    /// at once, and pauses begin small again.
-    pub(crate) fn absolve(&mut self, now: Instant) {
+    /// An operator says that the record was at fault and not the destination: pauses begin small again. The
+    /// one that runs keeps its end, which the destination may have asked for.
+    pub(crate) const fn absolve(&mut self) {
         if let State::BackingOff { attempt, .. } | State::Alarm { attempt, .. } = &mut self.state {
             *attempt = 1;
         }
-        self.probe_now(now);
     }
 
     fn enter(&mut self, state: State) {
@@ -491,8 +490,7 @@ mod tests {
         };
         let steps = [false, false, true, true, true, false].map(|one| step(&mut health, one));
         assert_eq!(steps, [1, 2, 2, 2, 2, 3]);
-        health.absolve(now);
-        assert_eq!(health.gate(now), Gate::Probe);
+        health.absolve();
         assert_eq!(step(&mut health, false), 2, "pauses begin small again");
     }
 

@@ -463,6 +463,23 @@ fn an_operator_may_bury_what_is_under_way() {
 }
 
 #[test]
+fn a_destination_is_left_alone_as_it_asks_also_when_the_record_is_given_up() {
+    let mut world = World::new(1, false, |_, _, _| Act::Later(503, 60));
+    world.push(0, 1);
+    world.pump();
+    let id = world.under_way[0].1.id;
+    assert!(
+        world
+            .delivery
+            .decide(world.now, id, Decision::Bury, &mut world.fates)
+    );
+    world.run(secs(1));
+    world.push(1, 1);
+    world.run(secs(50));
+    assert_eq!((world.rejected().len(), world.sent.len()), (1, 1));
+}
+
+#[test]
 fn order_is_given_up_for_evidence_only_where_that_is_asked_for() {
     let mut world = World::new(1, true, |_, _, items| match items.contains(&0) {
         true => Act::Say(500),
