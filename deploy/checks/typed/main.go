@@ -1,5 +1,6 @@
 // Reads Kubernetes manifests into the types of their API, strictly: an unknown field, a wrong type or a kind
-// that is not in the list is a mistake. Nothing is asked over the network.
+// that is not in the list is a mistake. A file called compose.yaml is read as Compose reads it, and the files and
+// folders that it mounts have to be there. Nothing is asked over the network.
 //
 //	go run . FILE...
 package main
@@ -7,11 +8,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
+	"github.com/compose-spec/compose-go/v2/cli"
 	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
@@ -86,14 +90,44 @@ func check(path string) (documents, mistakes int) {
 	}
 }
 
+func compose(path string) (services, mistakes int) {
+	options, err := cli.NewProjectOptions([]string{path}, cli.WithEnv([]string{"KAFKAMQ_TOKEN=test"}))
+	if err != nil {
+		fmt.Println(err)
+		return 0, 1
+	}
+	project, err := options.LoadProject(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return 0, 1
+	}
+	for name, service := range project.Services {
+		for _, volume := range service.Volumes {
+			if volume.Type != "bind" {
+				continue
+			}
+			if _, err := os.Stat(volume.Source); err != nil {
+				fmt.Printf("%s: %s: %v\n", path, name, err)
+				mistakes++
+			}
+		}
+		services++
+	}
+	return
+}
+
 func main() {
 	documents, mistakes := 0, 0
 	for _, path := range os.Args[1:] {
-		good, bad := check(path)
+		read := check
+		if filepath.Base(path) == "compose.yaml" {
+			read = compose
+		}
+		good, bad := read(path)
 		documents += good
 		mistakes += bad
 	}
-	fmt.Printf("%d objects have the types of their API, %d do not\n", documents, mistakes)
+	fmt.Printf("%d objects and services are what their API takes, %d are not\n", documents, mistakes)
 	if mistakes > 0 || documents == 0 {
 		os.Exit(1)
 	}
