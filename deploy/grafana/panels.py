@@ -141,7 +141,7 @@ ROWS = [
             ),
             graph(
                 "Partitions that are not read",
-                "By cause. in_flight: the destination is the brake.",
+                "By cause. in_flight: the destination is the brake. No line: all are read.",
                 [
                     query(
                         f"sum by (topic, cause) (kafkamq_partition_blocked{of(TOPIC)})",
@@ -345,7 +345,7 @@ ROWS = [
             ),
             graph(
                 "Errors of the client",
-                "As the Kafka client reports them.",
+                "As the Kafka client reports them. No line: none.",
                 [query(f"sum by (input) ({rate('kafkamq_kafka_errors_total')})", "{{input}}")],
                 "cps",
             ),
@@ -406,8 +406,9 @@ ROWS = [
             ),
             graph(
                 "Crashes of parts",
-                "Parts that died and were started again, in ten minutes.",
-                [query(f"sum by (actor) (increase(kafkamq_actor_restarts_total{of()}[10m]))", "{{actor}}")],
+                # The series begins with the first crash, which an increase would not see.
+                "Parts that died and were started again, since the process began. No line: none.",
+                [query(f"sum by (actor) (kafkamq_actor_restarts_total{of()})", "{{actor}}")],
             ),
             graph(
                 "Up for",
@@ -434,10 +435,10 @@ ROWS = [
             ),
             graph(
                 "Changes",
-                "In ten minutes, by origin and result.",
+                "Attempts since the process began, by origin and result. No line: none.",
                 [
                     query(
-                        f"sum by (origin, result) (increase(kafkamq_config_reloads_total{of()}[10m]))",
+                        f"sum by (origin, result) (kafkamq_config_reloads_total{of()})",
                         "{{origin}}: {{result}}",
                     )
                 ],
