@@ -1,6 +1,7 @@
 // Reads Kubernetes manifests into the types of their API, strictly: an unknown field, a wrong type or a kind
-// that is not in the list is a mistake. A file called compose.yaml is read as Compose reads it, and the files and
-// folders that it mounts have to be there. Nothing is asked over the network.
+// that is not in the list is a mistake, and so is a pod that the restricted Pod Security Standard refuses.
+// A file called compose.yaml is read as Compose reads it, and the files and folders that it mounts have to
+// be there. Nothing is asked over the network.
 //
 //	go run . FILE...
 package main
@@ -23,6 +24,8 @@ import (
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
 	kube "k8s.io/apimachinery/pkg/util/yaml"
+	security "k8s.io/pod-security-admission/api"
+	standards "k8s.io/pod-security-admission/policy"
 	"sigs.k8s.io/yaml"
 )
 
@@ -62,7 +65,27 @@ func decode(document []byte) (string, error) {
 	if !known {
 		return shown, errors.New("a kind that this check does not know")
 	}
-	return shown, yaml.UnmarshalStrict(document, empty())
+	object := empty()
+	if err := yaml.UnmarshalStrict(document, object); err != nil {
+		return shown, err
+	}
+	if set, is := object.(*apps.StatefulSet); is {
+		return shown, restricted(&set.Spec.Template)
+	}
+	return shown, nil
+}
+
+func restricted(pod *core.PodTemplateSpec) error {
+	evaluator, err := standards.NewEvaluator(standards.DefaultChecks(), nil)
+	if err != nil {
+		return err
+	}
+	level := security.LevelVersion{Level: security.LevelRestricted, Version: security.LatestVersion()}
+	result := standards.AggregateCheckResults(evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec))
+	if !result.Allowed {
+		return fmt.Errorf("restricted: %s", result.ForbiddenDetail())
+	}
+	return nil
 }
 
 func check(path string) (documents, mistakes int) {
