@@ -118,6 +118,7 @@ pub struct LastRefusal {
 
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
+    sending: u64,
     permit: Permit,
     ticket: Ticket,
 }
@@ -203,6 +204,7 @@ impl<P> Delivery<P> {
             }
         }
         let under_way = UnderWay {
+            sending: request.sending,
             permit: self.health.sent(),
             ticket: self.concurrency.sent(self.lanes.load().in_flight_requests),
         };
@@ -225,7 +227,15 @@ impl<P> Delivery<P> {
         self.lanes.parts(id)
     }
 
-    /// The outcome of a request that took `took`.
+    /// Whether the outcome of this sending of a request is awaited. It is not after the request was void,
+    /// even if what is left of it goes by the same name.
+    #[must_use]
+    pub fn awaits(&self, request: &Request) -> bool {
+        let under_way = self.under_way.get(&request.id);
+        under_way.is_some_and(|own| own.sending == request.sending)
+    }
+
+    /// The outcome of a request that took `took`. One that is not awaited changes nothing.
     pub fn finished(
         &mut self,
         now: Instant,
@@ -235,6 +245,9 @@ impl<P> Delivery<P> {
         settle: &mut impl Settle<P>,
     ) -> Vec<Notice> {
         let id = request.id;
+        if !self.awaits(request) {
+            return Vec::new();
+        }
         let Some(under_way) = self.under_way.remove(&id) else {
             return Vec::new();
         };

@@ -405,8 +405,10 @@ impl<P> Lanes<P> {
             .endpoint
             .clone();
         let items = flight.batch.share();
+        let sending = self.fresh_id();
         Some(Request {
             id,
+            sending,
             endpoint,
             items,
             tries,

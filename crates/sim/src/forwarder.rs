@@ -1,7 +1,5 @@
 //! One destination of one process: drives its `Delivery` as the forwarder actor does.
 
-use std::collections::BTreeSet;
-
 use kafkamq_delivery::answer::{Answer, Reply, TransportError};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::delivery::{
@@ -41,7 +39,6 @@ pub(crate) struct Forwarder {
     output: usize,
     life: u32,
     delivery: Delivery<Consignment>,
-    in_flight: BTreeSet<RequestId>,
     timer: Option<Micros>,
 }
 
@@ -97,7 +94,6 @@ impl Forwarder {
             output,
             life,
             delivery: Delivery::new(options(core), rng),
-            in_flight: BTreeSet::new(),
             timer: None,
         }
     }
@@ -110,15 +106,12 @@ impl Forwarder {
         match message {
             Message::Forward(outgoing, consignment) => self.forward(outgoing, consignment, core),
             Message::Pump if self.timer.is_some_and(|at| at <= core.now()) => self.timer = None,
-            Message::Finished(request, sent, outcome) if self.in_flight.remove(&request.id) => {
+            Message::Finished(request, sent, outcome) if self.delivery.awaits(&request) => {
                 self.finished(&request, sent, outcome, letters, core);
             }
             Message::Flush => self.delivery.flush(core.clock.now()),
             Message::Sweep => {
                 let cancelled = self.delivery.cancel(Consignment::is_cancelled);
-                for id in &cancelled.void {
-                    self.in_flight.remove(id);
-                }
                 for consignment in cancelled.payloads {
                     consignment.share.recall();
                 }
@@ -161,7 +154,6 @@ impl Forwarder {
     fn send(&mut self, request: Request, core: &mut Core) {
         core.oracle
             .sends(core.clock.micros(), self.process, self.output);
-        self.in_flight.insert(request.id);
         let mut origins: Vec<Origin> = Vec::with_capacity(request.items.len());
         for part in self.delivery.parts(request.id) {
             for item in part.items {

@@ -549,6 +549,46 @@ fn a_destination_that_is_busy_or_away_makes_no_suspects_of_its_requests() {
     }
 }
 
+/// A request that is cut in halves keeps its name. When the half under way is void, the other goes by it.
+#[test]
+fn an_outcome_counts_only_for_the_sending_that_it_belongs_to() {
+    let mut world = World::new(2, false, |_, _, items| match items.contains(&LANE) {
+        true => Act::Say(400),
+        false => Act::Say(204),
+    });
+    world.push(0, 1);
+    world.push(1, 1);
+    // Both are refused as one; then the half of lane 0 is under way.
+    while world
+        .under_way
+        .first()
+        .is_none_or(|(_, request, _)| request.items.len() > 1)
+    {
+        let next = world.now - world.start + Duration::from_millis(1);
+        world.run(next);
+    }
+    let (_, first, _) = world.under_way.remove(0);
+    let cancelled = world.delivery.cancel(|lane| *lane == 0);
+    assert_eq!(cancelled.void, [first.id]);
+    let second = world.delivery.next(world.now).unwrap();
+    assert_eq!((second.id, second.items.len()), (first.id, 1));
+    let (took, late) = (secs(1), Act::Say(204).outcome());
+    assert!(!world.delivery.awaits(&first) && world.delivery.awaits(&second));
+    drop(
+        world
+            .delivery
+            .finished(world.now, &first, took, late, &mut world.fates),
+    );
+    assert_eq!(world.delivered(), 0, "nobody has accepted the other half");
+    let refused = Act::Say(400).outcome();
+    drop(
+        world
+            .delivery
+            .finished(world.now, &second, took, refused, &mut world.fates),
+    );
+    assert_eq!(world.rejected(), [LANE]);
+}
+
 #[test]
 fn cancelled_suspects_are_forgotten() {
     let mut world = World::new(10, false, |_, _, _| Act::Say(500));

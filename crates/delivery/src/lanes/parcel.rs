@@ -59,6 +59,9 @@ pub struct RequestId(pub(super) u64);
 pub struct Request {
     /// Its name; the outcome is reported with it.
     pub id: RequestId,
+    /// The number of this sending. The name stays when the request is sent again, whole or in part; the
+    /// outcome of an earlier sending says nothing about this one.
+    pub sending: u64,
     /// Where it goes.
     pub endpoint: Arc<Endpoint>,
     /// The items of its body, in order; never empty.
