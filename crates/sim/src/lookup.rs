@@ -52,7 +52,16 @@ pub(crate) enum Question {
     Topics(BTreeSet<String>),
 }
 
-type Decided = (Begin, Why, Option<(Position, Option<Memo>)>, bool);
+/// Where a partition begins, before its offset is known.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    start: Begin,
+    why: Why,
+    known: Option<(Position, Option<Memo>)>,
+    new_lease: bool,
+    /// The log that it was decided about. Another may be there when its offset is told.
+    log: Option<LogId>,
+}
 
 /// A question under way, and how far its answer came.
 pub(crate) enum Asked {
@@ -270,7 +279,14 @@ impl Lookup {
             if let Some(log) = log {
                 births.see_log(&topic, log);
             }
-            decided.push((one, Ok((start, why, own, true))));
+            let found = Decided {
+                start,
+                why,
+                known: own,
+                new_lease: true,
+                log,
+            };
+            decided.push((one, Ok(found)));
         }
         decided
     }
@@ -302,7 +318,13 @@ impl Lookup {
         };
         match start {
             Begin::Stop => Err(NotFound::Stopped("`offset_out_of_range` is `stop`")),
-            start => Ok((start, why, None, new_lease)),
+            start => Ok(Decided {
+                start,
+                why,
+                known: None,
+                new_lease,
+                log: id,
+            }),
         }
     }
 }
@@ -340,7 +362,13 @@ fn resolve(
     core: &Core,
 ) -> Vec<(Wanted, Result<Found, NotFound>)> {
     let one = |wanted: &Wanted, decided: Decided| {
-        let (start, why, known, new_lease) = decided;
+        let Decided {
+            start,
+            why,
+            known,
+            new_lease,
+            log: id,
+        } = decided;
         let topic = &wanted.source.topic;
         if core.are_brokers_away() {
             return Err(NotFound::Failed("offsets are not told"));
@@ -354,15 +382,14 @@ fn resolve(
             Begin::Newest | Begin::Stop => log.position_at(log.high),
             Begin::Time(ms) => log.position_at(log.at_time(ms).unwrap_or(log.high)),
         };
-        let log = core.cluster.log_id(topic);
         let memo = Memo {
-            log,
+            log: id,
             topic: births.topic(topic),
             group: births.group(),
         };
         Ok(Found {
             start,
-            log,
+            log: id,
             memo,
             known,
             why,
