@@ -42,7 +42,7 @@ pub enum AppError {
     /// The HTTP server cannot listen.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// The address.
+        /// `listen` of `[server]`.
         address: SocketAddr,
         /// What the system says.
         source: std::io::Error,

@@ -101,7 +101,7 @@ fn known_case(name: &str) -> Result<String, String> {
     }
 }
 
-/// Runs the cases; `progress` hears of each before it begins.
+/// Runs the cases; `progress` is called before each.
 ///
 /// # Errors
 /// When a part cannot be started, stops moving, or when something did not arrive.

@@ -158,12 +158,12 @@ impl TopicControl {
         self.paused.store(false, Ordering::Relaxed);
     }
 
-    /// Shows a batch to those who watch. Costs one look at a flag while nobody does.
+    /// Shows a batch to those who watch. Without any, it costs one read of a flag.
     pub fn offer(&self, batch: &RecordBatch) {
         if !self.tapped.load(Ordering::Relaxed) {
             return;
         }
-        // Somebody comes or goes at this moment: no record is worth waiting for that.
+        // A watcher comes or goes at this moment; the flow does not wait for that.
         let Some(mut watchers) = self.watchers.try_lock() else {
             return;
         };

@@ -55,7 +55,7 @@ pub enum DeadLettersError {
     /// A topic of letters cannot be read.
     #[error("dead letter topic `{topic}`: {source}")]
     Topic {
-        /// The topic.
+        /// The topic that holds the letters.
         topic: String,
         /// What is wrong.
         source: KafkaError,
@@ -91,7 +91,7 @@ pub enum LetterId {
     Place {
         /// The dead letter topic.
         topic: String,
-        /// Its partition.
+        /// The partition of the dead letter topic.
         partition: i32,
         /// The offset there.
         offset: i64,
@@ -144,7 +144,7 @@ pub struct Entry {
     pub id: LetterId,
     /// Whether it is marked as replayed.
     pub replayed: bool,
-    /// The letter.
+    /// What was written: the record or the part of one, and why.
     pub letter: DeadLetter,
 }
 
@@ -163,7 +163,7 @@ pub struct Page {
 pub struct DeadLetters {
     store: Store,
     /// The cluster of each input, to which its letters return.
-    inputs: Vec<Origin>,
+    inputs: Vec<InputTarget>,
     /// With the outputs, to which letters of single points go.
     settings: Arc<Settings>,
 }
@@ -178,7 +178,7 @@ enum Store {
 /// Where letters of an input return to. Who can write to a dead letter topic can write any letter:
 /// one returns only to a topic that its input reads.
 #[derive(Clone, Debug)]
-struct Origin {
+struct InputTarget {
     name: String,
     cluster: ClusterSettings,
     topics: TopicSelection,
@@ -198,7 +198,7 @@ impl DeadLetters {
             }
             DeadLetterKind::None => Store::None,
         };
-        let inputs = settings.inputs.iter().map(|input| Origin {
+        let inputs = settings.inputs.iter().map(|input| InputTarget {
             name: input.name.clone(),
             cluster: input.cluster.clone(),
             topics: input.selection(),

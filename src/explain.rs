@@ -28,7 +28,7 @@ use kafkamq_settings::{InputSettings, Settings, TopicPattern};
 /// What becomes of a record that one input reads.
 #[derive(Debug, Serialize)]
 pub struct Way {
-    /// The input.
+    /// Name of the input.
     pub input: String,
     /// Its consumer group.
     pub group_id: String,
@@ -100,7 +100,7 @@ pub struct PointStory {
 /// What a script did.
 #[derive(Debug, Serialize)]
 pub struct ScriptStory {
-    /// Its name.
+    /// File name of the script.
     pub name: String,
     /// `kept`, `dropped`, or `failed`: the point goes on as it was when the script stopped.
     pub status: &'static str,
@@ -145,22 +145,22 @@ pub struct ResultStory {
     pub corrections: Vec<String>,
     /// The destinations that take it.
     pub outputs: Vec<String>,
-    /// Why nobody can have it.
+    /// Why it cannot be delivered.
     pub refused: Option<String>,
 }
 
 /// The record itself.
 #[derive(Debug, Serialize)]
 pub struct RecordView {
-    /// Its topic.
+    /// The topic it was read from.
     pub topic: String,
-    /// Its partition.
+    /// The partition of that topic.
     pub partition: i32,
-    /// Its offset.
+    /// Its offset in the partition.
     pub offset: i64,
     /// When it was written, in RFC 3339, as far as it says.
     pub time: Option<String>,
-    /// Its key; null is no key.
+    /// Its key, or null if the record has none.
     pub key: Option<Payload>,
     /// Its headers in order.
     pub headers: Vec<HeaderView>,
@@ -219,9 +219,9 @@ pub enum ExplainError {
     /// No input reads the topic.
     #[error("input `{input}` does not read `{topic}`")]
     NotRead {
-        /// The input.
+        /// Name of the input.
         input: String,
-        /// The topic.
+        /// The topic that was asked about.
         topic: String,
     },
 }

@@ -35,7 +35,7 @@ const RELOAD_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 /// What can be said about a metric before it has a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
-    /// Its name.
+    /// Its full name, prefix included.
     pub name: String,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
@@ -101,7 +101,7 @@ pub struct Metrics {
     pub consumer_lag: IntGaugeVec,
     /// Offset after the last record.
     pub high_watermark_offset: IntGaugeVec,
-    /// Committed offset.
+    /// Offset that the group has committed, for each partition.
     pub committed_offset: IntGaugeVec,
     /// 1 while a partition is not read, by cause.
     pub partition_blocked: IntGaugeVec,

@@ -1,5 +1,5 @@
 //! Whether a service with this configuration can run: one answer for `kafkamq check`, which prints
-//! it, and `kafkamq run`, which obeys it.
+//! it, and `kafkamq run`, which starts or refuses to start by it.
 //!
 //! Everything that can be known beforehand is looked at: the configuration, every script, routes,
 //! destinations, and what the Kafka client says of its options. Nothing is dialled, written or

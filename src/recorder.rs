@@ -52,7 +52,7 @@ struct Copy {
     line: Vec<u8>,
 }
 
-/// What the thread is told.
+/// Messages to the thread.
 enum Entry {
     Write(Copy),
     /// Bring everything before this to the files; told by dropping the sender.
@@ -212,7 +212,7 @@ impl Copies for Feed {
     }
 }
 
-/// Writes what comes until the time is over, the size is reached, or nobody is left; says which.
+/// Writes what comes until the time is over, the size is reached, or all senders are gone. Returns which.
 fn run(
     mut files: Files,
     entries: &Receiver<Entry>,

@@ -22,7 +22,7 @@ use kafkamq_settings::{GroupProtocol, InputSettings, Settings};
 
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often it is told.
+/// How often progress is reported.
 const TELL: Duration = Duration::from_secs(1);
 
 /// Why nothing is replayed.

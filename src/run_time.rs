@@ -58,7 +58,7 @@ pub struct RunTimeStatus {
 pub struct RunTimeScriptStatus {
     /// Category of the points it runs on.
     pub category: String,
-    /// Its name.
+    /// Its file name, which ends in `.p`.
     pub name: String,
     /// Name of the token that put it.
     pub by: String,

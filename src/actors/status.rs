@@ -21,9 +21,9 @@ pub struct ServiceStatus {
     pub run_time: Option<RunTimeStatus>,
     /// Whether the service is shutting down.
     pub stopping: bool,
-    /// The inputs.
+    /// State of every input.
     pub inputs: Vec<InputStatus>,
-    /// The destinations.
+    /// State of every destination.
     pub destinations: Vec<DestinationStatus>,
     /// The writing of dead letters.
     pub dead_letters: DeadLetterStatus,
@@ -46,7 +46,7 @@ impl ServiceStatus {
 /// One input.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct InputStatus {
-    /// Its name.
+    /// Name in the configuration, metrics and logs.
     pub name: String,
     /// Its consumer group.
     pub group_id: String,
@@ -84,7 +84,7 @@ impl InputStatus {
 /// One assigned partition.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct PartitionStatus {
-    /// Its topic.
+    /// The topic it belongs to.
     pub topic: String,
     /// Its number.
     pub partition: i32,
@@ -130,7 +130,7 @@ pub struct BlockedStatus {
 /// One destination.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct DestinationStatus {
-    /// Its name.
+    /// Name in the configuration, metrics and logs.
     pub name: String,
     /// Where requests go; secrets are masked.
     pub url: String,
@@ -245,7 +245,7 @@ impl DeadLetterStatus {
 /// An error with its time.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ErrorStatus {
-    /// Seconds ago.
+    /// Seconds since it happened.
     pub seconds_ago: f64,
     /// What it says.
     pub message: String,
@@ -256,7 +256,7 @@ pub struct ErrorStatus {
 pub struct ActorCounts {
     /// One per assigned partition.
     pub topic: usize,
-    /// Parsers.
+    /// One per script thread.
     pub parser: usize,
     /// One per destination.
     pub forwarder: usize,

@@ -2,7 +2,7 @@
 //!
 //! It starts them in the order in which data flows backwards, so that each finds those it sends to;
 //! gives every assigned partition a topic actor and drains it when the partition goes; and starts
-//! every actor that dies again by its factory, with a growing pause. It answers for the state of
+//! every actor that stops unexpectedly again by its factory, with a growing pause. It answers for the state of
 //! everything. What it decides is [`kafkamq_source::supervision`].
 
 mod assignment;

@@ -33,9 +33,9 @@ pub struct TapOptions {
 /// A record as it was read.
 #[derive(Debug)]
 pub struct TappedRecord {
-    /// Its partition.
+    /// The partition it was read from.
     pub partition: i32,
-    /// Its offset.
+    /// Its offset in the partition.
     pub offset: i64,
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: Option<i64>,

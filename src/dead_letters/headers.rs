@@ -41,7 +41,7 @@ pub(crate) fn encode(letter: &DeadLetter) -> Headers {
     own(letter).chain(context).collect()
 }
 
-/// The letter that `record` of a dead letter topic is; `None` if it is none.
+/// Reads `record` of a dead letter topic as a letter; `None` if it is not one.
 pub(crate) fn decode(record: StoredRecord) -> Option<DeadLetter> {
     let about = |name: &str| name.strip_prefix(PREFIX) == Some(FIRST);
     let at = record.headers.iter().rposition(|(name, _)| about(name))?;

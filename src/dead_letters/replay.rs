@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::headers::{Headers, returning};
 use super::points::PointSender;
 use super::topic::{MARK_HEADER, ranges};
-use super::{DeadLetters, DeadLettersError, Entry, LetterId, Origin, Store};
+use super::{DeadLetters, DeadLettersError, Entry, InputTarget, LetterId, Store};
 use crate::kafka::client::producer_config;
 use crate::kafka::{KafkaError, Outbound, Producer};
 use kafkamq_conversion::wrapped;
@@ -20,7 +20,7 @@ use kafkamq_settings::{ClusterSettings, SplitFormat};
 /// Letters that wait for the brokers together, and bytes of their values.
 const TOGETHER: usize = 500;
 const TOGETHER_BYTES: usize = 8 << 20;
-/// Failures that are told one by one.
+/// Failures that are reported one by one.
 const TOLD: usize = 20;
 /// Whether a letter is too large is for the broker to decide, not for the client.
 const MAX_BYTES: &str = "1000000000";
@@ -65,11 +65,11 @@ impl ReplayReport {
 }
 
 impl DeadLetters {
-    /// Sends letters back to the topics they came from, and tells `progress` now and then.
+    /// Sends letters back to the topics they came from, and reports to `progress` from time to time.
     ///
     /// # Errors
-    /// If letters cannot be read or marked, or another replay of the folder runs. A letter that
-    /// brokers refuse is no error; the report has it.
+    /// If letters cannot be read or marked, or another replay of the folder runs. It is not an
+    /// error if brokers refuse a letter; the report counts it.
     pub fn replay(
         &self,
         replay: &Replay,
@@ -123,7 +123,7 @@ impl DeadLetters {
 
 impl DeadLetters {
     /// The input to which a letter may return, otherwise why it may not.
-    fn origin_of(&self, entry: &Entry) -> Result<&Origin, String> {
+    fn origin_of(&self, entry: &Entry) -> Result<&InputTarget, String> {
         let (input, topic) = (&entry.letter.input, &entry.letter.topic);
         let origin = self.inputs.iter().find(|origin| origin.name == *input);
         let origin = origin.ok_or_else(|| format!("no input is called `{input}`"))?;

@@ -182,7 +182,7 @@ fn letters_in_a_topic_return() {
         again: true,
         ..all()
     };
-    assert_eq!(run(&letters, &again).replayed, 2, "marks are no letters");
+    assert_eq!(run(&letters, &again).replayed, 2, "marks are not letters");
     let replayed = Filter {
         include_replayed: true,
         ..Filter::default()

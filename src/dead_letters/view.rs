@@ -51,9 +51,9 @@ pub struct LetterDetail {
     /// What is known about it.
     #[serde(flatten)]
     pub summary: LetterSummary,
-    /// Its key.
+    /// Its key; null if the record has none.
     pub key: Option<Payload>,
-    /// Its value.
+    /// Its value; null for a tombstone.
     pub value: Option<Payload>,
     /// Its headers in order.
     pub headers: Vec<HeaderView>,
@@ -62,9 +62,9 @@ pub struct LetterDetail {
 /// One header.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
 pub struct HeaderView {
-    /// Its name.
+    /// Name of the header.
     pub name: String,
-    /// Its value.
+    /// Its value; null for a tombstone.
     pub value: Option<Payload>,
 }
 

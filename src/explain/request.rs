@@ -15,7 +15,7 @@ use kafkamq_record::{Record, TopicPartition};
 /// A request with the items of one record.
 #[derive(Debug, Serialize)]
 pub struct RequestView {
-    /// The destination.
+    /// Name of the destination.
     pub destination: String,
     /// `POST`, or what stands for it: `produce` to a topic, `append` to a file, `write` to standard
     /// output.

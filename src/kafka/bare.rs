@@ -32,7 +32,7 @@ const STALL: Duration = Duration::from_secs(20);
 /// What the loop read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BareReading {
-    /// Records.
+    /// How many records were read.
     pub records: u64,
     /// Bytes of their values.
     pub bytes: u64,

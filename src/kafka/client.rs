@@ -107,7 +107,7 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
     config
 }
 
-/// The configuration of a consumer that reads what `input` reads, and is no member of its group: it
+/// The configuration of a consumer that reads what `input` reads, and is not a member of its group: it
 /// commits nothing, and hears where a partition ends.
 #[must_use]
 pub fn outside_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {

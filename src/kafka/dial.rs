@@ -1,7 +1,7 @@
 //! Finds out whether a cluster can be used from here and, if not, which layer is in the way.
 //!
 //! Every broker is dialled on its own and from the bottom up: its name, TCP, then a client that
-//! knows no other address and asks it for metadata, which takes TLS and SASL. The addresses that
+//! does not know any other address and asks it for metadata, which takes TLS and SASL. The addresses that
 //! brokers announce are dialled like those of the configuration, since records come from there.
 //! Through the first broker that answers, topics and the group are looked at. Nothing is joined,
 //! created, written or committed, and no secret appears in a text.
@@ -60,7 +60,7 @@ pub enum DialSubject {
     Broker(String),
     /// A broker that another one announced, as `host:port`.
     Announced(String),
-    /// A topic.
+    /// A topic that is read or written, by name.
     Topic(String),
     /// A consumer group.
     Group(String),

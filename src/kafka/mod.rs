@@ -72,7 +72,7 @@ pub enum KafkaError {
     /// A topic name that no broker can have.
     #[error("`{0}` is not a topic name")]
     InvalidTopic(String),
-    /// The client knows no such partition.
+    /// The client does not know the partition.
     #[error("{0} is unknown to the client")]
     UnknownPartition(TopicPartition),
     /// The brokers sent nothing of a partition, although there should be something.

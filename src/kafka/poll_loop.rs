@@ -3,7 +3,7 @@
 //! Records never come through here, because every assigned partition has a queue of its own. Polling
 //! serves rebalances, statistics, answers to commits and errors, and keeps the member in its group
 //! however long destinations are away. In between the thread drives what the client is to do: commits,
-//! and the search for positions. It waits for nobody outside a rebalance.
+//! and the search for positions. Outside a rebalance it does not wait for other threads.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +47,7 @@ const FOREVER: Duration = Duration::from_secs(1 << 32);
 pub enum Reading {
     /// The partitions that its group gives it, which are committed.
     Member,
-    /// These ranges once, outside any group, which is told nothing.
+    /// These ranges once, outside any group.
     Once(Arc<[Arc<ReplayRange>]>),
 }
 

@@ -103,13 +103,13 @@ struct Place {
 /// One record to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct Outbound<'a> {
-    /// Topic.
+    /// Name of the topic it goes to.
     pub topic: &'a str,
     /// Partition; `None` lets the key decide.
     pub partition: Option<i32>,
-    /// Key.
+    /// Its key; `None` writes a record without one.
     pub key: Option<&'a [u8]>,
-    /// Value.
+    /// Its value; `None` writes a tombstone.
     pub value: Option<&'a [u8]>,
     /// Headers in order; names may repeat, values may be null.
     pub headers: &'a [(String, Option<Bytes>)],

@@ -27,11 +27,11 @@ const REPORT_WAIT: Duration = Duration::from_millis(50);
 /// A record with everything in it, detached from the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRecord {
-    /// Its offset.
+    /// Its offset in the partition.
     pub offset: i64,
     /// Its timestamp in milliseconds since 1970, if it has one.
     pub timestamp: Option<i64>,
-    /// Its key; `None` is no key, which is not an empty one.
+    /// Its key. `None` means that the record has none, which differs from an empty key.
     pub key: Option<Bytes>,
     /// Its value; `None` is a tombstone.
     pub value: Option<Bytes>,
@@ -95,7 +95,7 @@ impl TopicReader {
         })
     }
 
-    /// The topic.
+    /// Name of the topic that is read.
     #[must_use]
     pub fn topic(&self) -> &str {
         &self.topic
@@ -139,7 +139,7 @@ impl TopicReader {
     }
 
     /// The offset of the first record of `partition` that was written at this time or later, in
-    /// milliseconds since 1970; `None` if there is none yet.
+    /// milliseconds since 1970; `None` if there is no such record yet.
     ///
     /// # Errors
     /// When no broker answers in time, or there is no such partition.
@@ -243,7 +243,8 @@ impl Iterator for Records<'_> {
                     self.done = self.offsets.is_empty();
                     return Some(Ok(detach(&message)));
                 }
-                // What a partition ends with may be no records, such as the end of a transaction.
+                // The last offsets of a partition may hold something other than records, such as the
+                // end of a transaction.
                 Some(Err(ClientError::PartitionEOF(partition))) if partition == self.partition => {
                     break;
                 }

@@ -45,7 +45,7 @@ impl ReplayRange {
         &self.source
     }
 
-    /// The offsets.
+    /// The offsets that are read once more, the end not included.
     #[must_use]
     pub fn offsets(&self) -> Range<i64> {
         self.offsets.clone()

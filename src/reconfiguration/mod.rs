@@ -30,7 +30,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::finding::Finding;
 pub use self::plan::Plan;
-pub use self::revisions::{Change, History, Origin, Revision};
+pub use self::revisions::{Change, ConfigurationOrigin, History, Revision};
 pub use self::state::Beginning;
 use crate::actors::{Prepared, Router};
 use crate::metrics::Metrics;
@@ -60,7 +60,7 @@ pub struct Request {
     /// Name of the token, or what else it is known by.
     pub author: String,
     /// What caused it.
-    pub origin: Origin,
+    pub origin: ConfigurationOrigin,
     /// The revisions that the change is meant for, as [`Current::etag`] names them; `None` takes any.
     pub if_match: Option<Vec<String>>,
     /// Only say what would happen.
@@ -113,7 +113,7 @@ impl Refusal {
     }
 }
 
-/// Errors that are told one by one in a line.
+/// Errors that one line lists.
 const TOLD: usize = 3;
 
 /// The first errors with their places, and how many more there are.
@@ -142,7 +142,7 @@ pub struct Current {
     /// What the process works with: some keys wait for the next start.
     pub settings: Arc<Settings>,
     /// What caused it.
-    pub origin: Origin,
+    pub origin: ConfigurationOrigin,
 }
 
 impl fmt::Debug for Current {
@@ -155,7 +155,12 @@ impl fmt::Debug for Current {
 }
 
 impl Current {
-    fn new(revision: u64, document: Document, settings: Arc<Settings>, origin: Origin) -> Self {
+    fn new(
+        revision: u64,
+        document: Document,
+        settings: Arc<Settings>,
+        origin: ConfigurationOrigin,
+    ) -> Self {
         // Of what may be shown, so that the tag tells nothing about secrets.
         let digest = Sha256::digest(document.masked().to_string());
         let short = digest.iter().take(6).map(|byte| format!("{byte:02x}"));
@@ -175,7 +180,7 @@ pub struct Refused {
     /// Who asked for it.
     pub author: String,
     /// What caused it.
-    pub origin: Origin,
+    pub origin: ConfigurationOrigin,
     /// When, in RFC 3339.
     pub time: String,
     /// Why it was refused.
@@ -190,7 +195,7 @@ pub struct ConfigurationStatus {
     /// Who asked for it.
     pub author: String,
     /// What caused it.
-    pub origin: Origin,
+    pub origin: ConfigurationOrigin,
     /// When it came into force, in RFC 3339.
     pub time: String,
     /// Whether it is what the files say: `files`, or `run_time` after a change over HTTP.
@@ -261,8 +266,8 @@ impl Reconfiguration {
             memory.history.push(revision, limit);
         }
         let (number, origin) = match resumed {
-            Some(number) => (number, Origin::Http),
-            None => (last + 1, Origin::Start),
+            Some(number) => (number, ConfigurationOrigin::Http),
+            None => (last + 1, ConfigurationOrigin::Start),
         };
         if resumed.is_none() {
             let revision = Revision {

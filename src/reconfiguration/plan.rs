@@ -25,7 +25,7 @@ pub struct Plan {
     pub routes: Vec<RoutePlan>,
     /// Destinations that come, go or change.
     pub destinations: Vec<DestinationPlan>,
-    /// Scripts.
+    /// What happens to scripts.
     pub scripts: ScriptsPlan,
     /// Keys that take effect at once without touching anything else.
     pub in_place: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Plan {
 /// What happens to an input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InputPlan {
-    /// Its name.
+    /// Name in the configuration.
     pub name: String,
     /// What happens to its client.
     pub action: InputAction,
@@ -85,9 +85,9 @@ pub enum Rebalance {
 /// What happens to a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RoutePlan {
-    /// Its input.
+    /// Name of the input that reads the topic.
     pub input: String,
-    /// Its topic.
+    /// Name or pattern of the topic.
     pub topic: String,
     /// What happens.
     pub change: RouteChange,
@@ -111,7 +111,7 @@ pub enum RouteChange {
 /// What happens to a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DestinationPlan {
-    /// Its name.
+    /// Name in the configuration.
     pub name: String,
     /// What happens.
     pub change: DestinationChange,
@@ -494,7 +494,7 @@ pub fn deferred(running: &Settings, wanted: &Settings) -> Settings {
     effective.recorder.defer(&running.recorder);
     effective.limits.defer(&running.limits);
     effective.log.defer(&running.log);
-    // Certificates that nobody asks clients for identify nobody.
+    // Clients are not asked for a certificate, so none identifies them.
     let tls = effective.server.tls.as_ref();
     let verified = tls.is_some_and(|tls| tls.client_ca_file.is_some());
     effective.server.client_role = effective.server.client_role.filter(|_| verified);

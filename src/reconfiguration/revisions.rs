@@ -12,19 +12,18 @@ use kafkamq_settings::Document;
 /// What caused a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "ConfigurationOrigin")]
-pub enum Origin {
+pub enum ConfigurationOrigin {
     /// The start of the process.
     Start,
     /// Files changed on disk.
     Files,
-    /// A signal.
+    /// SIGHUP.
     Signal,
     /// A request.
     Http,
 }
 
-impl Origin {
+impl ConfigurationOrigin {
     /// Its name, as in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -51,7 +50,7 @@ pub struct Change {
     /// What it was; absent if it was not written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<Value>,
-    /// What it is; absent if it is gone. Secrets are masked, so both may look alike.
+    /// What it is; absent if it was removed. Secrets are masked, so both may look the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<Value>,
 }
@@ -65,7 +64,7 @@ pub struct Revision {
     /// Name of the token that asked for it, or what else caused it.
     pub author: String,
     /// What caused it.
-    pub origin: Origin,
+    pub origin: ConfigurationOrigin,
     /// When, in RFC 3339.
     pub time: String,
     /// The plan in one line.
@@ -219,7 +218,7 @@ mod tests {
             let revision = Revision {
                 number,
                 author: "me".into(),
-                origin: Origin::Http,
+                origin: ConfigurationOrigin::Http,
                 time: String::new(),
                 summary: String::new(),
                 result: String::new(),

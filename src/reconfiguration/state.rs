@@ -34,7 +34,7 @@ struct Entry {
     document: Value,
 }
 
-/// Reads the history in `folder`; empty if there is none.
+/// Reads the history in `folder`; empty if it does not exist.
 pub(super) fn read(folder: &Path) -> Result<Vec<Revision>, StateError> {
     let Some(state) = state_folder::read::<State>(folder, FILE)? else {
         return Ok(Vec::new());

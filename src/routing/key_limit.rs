@@ -11,7 +11,7 @@ use kafkamq_record::RecordBatch;
 
 /// How much of its rate a key may use ahead: it begins with a second's worth.
 const AHEAD: Duration = Duration::from_secs(1);
-/// From so many keys on, those whose turn is over are forgotten before more are remembered.
+/// From so many keys on, keys that are below their rate again are removed before others are added.
 const REMEMBERED: usize = 10_000;
 
 /// Records per second for each key of one partition. Records without a key are not limited.

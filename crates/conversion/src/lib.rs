@@ -6,8 +6,8 @@
 //!   points that a handle answered with, [`ScriptTrial`] for a script that somebody tries.
 //! * [`scripts`]: the script language with the services and the scripts that the settings name.
 //!
-//! It knows no Kafka client, no actor, no metric and no clock: the time comes in, and what comes out
-//! is handed on by whoever drives it. What is worth counting or telling is said to a [`Witness`].
+//! It does not depend on a Kafka client, actors, metrics or a clock: the caller passes the time in
+//! and hands the results on. A [`Witness`] is told what to count or report.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod parse;
@@ -21,8 +21,8 @@ pub use parse::{
     slices, wrapped,
 };
 pub use process::{
-    AnswerProgress, Answers, AskedAbout, Cause, Copies, Ending, Finish, Finished, LaneNames, Made,
-    Memory, Origin, Outgoing, Pace, Processor, Progress, RecordRules, Refused, Resume, ScriptTrial,
-    Tried, TriedPoint, TriedRecord, Witness, letter_of_element, letter_of_point, pool,
-    record_letter,
+    AnswerProgress, Answers, AskedAbout, Cause, Copies, Ending, Finish, Finished, LaneNames,
+    Memory, Outgoing, Pace, Processor, ProcessorOutput, Progress, RecordOrigin, RecordRules,
+    Refused, Resume, ScriptTrial, Tried, TriedPoint, TriedRecord, Witness, letter_of_element,
+    letter_of_point, pool, record_letter,
 };

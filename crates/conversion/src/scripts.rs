@@ -25,7 +25,7 @@ use kafkamq_point::{Category, Point, Text};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-pub use runtime::{GivenScript, Origin as ScriptOrigin, RunTimeScript, Trial, TrialError, shown};
+pub use runtime::{GivenScript, RunTimeScript, ScriptOrigin, Trial, TrialError, shown};
 
 use kafkamq_settings::PipelineSettings;
 
@@ -73,7 +73,7 @@ struct Outbox {
 /// as it lives no further points are given out, and the buckets go on gathering.
 #[derive(Debug)]
 pub struct Aggregated {
-    /// The points.
+    /// One point for each group of a bucket that was flushed.
     pub points: Vec<Point>,
     /// What they take.
     pub charge: Charge,

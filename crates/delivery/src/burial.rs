@@ -16,7 +16,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 pub trait Letters {
     /// How many letters it holds.
     fn count(&self) -> usize;
-    /// Whether nobody waits for it any more.
+    /// Whether it is not waited for any more.
     fn is_cancelled(&self) -> bool;
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A script fills buckets; they live with the loaded script. The host's side is the [`Aggregator`]:
 //! it knows every bucket alive, hands finished points to the host's sink, and is asked by the
-//! host's timer to flush what is due. Nothing is lost when a script is replaced: a bucket that dies
+//! host's timer to flush what is due. Nothing is lost when a script is replaced: a bucket that is removed
 //! flushes what it holds.
 //!
 //! Nothing grows without bound. Groups and the points given out are charged to an account; while the points
@@ -38,7 +38,7 @@ pub trait AggregateSink: Send + Sync {
 /// How values of a group become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
-    /// The sum.
+    /// The sum of all values.
     Sum,
     /// The mean.
     Avg,

@@ -45,7 +45,7 @@ pub enum StatementKind {
         target: Expr,
         /// What is walked.
         source: Expr,
-        /// The body.
+        /// The statements of one round.
         body: Vec<Statement>,
     },
     /// `for init; condition; step { }`.
@@ -56,7 +56,7 @@ pub enum StatementKind {
         condition: Option<Expr>,
         /// Runs after each round.
         step: Option<Box<Statement>>,
-        /// The body.
+        /// The statements of one round.
         body: Vec<Statement>,
     },
     /// `break`.
@@ -65,7 +65,7 @@ pub enum StatementKind {
     Continue,
 }
 
-/// An assignment.
+/// `target = value`, or with an operator such as `+=`.
 #[derive(Debug, Clone)]
 pub struct Assign {
     /// What stands left of the operator; one name or index expression unless the script is wrong.

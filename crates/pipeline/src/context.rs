@@ -19,7 +19,7 @@ use crate::value::{Value, push_float};
 
 /// The context of a running script: the point, the variables and the engine.
 #[derive(Debug)]
-pub struct Cx<'r> {
+pub struct RunContext<'r> {
     pub(crate) set: &'r Set,
     /// The script being executed.
     pub(crate) unit: usize,
@@ -33,7 +33,7 @@ pub struct Cx<'r> {
     pub(crate) state: &'r mut RunState,
 }
 
-impl Cx<'_> {
+impl RunContext<'_> {
     /// The surroundings: limits, clock, time zone, services.
     #[must_use]
     pub fn engine(&self) -> &Engine {
@@ -68,14 +68,14 @@ impl Cx<'_> {
             .map_or(&*NONE, |unit| &unit.instance)
     }
 
-    /// The point.
+    /// The point that the script runs on, with the changes made so far.
     #[must_use]
     pub fn point(&self) -> &Point {
         self.point
     }
 
     /// The point, for changes that are not writes of keys (name, time). Write keys with
-    /// [`Cx::set`], which knows that tags stay tags.
+    /// [`RunContext::set`], which knows that tags stay tags.
     pub fn point_mut(&mut self) -> &mut Point {
         self.point
     }
@@ -89,7 +89,7 @@ impl Cx<'_> {
         Some(value)
     }
 
-    /// [`Cx::read`] for callers that pay for the copy themselves.
+    /// [`RunContext::read`] for callers that pay for the copy themselves.
     #[inline]
     pub(crate) fn read_unpaid(&self, key: &Key) -> Option<Value> {
         match self.variable(key) {
@@ -159,7 +159,7 @@ impl Cx<'_> {
         }
     }
 
-    /// The bytes of what a name reads as: raw ones if [`Cx::set_bytes`] stored such, else those of
+    /// The bytes of what a name reads as: raw ones if [`RunContext::set_bytes`] stored such, else those of
     /// its text.
     #[must_use]
     pub fn read_bytes(&self, key: &Key) -> Option<Cow<'_, [u8]>> {
@@ -221,7 +221,7 @@ impl Cx<'_> {
         }
     }
 
-    /// [`Cx::set`] with the name of a key argument.
+    /// [`RunContext::set`] with the name of a key argument.
     pub fn set_key(&mut self, key: &Key, value: Value) {
         let mut value = value;
         self.pay_stored(&mut value);
@@ -235,7 +235,7 @@ impl Cx<'_> {
         }
     }
 
-    /// [`Cx::set_key`] with a member of the map `name` means, where that is a scalar of an untouched
+    /// [`RunContext::set_key`] with a member of the map `name` means, where that is a scalar of an untouched
     /// JSON object: the field is made where it stays, without values in between, each of which would
     /// have to be taken apart and put together again. False where it is anything else; then nothing
     /// has happened.
@@ -261,7 +261,7 @@ impl Cx<'_> {
         true
     }
 
-    /// Writes a key with text that may not be UTF-8. Until the run ends [`Cx::read_bytes`] gives
+    /// Writes a key with text that may not be UTF-8. Until the run ends [`RunContext::read_bytes`] gives
     /// the exact bytes; everyone else, and the finished point, sees U+FFFD in their place.
     pub fn set_bytes(&mut self, name: &str, bytes: Vec<u8>) {
         let bytes = match String::from_utf8(bytes) {

@@ -57,7 +57,7 @@ pub enum Code {
     BadArgument,
     /// An operator on values it does not take.
     Operands,
-    /// Division by zero.
+    /// Division or remainder by zero.
     DividedByZero,
     /// An index on nothing, of a wrong type or out of range.
     BadIndex,

@@ -38,7 +38,7 @@ pub trait Clock: Send + Sync {
     fn now_ns(&self) -> i64;
 }
 
-/// The system's clock.
+/// The time of the system (`CLOCK_REALTIME`).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

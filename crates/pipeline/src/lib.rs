@@ -50,7 +50,7 @@ pub mod window;
 mod xml;
 
 pub use args::Args;
-pub use context::Cx;
+pub use context::RunContext;
 pub use engine::{Clock, Engine, Limits, StatusPolicy, SystemClock, TypeMap};
 pub use error::RunError;
 pub use functions::Effects;

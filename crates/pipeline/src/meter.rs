@@ -17,10 +17,10 @@ pub(crate) const PORTION: u64 = 4096;
 /// What was used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Spent {
-    /// The units.
+    /// More units of work than the limit.
     #[error("the budget of work is used up")]
     Work,
-    /// The time.
+    /// More time than the limit, waiting for `http_request` not counted.
     #[error("the budget of time is used up")]
     Time,
 }

@@ -92,7 +92,7 @@ impl Default for Marks {
 /// A point made by `create_point`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {
-    /// The point.
+    /// The point as it was built, or as `after_use` left it.
     pub point: Point,
     /// Whether a script run on it by `after_use` dropped it.
     pub dropped: bool,

@@ -2,7 +2,7 @@
 //!
 //! A window belongs to one stream of points (those with the same values of some tags) in one loaded
 //! script. It holds the dropped points of the last few runs; a hit gives them back, and the points
-//! that follow with them. Windows of streams that went quiet are forgotten, so that a tag with many
+//! that follow with them. Windows of streams without new points are removed, so that a tag with many
 //! values cannot fill the memory; and what points take is charged to an account.
 
 use std::collections::VecDeque;
@@ -18,11 +18,11 @@ use crate::memory::point_bytes;
 
 /// How many points a window holds before an event, whatever the script asks for.
 pub const MAX_BEFORE: usize = 10_000;
-/// How many streams one script can follow; beyond that the quietest one is forgotten.
+/// How many streams one script can follow; beyond that the one without points for longest is removed.
 pub const MAX_STREAMS: usize = 16_384;
 /// How many bytes the points of all windows of a script take at most, unless the host says so.
 pub const MAX_BYTES: usize = 64 << 20;
-/// How long a stream may be quiet before its window may be forgotten, in nanoseconds.
+/// How long a stream may be without points before its window may be removed, in nanoseconds.
 pub const IDLE_NS: i64 = 3_600_000_000_000;
 
 const SHARDS: usize = 16;
@@ -144,7 +144,7 @@ impl Window {
     }
 
     /// Charges a point; the oldest points of the window are removed where there is no room. One that
-    /// does not fit even so is forgotten.
+    /// does not fit even so is dropped.
     fn charge(&mut self, point: &Point, account: &Arc<Account>) -> Option<Charge> {
         let bytes = point_bytes(point);
         loop {
@@ -158,7 +158,7 @@ impl Window {
     }
 }
 
-/// Forgets quiet streams, or if there are none the quietest.
+/// Removes streams without points for long, or else the one without points for longest.
 fn make_room(windows: &mut HashMap<Stream, Window>, now_ns: i64) {
     let before = windows.len();
     windows.retain(|_, window| now_ns.saturating_sub(window.used_ns) < IDLE_NS);

@@ -1,7 +1,7 @@
 //! Points: a measurement, tags, fields, a time and a category.
 //!
 //! This crate owns the data model that scripts change and outputs encode, the construction rules
-//! and limits of each category, and the codecs. It knows no Kafka, no HTTP and no scripts.
+//! and limits of each category, and the codecs. It does not depend on Kafka, HTTP or scripts.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

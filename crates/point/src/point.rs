@@ -119,7 +119,7 @@ impl Point {
         self.name = name.into();
     }
 
-    /// The category.
+    /// The category, which decides about the rules of the point and its path at a receiver.
     #[must_use]
     pub const fn category(&self) -> Category {
         self.category

@@ -20,7 +20,7 @@ pub enum Resolution {
     Settled,
     /// All shares are gone and some records are still open; they have to be sent again.
     Incomplete,
-    /// The same, but nobody was working on it: whoever had it in its mailbox died of other work.
+    /// The same, but it was not being worked on: it was in the mailbox of an actor that failed on other work.
     Untouched,
     /// The same, but by intention: work was called back because the configuration changed under it.
     /// Nothing failed.
@@ -226,8 +226,8 @@ impl AckShare {
         self.ack.at_work.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// States that this work is given back on purpose, so that dropping it is no failure. What is
-    /// open when the last share is gone is sent again at once and by the routes of that moment.
+    /// States that this work is given back on purpose, so that dropping it is not a failure. What
+    /// is open when the last share is dropped is sent again at once, by the routes in force then.
     pub fn recall(&self) {
         self.ack.recalled.store(true, Ordering::Release);
     }

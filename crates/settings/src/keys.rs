@@ -29,7 +29,7 @@ pub enum Kind {
     PathList,
     /// A whole number.
     Integer,
-    /// A number.
+    /// A number, with or without a fraction.
     Number,
     /// `true` or `false`.
     Flag,
@@ -217,7 +217,7 @@ pub struct Group {
     pub shared: &'static str,
     /// What stands above the keys of one table; may be empty.
     pub about: &'static str,
-    /// The keys.
+    /// The keys, in the order of the manual.
     pub keys: &'static [Key],
 }
 
@@ -348,7 +348,7 @@ const HTTP_KEYS: &[Key] = &[
         "ca_file",
         Kind::Path,
         "",
-        "PEM file of root certificates trusted besides the system's own.",
+        "PEM file of root certificates trusted in addition to the system's.",
     )
     .receiver()
     .example(r#""/etc/kafkamq/ca.pem""#),
@@ -377,7 +377,7 @@ const HTTP_KEYS: &[Key] = &[
         "concurrency",
         Kind::Integer,
         "16",
-        "Most requests that may be under way at once, at least `thread` of the route when absent; how many are is found out by answers.",
+        "Most requests that may be under way at once, at least `thread` of the route when absent; the number in use follows from the answers.",
     ),
     Key::new(
         "connect_timeout",
@@ -395,19 +395,19 @@ const HTTP_KEYS: &[Key] = &[
         "connection_max_age",
         Kind::Duration,
         r#""0s""#,
-        "How long a connection is used at most, for receivers behind a load balancer; 0 is as long as both sides keep it.",
+        "How long a connection is used at most, for receivers behind a load balancer; 0 means that a connection is used until one side closes it.",
     ),
     Key::new(
         "proxy",
         Kind::Choice(&["environment", "none"]),
         r#""environment""#,
-        "Whether requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name; addresses of this machine are always asked directly.",
+        "Whether requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name; addresses of this machine are always connected to directly.",
     ),
     Key::new(
         "max_retries",
         Kind::Integer,
         "3",
-        "Unclear refusals of a request (such as 500 or a reset) after which other requests are sent before it; if those are accepted it is sent once more and, refused again, goes to the dead letters. 0 counts as 1.",
+        "Unclear refusals of a request (such as 500 or a reset) after which other requests are sent before it. If those are accepted, it is sent once more and goes to the dead letters if it is refused again. 0 counts as 1.",
     ),
     Key::new(
         "probe_past",
@@ -419,13 +419,13 @@ const HTTP_KEYS: &[Key] = &[
         "backoff_min",
         Kind::Duration,
         r#""100ms""#,
-        "Bound of the pause after the first failure; it doubles, up to `backoff_max`, and the pause is drawn at random below it.",
+        "Upper bound of the pause after the first failure. It doubles up to `backoff_max`; each pause is random below it.",
     ),
     Key::new(
         "backoff_max",
         Kind::Duration,
         r#""5s""#,
-        "Largest bound of a pause between tries.",
+        "Largest upper bound of a pause between tries.",
     ),
     Key::new(
         "hold_backoff",
@@ -443,19 +443,19 @@ const HTTP_KEYS: &[Key] = &[
         "retry_status",
         Kind::StatusList,
         "[]",
-        "Status codes that are retried for ever and never taken for the fault of a record.",
+        "Status codes that are retried without end and never count as the fault of a record.",
     ),
     Key::new(
         "hold_status",
         Kind::StatusList,
         "[]",
-        "Status codes that hold the topic and raise an alarm; its records are never given up for them.",
+        "Status codes that hold the topic and raise an alarm; its records never become dead letters because of them.",
     ),
     Key::new(
         "dlq_status",
         Kind::StatusList,
         "[]",
-        "Status codes that blame the content: the record at fault goes to the dead letters at once.",
+        "Status codes that mean a fault of the content: the record at fault goes to the dead letters at once.",
     ),
     Key::new(
         "drop_status",

@@ -75,21 +75,21 @@ pub enum Sasl {
     Plain {
         /// User name.
         username: String,
-        /// Password.
+        /// Password of that user.
         password: Secret,
     },
     /// `SCRAM-SHA-256`.
     ScramSha256 {
         /// User name.
         username: String,
-        /// Password.
+        /// Password of that user.
         password: Secret,
     },
     /// `SCRAM-SHA-512`.
     ScramSha512 {
         /// User name.
         username: String,
-        /// Password.
+        /// Password of that user.
         password: Secret,
     },
     /// `OAUTHBEARER` with the client credentials grant.
@@ -114,9 +114,9 @@ impl Sasl {
 pub struct OAuth {
     /// Token endpoint.
     pub token_url: Url,
-    /// Client id.
+    /// Client id, sent to the token endpoint.
     pub client_id: String,
-    /// Client secret.
+    /// Secret of that client.
     pub client_secret: Secret,
     /// Requested scope.
     pub scope: Option<String>,

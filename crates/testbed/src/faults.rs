@@ -89,7 +89,7 @@ pub enum FaultKind {
     PartialSuccess {
         /// How many items are rejected; 0 is a warning.
         rejected: u32,
-        /// The message.
+        /// The text of `error_message` in the answer.
         #[serde(default)]
         message: String,
     },

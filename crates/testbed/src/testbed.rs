@@ -27,7 +27,7 @@ pub struct Testbed {
 pub struct Addresses {
     /// The DataKit stand-in.
     pub datakit: SocketAddr,
-    /// The Dataway.
+    /// The Dataway stand-in.
     pub dataway: SocketAddr,
     /// The standard collector.
     pub collector: SocketAddr,

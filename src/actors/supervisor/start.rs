@@ -28,7 +28,7 @@ pub enum StartError {
     /// A destination cannot be set up.
     #[error("destination `{destination}`: {source}")]
     Destination {
-        /// The destination.
+        /// Name of the destination.
         destination: String,
         /// What is wrong.
         source: CarrierError,
@@ -45,7 +45,7 @@ pub enum StartError {
     /// The Kafka client refused an input.
     #[error("input `{input}`: {}", .source.refusal())]
     Kafka {
-        /// The input.
+        /// Name of the input.
         input: String,
         /// What is wrong.
         source: KafkaError,

@@ -7,7 +7,7 @@ use actix::{AsyncContext, Context};
 use super::TopicActor;
 use crate::actors::consignment::{Consignment, Records};
 use crate::actors::messages::{BatchResolved, ParseBatch, WriteDeadLetter};
-use kafkamq_conversion::{Cause, Origin, record_letter};
+use kafkamq_conversion::{Cause, RecordOrigin, record_letter};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_record::{BatchAck, BatchId, RecordBatch};
@@ -84,7 +84,7 @@ impl TopicActor {
                 reason: "processing failed repeatedly",
                 time_ms: SystemClock.now_ns() / 1_000_000,
             };
-            let origin = Origin {
+            let origin = RecordOrigin {
                 input: &self.options.input,
                 source: &self.source,
                 record,

@@ -245,7 +245,7 @@ impl DialFault {
         Self { remedy, ..self }
     }
 
-    /// The same fault of an address that a broker announced and nobody wrote down here.
+    /// The same fault of an address that a broker announced and that is not in the configuration.
     pub(in crate::kafka) fn announced(self) -> Self {
         match self.layer {
             Layer::Dns | Layer::Tcp => Self {
@@ -289,7 +289,7 @@ fn just_connected(reason: &str) -> bool {
 }
 
 /// The library's report without the address in front and what stands behind: its own advice, which
-/// names keys that nobody sets here, and how long the connection was in which state, which differs
+/// names keys that this configuration does not have, and how long the connection was in which state, which differs
 /// every time.
 pub(in crate::kafka) fn plain(reason: &str) -> String {
     let mut without_address = reason;

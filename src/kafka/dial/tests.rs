@@ -168,7 +168,7 @@ fn serve(serve: impl Fn(TcpStream) + Send + 'static) -> u16 {
 fn encrypted(name: &str, folder: &std::path::Path) -> (String, PathBuf) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // By default all have one name, and a certificate issued by its own name is no chain.
+    // By default all have one name, and a certificate issued by its own name does not make a chain.
     params.distinguished_name.push(DnType::CommonName, "root");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Everything here is a pure function of a record and its route: which records are left out by
 //! rule, how a value is split or converted, how points and requests are built, which script runs.
-//! It knows no Kafka and no HTTP.
+//! It does not depend on Kafka or HTTP.
 
 mod answer;
 mod bodies;
@@ -18,7 +18,7 @@ pub(crate) use answer::answer_rules;
 pub use bodies::{Bodies, OutputItems, slices};
 pub use handle::encode_for_handle;
 pub(crate) use handle::passes_header_check;
-pub(crate) use points::{Origin, add_record_fields, build_point, without_newlines};
+pub(crate) use points::{PointOrigin, add_record_fields, build_point, without_newlines};
 pub use sampling::Sampler;
 pub use scripting::{ScriptStep, Scripted};
 pub(crate) use split::without_mark;

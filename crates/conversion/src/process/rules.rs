@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kafkamq_point::Text;
 
-use crate::parse::{Origin, build_point};
+use crate::parse::{PointOrigin, build_point};
 use crate::route::{Route, RouteKind};
 use crate::scripts::ScriptsInForce;
 use kafkamq_settings::{AgeRule, ScriptFailure, Settings};
@@ -30,7 +30,7 @@ impl RecordRules {
         match &route.kind {
             RouteKind::Points(points) | RouteKind::ConvertedPoints(_, points) => {
                 self.scripts.waits(|snapshot| {
-                    let origin = Origin {
+                    let origin = PointOrigin {
                         topic: &route.topic,
                         partition: 0,
                         offset: 0,

@@ -7,7 +7,7 @@ use kafkamq_point::Text;
 
 use crate::args::Args;
 use crate::ast::{Expr, ExprKind};
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::diagnostic::Code;
 use crate::engine::Engine;
 use crate::error::RunError;
@@ -74,7 +74,7 @@ impl Effects {
         self.0 & other.0 == other.0
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_pure(self) -> bool {
         self.0 == 0
@@ -83,10 +83,10 @@ impl Effects {
 
 /// Looks at a call's literals when a script is loaded; may reject the call, and may compile
 /// something once for all runs (see [`prepare`]), which [`Args::prepared`] hands back.
-pub type CheckFn = fn(&mut CheckCx<'_>, &CallAst<'_>) -> Result<Option<Prepared>, CheckError>;
+pub type CheckFn = fn(&mut CheckContext<'_>, &CallAst<'_>) -> Result<Option<Prepared>, CheckError>;
 
 /// Serves a call. Arguments are evaluated when the function asks for them.
-pub type CallFn = fn(&mut Cx<'_>, Args<'_>) -> Result<Value, RunError>;
+pub type CallFn = fn(&mut RunContext<'_>, Args<'_>) -> Result<Value, RunError>;
 
 /// Wraps what a check hook compiled.
 ///
@@ -107,7 +107,7 @@ pub enum FunctionCategory {
     Document,
     /// Grok and regular expressions.
     Pattern,
-    /// Text.
+    /// Cutting, joining, measuring and replacing text.
     Text,
     /// Encoding, hashing, URLs.
     Encoding,
@@ -140,7 +140,7 @@ impl FunctionCategory {
     }
 }
 
-/// A parameter.
+/// A parameter of a function: its name, what may be written for it, and its default.
 #[derive(Debug, Clone, Copy)]
 pub struct Param {
     /// Its name, also for named arguments.
@@ -148,7 +148,7 @@ pub struct Param {
     /// What may be written for it.
     pub kind: ParamKind,
     /// What it is when left out; `None` makes it required (unless `rest`).
-    pub default: Option<Default>,
+    pub default: Option<DefaultValue>,
     /// Takes all remaining arguments, also none. Only the last parameter.
     pub rest: bool,
     /// One sentence for the reference.
@@ -176,20 +176,20 @@ pub enum ParamKind {
     Path,
 }
 
-/// A default.
+/// What a parameter is when its argument is left out.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Default {
+pub enum DefaultValue {
     /// Left out means absent; [`Args::given`] tells.
     Absent,
     /// `nil`.
     Nil,
-    /// A bool.
+    /// This bool.
     Bool(bool),
-    /// An int.
+    /// This int.
     Int(i64),
-    /// A float.
+    /// This float.
     Float(f64),
-    /// A string.
+    /// This text.
     Str(&'static str),
     /// An empty list.
     List,
@@ -208,7 +208,7 @@ impl Param {
         }
     }
 
-    /// A key.
+    /// A required parameter that names a key of the point.
     #[must_use]
     pub const fn key(name: &'static str, doc: &'static str) -> Self {
         Self::new(name, ParamKind::Key, doc)
@@ -235,13 +235,13 @@ impl Param {
     /// May be left out; the function asks [`Args::given`].
     #[must_use]
     pub const fn optional(mut self) -> Self {
-        self.default = Some(Default::Absent);
+        self.default = Some(DefaultValue::Absent);
         self
     }
 
     /// May be left out and is this then.
     #[must_use]
-    pub const fn or(mut self, default: Default) -> Self {
+    pub const fn or(mut self, default: DefaultValue) -> Self {
         self.default = Some(default);
         self
     }
@@ -269,7 +269,7 @@ impl FunctionSpec {
 pub struct Example {
     /// What it shows, one line.
     pub title: &'static str,
-    /// The script.
+    /// The source text of the script.
     pub script: &'static str,
     /// The text of the field `message` of the input, a point of category tracing named `test`.
     pub input: &'static str,
@@ -333,7 +333,7 @@ impl<'a> CallAst<'a> {
         self.args.len()
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.args.is_empty()
@@ -358,7 +358,7 @@ impl<'a> CallAst<'a> {
         match self.arg(at) {
             Some(expr) => expr.as_str(),
             None => match self.spec.param(at)?.default? {
-                Default::Str(text) => Some(text),
+                DefaultValue::Str(text) => Some(text),
                 _ => None,
             },
         }
@@ -374,7 +374,7 @@ impl<'a> CallAst<'a> {
             }) => Some(*truth),
             Some(_) => None,
             None => match self.spec.param(at)?.default? {
-                Default::Bool(truth) => Some(truth),
+                DefaultValue::Bool(truth) => Some(truth),
                 _ => None,
             },
         }
@@ -400,7 +400,7 @@ impl<'a> CallAst<'a> {
 }
 
 /// What a check hook can reach: the engine, block-scoped definitions, the other scripts.
-pub struct CheckCx<'c> {
+pub struct CheckContext<'c> {
     pub(crate) engine: &'c Engine,
     /// Definitions per open block, innermost last.
     pub(crate) scopes: &'c mut Vec<Vec<(Text, Arc<dyn Any + Send + Sync>)>>,
@@ -408,7 +408,7 @@ pub struct CheckCx<'c> {
     pub(crate) script_names: &'c dyn Fn(&str) -> Option<usize>,
 }
 
-impl CheckCx<'_> {
+impl CheckContext<'_> {
     /// The engine the script is compiled for.
     #[must_use]
     pub fn engine(&self) -> &Engine {
@@ -442,8 +442,8 @@ impl CheckCx<'_> {
     }
 }
 
-impl std::fmt::Debug for CheckCx<'_> {
+impl std::fmt::Debug for CheckContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CheckCx").finish_non_exhaustive()
+        f.debug_struct("CheckContext").finish_non_exhaustive()
     }
 }

@@ -9,8 +9,8 @@ mod contract;
 mod reference;
 
 pub use contract::{
-    CallAst, CallFn, CheckCx, CheckError, CheckFn, Default, Effects, Example, FunctionCategory,
-    FunctionSpec, Param, ParamKind, prepare,
+    CallAst, CallFn, CheckContext, CheckError, CheckFn, DefaultValue, Effects, Example,
+    FunctionCategory, FunctionSpec, Param, ParamKind, prepare,
 };
 pub use reference::{describe_kind, markdown, signature, terminal};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Default, FunctionSpec, Param, ParamKind};
+use super::{DefaultValue, FunctionSpec, Param, ParamKind};
 use crate::value::Types;
 
 /// What a parameter takes, in words: "a key", "a literal str", ...
@@ -19,15 +19,15 @@ pub fn describe_kind(kind: ParamKind) -> String {
     }
 }
 
-fn default_text(default: Default) -> String {
+fn default_text(default: DefaultValue) -> String {
     match default {
-        Default::Absent | Default::Nil => "nil".to_owned(),
-        Default::Bool(truth) => truth.to_string(),
-        Default::Int(number) => number.to_string(),
-        Default::Float(number) => number.to_string(),
-        Default::Str(text) => format!("{text:?}"),
-        Default::List => "[]".to_owned(),
-        Default::Map => "{}".to_owned(),
+        DefaultValue::Absent | DefaultValue::Nil => "nil".to_owned(),
+        DefaultValue::Bool(truth) => truth.to_string(),
+        DefaultValue::Int(number) => number.to_string(),
+        DefaultValue::Float(number) => number.to_string(),
+        DefaultValue::Str(text) => format!("{text:?}"),
+        DefaultValue::List => "[]".to_owned(),
+        DefaultValue::Map => "{}".to_owned(),
     }
 }
 
@@ -35,7 +35,7 @@ fn parameter(param: &Param) -> String {
     match param.default {
         _ if param.rest => format!("{}…", param.name),
         None => param.name.to_owned(),
-        Some(Default::Absent) => format!("{}?", param.name),
+        Some(DefaultValue::Absent) => format!("{}?", param.name),
         Some(default) => format!("{} = {}", param.name, default_text(default)),
     }
 }
@@ -67,7 +67,7 @@ pub fn markdown(spec: &FunctionSpec) -> String {
             let default = match param.default {
                 _ if param.rest => "any number".to_owned(),
                 None => "required".to_owned(),
-                Some(Default::Absent) => "may be left out".to_owned(),
+                Some(DefaultValue::Absent) => "may be left out".to_owned(),
                 Some(default) => format!("`{}`", default_text(default)),
             };
             let _infallible = writeln!(

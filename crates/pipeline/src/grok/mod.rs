@@ -42,7 +42,7 @@ pub enum Captured<'t> {
     Str(&'t str),
     /// An integer.
     Int(i64),
-    /// A float.
+    /// A 64-bit float.
     Float(f64),
     /// A truth value.
     Bool(bool),

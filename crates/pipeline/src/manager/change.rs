@@ -95,11 +95,11 @@ impl LoadReport {
 /// A script that does not compile.
 #[derive(Debug, Clone)]
 pub struct ScriptProblem {
-    /// Its namespace.
+    /// Where the script came from.
     pub namespace: Namespace,
-    /// Its category.
+    /// The category of the points that it is for.
     pub category: Category,
-    /// Its name.
+    /// Its file name.
     pub name: String,
     /// What is wrong, in source order; empty for a name that does not end in `.p`.
     pub diagnostics: Vec<Diagnostic>,

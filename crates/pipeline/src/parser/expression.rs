@@ -71,7 +71,7 @@ fn combine(left: Expr, op: BinaryOp, span: Span, right: Expr) -> Expr {
 }
 
 impl Parser<'_> {
-    /// An expression.
+    /// An expression with operators of any precedence.
     pub(super) fn expr(&mut self) -> Parsed<Expr> {
         self.operators(1)
     }

@@ -26,15 +26,15 @@ pub struct Civil {
 /// A part of a date or clock time, to name the one that is out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The month.
+    /// The month, 1 to 12.
     Month,
-    /// The day of the month.
+    /// The day of the month, 1 to 31.
     Day,
-    /// The hour.
+    /// The hour, 0 to 23.
     Hour,
-    /// The minute.
+    /// The minute, 0 to 59.
     Minute,
-    /// The second.
+    /// The second, 0 to 59.
     Second,
 }
 

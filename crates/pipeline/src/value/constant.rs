@@ -21,7 +21,7 @@ pub enum Constant {
     Float(f64),
     /// UTF-8 text.
     Str(Text),
-    /// A list.
+    /// A list, shared by all runs.
     List(Arc<[Constant]>),
     /// A map, in insertion order.
     Map(Arc<[(Text, Constant)]>),

@@ -30,7 +30,7 @@ pub enum EncodeError {
 pub enum Position {
     /// In text; both count from 1, columns count characters.
     Text {
-        /// The line.
+        /// The number of the line.
         line: usize,
         /// The character in the line.
         column: usize,

@@ -12,9 +12,9 @@ use crate::record::RecordId;
 /// A request that has arrived completely.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The method.
+    /// The HTTP method.
     pub method: &'a Method,
-    /// The path.
+    /// The path without the query, as it was sent.
     pub path: &'a str,
     /// The query without its question mark.
     pub query: Option<&'a str>,
@@ -50,7 +50,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// Headers besides `content-length` and `date`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body.
+    /// The body, not compressed.
     pub body: Bytes,
     /// The ids found in the request, in order.
     pub ids: Vec<RecordId>,

@@ -29,7 +29,7 @@ pub enum PointEncoding {
     Json,
     /// PB-JSON.
     PbJson,
-    /// Protobuf.
+    /// Protobuf: `Points` of the point codec.
     Protobuf,
 }
 

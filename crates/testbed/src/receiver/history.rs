@@ -17,9 +17,9 @@ pub struct RequestHead {
     pub at_ms: u64,
     /// Counts the connections of the receiver from 1: equal numbers share a connection.
     pub connection: u64,
-    /// The method.
+    /// The HTTP method.
     pub method: String,
-    /// The path.
+    /// The path without the query, as it was sent.
     pub path: String,
     /// The query without its question mark.
     pub query: Option<String>,

@@ -244,7 +244,7 @@ pub struct LogRecord {
     pub observed_time_unix_nano: u64,
 }
 
-/// `Export{Trace,Metrics,Logs}ServiceResponse` alike.
+/// `Export{Trace,Metrics,Logs}ServiceResponse`, which have the same fields.
 #[derive(Clone, PartialEq, Message)]
 pub struct ExportResponse {
     #[prost(message, optional, tag = "1")]

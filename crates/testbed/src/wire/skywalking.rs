@@ -276,7 +276,7 @@ pub enum LogContent {
     Yaml(LogText),
 }
 
-/// `TextLog`, `JSONLog` and `YAMLLog` alike: field 1 is the content.
+/// `TextLog`, `JSONLog` and `YAMLLog`: in all three, field 1 is the content.
 #[derive(Clone, PartialEq, Message)]
 pub struct LogText {
     #[prost(string, tag = "1")]

@@ -124,11 +124,11 @@ type StringTag<'a> = (&'a [u8], &'a [u8]);
 pub struct ThriftSpan {
     /// Both halves of the trace id, high first.
     pub trace_id: (i64, i64),
-    /// The span id.
+    /// The id of the span, 64 bits.
     pub span_id: i64,
     /// The parent's span id, 0 for a root.
     pub parent_span_id: i64,
-    /// The operation name.
+    /// The name of the operation that the span measures.
     pub operation_name: String,
     /// Start in microseconds since the Unix epoch.
     pub start_time: i64,
