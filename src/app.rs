@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::reconfiguration::{Beginning, Reconfiguration};
 use crate::routes::tls::{ServerTlsError, remember_client, server_config};
 use crate::routes::{Access, HEAVY_AT_ONCE, Shared, configure};
-use crate::telemetry::LogLevel;
+use crate::telemetry::{self, LogLevel};
 use kafkamq_settings::{Loaded, Sources};
 
 /// Seconds that open connections of the HTTP server are given to finish.
@@ -29,7 +29,7 @@ const SERVER_GRACE_SECONDS: u64 = 2;
 /// Why the service cannot run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AppError {
+pub(crate) enum AppError {
     /// Metrics cannot be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -54,9 +54,10 @@ pub enum AppError {
 
 /// A running service.
 #[derive(Debug)]
-pub struct Service {
+pub(crate) struct Service {
     router: Router,
     server: ServerHandle,
+    #[cfg(feature = "demo")]
     address: SocketAddr,
 }
 
@@ -66,7 +67,7 @@ impl Service {
     ///
     /// # Errors
     /// When the settings cannot be used or the address is taken.
-    pub fn start(loaded: Loaded, sources: Sources) -> Result<Self, AppError> {
+    pub(crate) fn start(loaded: Loaded, sources: Sources) -> Result<Self, AppError> {
         descriptors::raise();
         let metrics = Metrics::try_new()?;
         let mut beginning = Beginning::decide(loaded, &sources);
@@ -145,24 +146,19 @@ impl Service {
         Ok(Self {
             router,
             server: handle,
+            #[cfg(feature = "demo")]
             address,
         })
     }
 
     /// Where the HTTP server listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
+    #[cfg(feature = "demo")]
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The running actors.
-    #[must_use]
-    pub const fn router(&self) -> &Router {
-        &self.router
-    }
-
     /// Stops everything in order.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let began = std::time::Instant::now();
         tracing::info!("stopping: settling what is in flight");
         self.router.shutdown().await;
@@ -171,11 +167,12 @@ impl Service {
     }
 }
 
-/// Runs the service until SIGTERM or SIGINT, then stops it in order.
+/// Sets up logging and runs the service until SIGTERM or SIGINT, then stops it in order.
 ///
 /// # Errors
-/// When it cannot be started.
-pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
+/// When logging cannot be set up or the service cannot be started.
+pub fn run(loaded: Loaded, sources: Sources) -> anyhow::Result<()> {
+    telemetry::init(&loaded.settings.log)?;
     let system = actix_rt::System::new();
     system.block_on(async {
         let service = Service::start(loaded, sources)?;

@@ -30,13 +30,12 @@ mod listener;
 mod messages;
 mod parser;
 mod router;
-pub mod status;
+pub(crate) mod status;
 mod supervisor;
 mod topic;
 
 #[cfg(test)]
 mod tests;
 
-pub use crate::outputs::CarrierError;
-pub use router::Router;
-pub use supervisor::{Prepared, StartError, Stopping};
+pub(crate) use router::Router;
+pub(crate) use supervisor::{Prepared, StartError};

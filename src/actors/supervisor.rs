@@ -24,9 +24,9 @@ use std::time::{Duration, Instant};
 use self::children::Factory;
 use self::input::Input;
 pub(super) use self::inputs::refusal_of;
+pub(crate) use self::reconfigure::Prepared;
 use self::reconfigure::{InputTopic, Retiring};
-pub use self::reconfigure::{Prepared, Stopping};
-pub use self::start::StartError;
+pub(crate) use self::start::StartError;
 pub(super) use self::start::{
     backlog_bytes, carrier, charged_bytes, dead_letter_loop, dead_letter_target, load_scripts,
 };

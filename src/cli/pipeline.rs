@@ -19,7 +19,7 @@ use kafkamq_settings::{Settings, Sources, load, scripts_folder};
 
 /// What to run on what.
 #[derive(Debug, Args)]
-pub struct PipelineArgs {
+pub(crate) struct PipelineArgs {
     /// The script: a file, or the name of one in the script folder
     #[arg(
         short = 'P',

@@ -15,7 +15,7 @@ const PREFIX: &str = "kafkamq-dlq-";
 const FIRST: &str = "topic";
 
 /// Header that a replayed record carries: how often it was sent back, from `1`.
-pub const REPLAY_HEADER: &str = "kafkamq-replay";
+pub(crate) const REPLAY_HEADER: &str = "kafkamq-replay";
 
 /// Headers of a record: names and values in order.
 pub(crate) type Headers = Vec<(String, Option<Bytes>)>;

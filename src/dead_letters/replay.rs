@@ -27,39 +27,39 @@ const MAX_BYTES: &str = "1000000000";
 
 /// What is to be replayed. The default is all that were not replayed yet.
 #[derive(Clone, Debug, Default)]
-pub struct Replay {
+pub(crate) struct Replay {
     /// Only these; otherwise all that are there when the replay begins.
-    pub ids: Option<Vec<LetterId>>,
+    pub(crate) ids: Option<Vec<LetterId>>,
     /// Only those that match, with ids too.
-    pub filter: Filter,
+    pub(crate) filter: Filter,
     /// Also those that were replayed before.
-    pub again: bool,
+    pub(crate) again: bool,
     /// Count only: nothing is sent or marked.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// What became of the letters of a replay.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, JsonSchema)]
-pub struct ReplayReport {
+pub(crate) struct ReplayReport {
     /// Letters that brokers confirmed, or that would be sent by a dry run.
-    pub replayed: u64,
+    pub(crate) replayed: u64,
     /// Letters that were asked for by id and left out: replayed before, or no match.
-    pub skipped: u64,
+    pub(crate) skipped: u64,
     /// Ids for which there is no letter.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
     /// Letters that could not be sent; they stay as they were.
-    pub failed: u64,
+    pub(crate) failed: u64,
     /// The first of those: id and reason.
     #[schemars(with = "Vec<[String; 2]>")]
-    pub failures: Vec<(String, String)>,
+    pub(crate) failures: Vec<(String, String)>,
     /// Why the replay ended before all letters were tried, if it did.
-    pub stopped: Option<String>,
+    pub(crate) stopped: Option<String>,
 }
 
 impl ReplayReport {
     /// Whether every letter that was asked for is back.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.failed == 0 && self.missing.is_empty() && self.stopped.is_none()
     }
 }
@@ -70,7 +70,7 @@ impl DeadLetters {
     /// # Errors
     /// If letters cannot be read or marked, or another replay of the folder runs. It is not an
     /// error if brokers refuse a letter; the report counts it.
-    pub fn replay(
+    pub(crate) fn replay(
         &self,
         replay: &Replay,
         mut progress: impl FnMut(&ReplayReport),

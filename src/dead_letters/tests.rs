@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use kafkamq_broker::{Broker, BrokerOptions, Record};
 
+use super::headers::REPLAY_HEADER;
 use super::*;
 use kafkamq_delivery::dead_letter::{DeadLetterOptions, DeadLetterStore, LetterPart};
 use kafkamq_settings::{Sources, load};

@@ -154,7 +154,7 @@ pub(crate) fn retire(carrier: Arc<dyn Carrier>) {
 /// Why a destination cannot be set up. None needs to be there or to be well for that.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CarrierError {
+pub(crate) enum CarrierError {
     /// TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),

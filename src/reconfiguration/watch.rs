@@ -21,7 +21,7 @@ struct Look {
 
 impl Reconfiguration {
     /// Takes up changes of the configuration files and of the script folder, for ever.
-    pub async fn watch(self) {
+    pub(crate) async fn watch(self) {
         self.watch_every(WATCH_INTERVAL).await;
     }
 
@@ -56,7 +56,7 @@ impl Reconfiguration {
     }
 
     /// Takes up what the files say, whatever was changed at run time.
-    pub async fn reload(&self) {
+    pub(crate) async fn reload(&self) {
         drop(
             self.change(Wanted::Files, request(ConfigurationOrigin::Signal))
                 .await,
@@ -67,7 +67,7 @@ impl Reconfiguration {
     ///
     /// # Errors
     /// When the signal cannot be listened to.
-    pub fn reload_on_hangup(&self) -> std::io::Result<()> {
+    pub(crate) fn reload_on_hangup(&self) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut hangup = signal(SignalKind::hangup())?;
         let this = self.clone();

@@ -21,7 +21,7 @@ const SCRIPTS_SHARE: u64 = 8;
 /// Why the actors cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub(crate) enum StartError {
     /// A route or output cannot be used.
     #[error(transparent)]
     Routing(#[from] RoutingError),
