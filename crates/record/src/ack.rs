@@ -28,7 +28,7 @@ pub enum Resolution {
 }
 
 /// Told exactly once how a batch ended; runs on whichever thread settled or dropped last.
-pub type OnResolved = Box<dyn Fn(Resolution) + Send + Sync>;
+pub(crate) type OnResolved = Box<dyn Fn(Resolution) + Send + Sync>;
 
 /// What the batches of one assignment of a partition share with their owner.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ impl Assignment {
 
     /// What its work in flight is charged to.
     #[must_use]
-    pub const fn accounts(&self) -> &PartitionAccounts {
+    pub(crate) const fn accounts(&self) -> &PartitionAccounts {
         &self.accounts
     }
 }
@@ -116,12 +116,6 @@ impl BatchAck {
             ack.resolve(Resolution::Settled);
         }
         (ack, share)
-    }
-
-    /// Records that are not settled yet.
-    #[must_use]
-    pub fn unsettled(&self) -> usize {
-        self.unsettled.load(Ordering::Acquire) as usize
     }
 
     /// Whether the record at `index` is settled.
