@@ -17,10 +17,12 @@ mod words;
 
 pub use category::{Category, UnknownCategory};
 pub use point::{Entry, Point};
-pub use rules::{DEFAULT_NAME, NEGATIVE_INFINITY, POSITIVE_INFINITY, Rules};
-pub use status::{normalise_point_status, normalise_status};
+pub(crate) use rules::NEGATIVE_INFINITY;
+pub(crate) use rules::POSITIVE_INFINITY;
+pub use rules::Rules;
+pub use status::normalise_point_status;
 pub use value::Value;
-pub use warning::{Warning, WarningKind};
+pub use warning::Warning;
 
 /// The string type of points: up to 24 bytes live inline, longer text is one allocation.
 pub use compact_str::CompactString as Text;

@@ -82,7 +82,7 @@ impl Point {
 
     /// The same where tags and fields stood apart: a tag stays rather than a field of its name.
     #[must_use]
-    pub fn from_tags_and_fields(
+    pub(crate) fn from_tags_and_fields(
         name: impl Into<Text>,
         category: Category,
         time_ns: i64,
@@ -123,11 +123,6 @@ impl Point {
     #[must_use]
     pub const fn category(&self) -> Category {
         self.category
-    }
-
-    /// Moves the point to another category; construction rules are not applied again.
-    pub const fn set_category(&mut self, category: Category) {
-        self.category = category;
     }
 
     /// Nanoseconds since the Unix epoch.
