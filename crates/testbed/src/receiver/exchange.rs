@@ -13,7 +13,7 @@ use crate::record::RecordId;
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The HTTP method.
-    pub method: &'a Method,
+    pub(crate) method: &'a Method,
     /// The path without the query, as it was sent.
     pub path: &'a str,
     /// The query without its question mark.
@@ -36,7 +36,7 @@ impl Request<'_> {
 
     /// A query argument.
     #[must_use]
-    pub fn argument(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub(crate) fn argument(&self, name: &str) -> Option<Cow<'_, str>> {
         url::form_urlencoded::parse(self.query?.as_bytes())
             .find(|(key, _)| key == name)
             .map(|(_, value)| value)
@@ -77,7 +77,7 @@ impl Answer {
 
     /// An answer with a body.
     #[must_use]
-    pub fn with_body(
+    pub(crate) fn with_body(
         status: StatusCode,
         content_type: &'static str,
         body: impl Into<Bytes>,
