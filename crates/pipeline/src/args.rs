@@ -40,7 +40,7 @@ impl<'s> Args<'s> {
 
     /// Whether the script wrote this argument, as opposed to a default.
     #[must_use]
-    pub fn given(self, at: usize) -> bool {
+    pub(crate) fn given(self, at: usize) -> bool {
         self.arg(at).is_some_and(|arg| arg.given)
     }
 
@@ -54,7 +54,7 @@ impl<'s> Args<'s> {
 
     /// The place of the function's name.
     #[must_use]
-    pub fn name_span(self) -> Span {
+    pub(crate) fn name_span(self) -> Span {
         self.site.name_span
     }
 
@@ -70,7 +70,7 @@ impl<'s> Args<'s> {
 
     /// The literal (or default) of an argument, [`Constant::Nil`] when it is not a literal.
     #[must_use]
-    pub fn constant(self, at: usize) -> &'s Constant {
+    pub(crate) fn constant(self, at: usize) -> &'s Constant {
         const NIL: &Constant = &Constant::Nil;
         match self.arg(at) {
             Some(Arg {
@@ -83,7 +83,7 @@ impl<'s> Args<'s> {
 
     /// The text of a string literal, empty when it is not one.
     #[must_use]
-    pub fn literal_str(self, at: usize) -> &'s str {
+    pub(crate) fn literal_str(self, at: usize) -> &'s str {
         self.constant(at).as_str().unwrap_or("")
     }
 
@@ -131,7 +131,7 @@ impl<'s> Args<'s> {
     ///
     /// # Errors
     /// As [`Args::value`], or a value that is not an `int`.
-    pub fn int(self, cx: &mut RunContext<'_>, at: usize) -> Result<i64, RunError> {
+    pub(crate) fn int(self, cx: &mut RunContext<'_>, at: usize) -> Result<i64, RunError> {
         match self.value(cx, at)? {
             Value::Int(number) => Ok(number),
             other => Err(self.wrong_type(at, Types::INT, &other)),
@@ -157,7 +157,7 @@ impl<'s> Args<'s> {
     ///
     /// # Errors
     /// As [`Args::value`], or a value of another type.
-    pub fn typed(
+    pub(crate) fn typed(
         self,
         cx: &mut RunContext<'_>,
         at: usize,
@@ -173,7 +173,7 @@ impl<'s> Args<'s> {
 
     /// Whether an argument is the call of a function that never has a result.
     #[must_use]
-    pub fn yields_nothing(self, at: usize) -> bool {
+    pub(crate) fn yields_nothing(self, at: usize) -> bool {
         match self.arg(at).map(|arg| &arg.kind) {
             Some(ArgKind::Value(node)) => node.yields_nothing(),
             _ => false,
@@ -215,7 +215,7 @@ impl<'s> Args<'s> {
     ///
     /// # Errors
     /// An internal error when the hook prepared nothing of this type.
-    pub fn prepared<T: Any>(self) -> Result<&'s T, RunError> {
+    pub(crate) fn prepared<T: Any>(self) -> Result<&'s T, RunError> {
         self.site
             .prepared
             .as_deref()

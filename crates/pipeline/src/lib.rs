@@ -50,12 +50,10 @@ pub mod window;
 mod xml;
 
 pub use args::Args;
-pub use context::RunContext;
-pub use engine::{Clock, Engine, Limits, StatusPolicy, SystemClock, TypeMap};
-pub use error::RunError;
+pub use engine::{Clock, Engine, Limits, StatusPolicy, SystemClock};
 pub use functions::Effects;
 pub use ir::{Key, Prepared};
-pub use meter::{BYTES_PER_UNIT, Meter, Spent};
+pub use meter::Meter;
 pub use script::{Script, ScriptSet, parse_script};
 pub use span::{Position, Source, Span};
-pub use state::{AfterRun, Created, Finish, Instance, Outcome, RunState};
+pub use state::{Finish, Outcome, RunState};

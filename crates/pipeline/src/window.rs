@@ -17,13 +17,13 @@ use parking_lot::Mutex;
 use crate::memory::point_bytes;
 
 /// How many points a window holds before an event, whatever the script asks for.
-pub const MAX_BEFORE: usize = 10_000;
+pub(crate) const MAX_BEFORE: usize = 10_000;
 /// How many streams one script can follow; beyond that the one without points for longest is removed.
-pub const MAX_STREAMS: usize = 16_384;
+pub(crate) const MAX_STREAMS: usize = 16_384;
 /// How many bytes the points of all windows of a script take at most, unless the host says so.
 pub const MAX_BYTES: usize = 64 << 20;
 /// How long a stream may be without points before its window may be removed, in nanoseconds.
-pub const IDLE_NS: i64 = 3_600_000_000_000;
+pub(crate) const IDLE_NS: i64 = 3_600_000_000_000;
 
 const SHARDS: usize = 16;
 
@@ -32,7 +32,7 @@ pub type Stream = Box<[(Text, Text)]>;
 
 /// The windows of one loaded script.
 #[derive(Debug)]
-pub struct Windows {
+pub(crate) struct Windows {
     shards: [Mutex<HashMap<Stream, Window>>; SHARDS],
     hasher: DefaultHashBuilder,
     account: Arc<Account>,
@@ -58,7 +58,7 @@ struct Window {
 impl Windows {
     /// Windows that charge an account for their points.
     #[must_use]
-    pub fn within(account: &Arc<Account>) -> Self {
+    pub(crate) fn within(account: &Arc<Account>) -> Self {
         Self {
             shards: Default::default(),
             hasher: DefaultHashBuilder::default(),
@@ -71,7 +71,7 @@ impl Windows {
     ///
     /// The first call for a stream fixes its sizes. `hit` tells that the point is an event,
     /// `dropped` that the script dropped it.
-    pub fn finish(
+    pub(crate) fn finish(
         &self,
         stream: Stream,
         sizes: (usize, usize),
@@ -100,15 +100,9 @@ impl Windows {
     }
 
     /// How many streams are followed.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
-    }
-
-    /// Whether no stream is followed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

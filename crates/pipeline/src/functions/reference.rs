@@ -7,7 +7,7 @@ use crate::value::Types;
 
 /// What a parameter takes, in words: "a key", "a literal str", ...
 #[must_use]
-pub fn describe_kind(kind: ParamKind) -> String {
+pub(crate) fn describe_kind(kind: ParamKind) -> String {
     match kind {
         ParamKind::Key => "a key".to_owned(),
         ParamKind::Name => "a key written as a name".to_owned(),
@@ -24,10 +24,8 @@ fn default_text(default: DefaultValue) -> String {
         DefaultValue::Absent | DefaultValue::Nil => "nil".to_owned(),
         DefaultValue::Bool(truth) => truth.to_string(),
         DefaultValue::Int(number) => number.to_string(),
-        DefaultValue::Float(number) => number.to_string(),
         DefaultValue::Str(text) => format!("{text:?}"),
         DefaultValue::List => "[]".to_owned(),
-        DefaultValue::Map => "{}".to_owned(),
     }
 }
 
@@ -42,7 +40,7 @@ fn parameter(param: &Param) -> String {
 
 /// The function's signature, such as `kv_split(key, field_split_pattern = " ") -> bool`.
 #[must_use]
-pub fn signature(spec: &FunctionSpec) -> String {
+pub(crate) fn signature(spec: &FunctionSpec) -> String {
     let params: Vec<String> = spec.params.iter().map(parameter).collect();
     let mut out = format!("{}({})", spec.name, params.join(", "));
     if spec.returns != Types::NONE {
@@ -52,8 +50,8 @@ pub fn signature(spec: &FunctionSpec) -> String {
 }
 
 /// The function's page in Markdown.
-#[must_use]
-pub fn markdown(spec: &FunctionSpec) -> String {
+#[cfg(test)]
+pub(crate) fn markdown(spec: &FunctionSpec) -> String {
     let mut out = format!(
         "# {}\n\n{}.\n\n```text\n{}\n```\n\n{}\n",
         spec.name,

@@ -5,7 +5,7 @@ use crate::regex::RegexError;
 use std::collections::BTreeMap;
 
 /// The longest expression an expansion may give, in bytes.
-pub const MAX_EXPANDED: usize = 256 * 1024;
+pub(crate) const MAX_EXPANDED: usize = 256 * 1024;
 
 /// Why a grok pattern cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,7 @@ pub use policy::HttpPolicy;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method as written; empty means GET.
-    pub method: String,
+    pub(crate) method: String,
     /// The target.
     pub url: url::Url,
     /// Header names and values.

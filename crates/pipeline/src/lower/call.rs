@@ -307,10 +307,8 @@ fn default(param: &Param) -> Constant {
         None | Some(DefaultValue::Absent | DefaultValue::Nil) => Constant::Nil,
         Some(DefaultValue::Bool(truth)) => Constant::Bool(truth),
         Some(DefaultValue::Int(number)) => Constant::Int(number),
-        Some(DefaultValue::Float(number)) => Constant::Float(number),
         Some(DefaultValue::Str(text)) => Constant::Str(text.into()),
         Some(DefaultValue::List) => Constant::List([].into()),
-        Some(DefaultValue::Map) => Constant::Map([].into()),
     }
 }
 

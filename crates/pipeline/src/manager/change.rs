@@ -86,8 +86,8 @@ pub struct LoadReport {
 
 impl LoadReport {
     /// Whether every script compiled.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 }

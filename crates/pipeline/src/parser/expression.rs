@@ -441,13 +441,9 @@ impl Parser<'_> {
             }
             self.line_ends()?;
         }
-        let close = self.close(open, "(", &TokenKind::CloseParen)?;
+        self.close(open, "(", &TokenKind::CloseParen)?;
         self.depth -= 1;
-        Ok(Call {
-            name,
-            arguments,
-            close,
-        })
+        Ok(Call { name, arguments })
     }
 
     fn argument(&mut self) -> Parsed<Argument> {
