@@ -113,15 +113,15 @@ impl Sasl {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OAuth {
     /// Token endpoint.
-    pub token_url: Url,
+    pub(crate) token_url: Url,
     /// Client id, sent to the token endpoint.
     pub client_id: String,
     /// Secret of that client.
-    pub client_secret: Secret,
+    pub(crate) client_secret: Secret,
     /// Requested scope.
-    pub scope: Option<String>,
+    pub(crate) scope: Option<String>,
     /// SASL extensions sent to the broker.
-    pub extensions: BTreeMap<String, String>,
+    pub(crate) extensions: BTreeMap<String, String>,
 }
 
 /// A client certificate.
