@@ -89,13 +89,13 @@ pub struct DeadLetterStats {
     /// Letters in the store.
     pub letters: u64,
     /// Letters that are not marked as replayed.
-    pub pending: u64,
+    pub(crate) pending: u64,
     /// Bytes in use.
     pub bytes: u64,
     /// Bytes that may be used.
     pub limit_bytes: u64,
     /// Bytes that cannot be read any more, because the disk lost or changed them.
-    pub damaged_bytes: u64,
+    pub(crate) damaged_bytes: u64,
     /// Letters by topic, replayed ones included until their segment goes.
     pub topics: BTreeMap<String, u64>,
 }

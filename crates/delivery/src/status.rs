@@ -219,7 +219,7 @@ pub struct Reason {
     /// Stable short name, fit for a metric label: `status_429`, `connect`, `timeout`.
     pub code: Cow<'static, str>,
     /// What the destination or the transport said; at most 400 characters, printable.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 impl fmt::Display for Reason {
