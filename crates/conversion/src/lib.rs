@@ -16,13 +16,12 @@ pub mod route;
 pub mod scripts;
 
 pub use parse::{
-    Bodies, Conversion, Elements, Form, OtlpJson, OutputItems, PointConversion, Sampler,
-    ScriptStep, Scripted, Signal, SplitError, TranscodeError, answer_category, encode_for_handle,
-    slices, wrapped,
+    Bodies, Conversion, Elements, Form, OtlpJson, PointConversion, Sampler, ScriptStep, Scripted,
+    Signal, SplitError, answer_category, encode_for_handle, slices, wrapped,
 };
 pub use process::{
     AnswerProgress, Answers, AskedAbout, Cause, Copies, Ending, Finish, Finished, LaneNames,
-    Memory, Outgoing, Pace, Processor, ProcessorOutput, Progress, RecordOrigin, RecordRules,
-    Refused, Resume, ScriptTrial, Tried, TriedPoint, TriedRecord, Witness, letter_of_element,
-    letter_of_point, pool, record_letter,
+    Memory, Outgoing, Processor, ProcessorOutput, Progress, RecordOrigin, RecordRules, Refused,
+    Resume, ScriptTrial, Tried, TriedRecord, Witness, letter_of_element, letter_of_point, pool,
+    record_letter,
 };

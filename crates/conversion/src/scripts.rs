@@ -139,7 +139,7 @@ impl ScriptsInForce {
     /// Whether the script that `select` chooses waits for answers from outside. It is asked only if
     /// there is such a script at all; without a choice, any such script counts.
     #[must_use]
-    pub fn waits(
+    pub(crate) fn waits(
         &self,
         select: impl FnOnce(&Snapshot) -> Option<Option<&Arc<LoadedScript>>>,
     ) -> bool {

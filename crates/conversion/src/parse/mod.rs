@@ -15,7 +15,7 @@ mod transcode;
 
 pub use answer::answer_category;
 pub(crate) use answer::answer_rules;
-pub use bodies::{Bodies, OutputItems, slices};
+pub use bodies::{Bodies, slices};
 pub use handle::encode_for_handle;
 pub(crate) use handle::passes_header_check;
 pub(crate) use points::{PointOrigin, add_record_fields, build_point, without_newlines};
@@ -24,4 +24,5 @@ pub use scripting::{ScriptStep, Scripted};
 pub(crate) use split::without_mark;
 pub use split::{Elements, SplitError, wrapped};
 pub(crate) use transcode::ConvertedPoints;
-pub use transcode::{Conversion, Form, OtlpJson, PointConversion, Signal, TranscodeError};
+pub(crate) use transcode::TranscodeError;
+pub use transcode::{Conversion, Form, OtlpJson, PointConversion, Signal};

@@ -14,11 +14,11 @@ const ENTRIES: usize = 24;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PointOrigin<'a> {
     /// The topic, which is also the measurement.
-    pub topic: &'a str,
+    pub(crate) topic: &'a str,
     /// The partition of that topic.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// The record's offset.
-    pub offset: i64,
+    pub(crate) offset: i64,
 }
 
 /// The point of `message`: measurement and tags from its origin, the text itself as `message`.

@@ -34,8 +34,8 @@ pub use letter::{
 pub use output::{Outgoing, ProcessorOutput};
 pub use processor::{Memory, Processor, Progress, Resume};
 pub use rules::RecordRules;
-pub use script_trial::{ScriptTrial, Tried, TriedPoint, TriedRecord};
+pub use script_trial::{ScriptTrial, Tried, TriedRecord};
 pub use witness::{Finished, Witness};
 
 /// Asked between elements with the bytes made since the driver last took them: whether to go on.
-pub type Pace<'p> = dyn FnMut(usize) -> bool + 'p;
+pub(crate) type Pace<'p> = dyn FnMut(usize) -> bool + 'p;

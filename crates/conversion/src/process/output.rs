@@ -52,7 +52,7 @@ pub struct ProcessorOutput<'a> {
     /// Records that are done, by outcome.
     pub ended: Vec<(Outcome, Vec<u32>)>,
     /// Bytes of what is not in the buffers above.
-    pub other_bytes: usize,
+    pub(crate) other_bytes: usize,
 }
 
 impl<'a> ProcessorOutput<'a> {

@@ -54,11 +54,11 @@ pub struct Processor<'a, W> {
 #[derive(Debug)]
 pub struct Memory {
     /// Decides which records go on, where the route samples.
-    pub sampler: Option<Sampler>,
+    pub(crate) sampler: Option<Sampler>,
     /// Counts records without a key, which may go to any lane.
-    pub spread: u64,
+    pub(crate) spread: u64,
     /// The topic as a JSON string, quotes included.
-    pub topic_json: String,
+    pub(crate) topic_json: String,
 }
 
 impl Memory {

@@ -14,7 +14,7 @@ pub struct RecordRules {
     /// The scripts that go with the routes of the revision.
     pub scripts: Arc<ScriptsInForce>,
     /// What becomes of a point whose script fails.
-    pub script_failure: ScriptFailure,
+    pub(crate) script_failure: ScriptFailure,
     /// Larger values go to the dead letters, in bytes.
     pub record_bytes: u64,
     /// Tags for points that do not have them.
