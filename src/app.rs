@@ -21,7 +21,7 @@ use crate::reconfiguration::{Beginning, Reconfiguration};
 use crate::routes::tls::{ServerTlsError, remember_client, server_config};
 use crate::routes::{Access, HEAVY_AT_ONCE, Shared, configure};
 use crate::telemetry::{self, LogLevel};
-use kafkamq_settings::{Loaded, Sources};
+use kafkamq_settings::{Loaded, ServerSettings, Sources};
 
 /// Seconds that open connections of the HTTP server are given to finish.
 const SERVER_GRACE_SECONDS: u64 = 2;
@@ -87,7 +87,6 @@ impl Service {
             }
         };
         let settings = Arc::new(beginning.settings().clone());
-        let listen = settings.server.listen;
         let named = sources.clone();
         let configuration =
             Reconfiguration::new(router.clone(), metrics.clone(), beginning, sources);
@@ -115,32 +114,7 @@ impl Service {
         configuration
             .reload_on_hangup()
             .map_err(AppError::Signals)?;
-        let connections = descriptors::for_server() / settings.server.workers.max(1);
-        let connections = connections.max(1);
-        let body_bytes = usize::try_from(settings.server.max_body_bytes).unwrap_or(usize::MAX);
-        let server =
-            HttpServer::new(move || App::new().configure(configure(shared.clone(), body_bytes)))
-                .workers(settings.server.workers.max(1))
-                .max_connections(connections)
-                .shutdown_timeout(SERVER_GRACE_SECONDS)
-                .on_connect(remember_client)
-                .disable_signals();
-        let server = match &settings.server.tls {
-            Some(tls) => server.bind_rustls_0_23(listen, server_config(tls)?),
-            None => server.bind(listen),
-        };
-        let server = server.map_err(|source| AppError::Listen {
-            address: listen,
-            source,
-        })?;
-        let address = server.addrs().first().copied().unwrap_or(listen);
-        let server = server.run();
-        let handle = server.handle();
-        actix_rt::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let (handle, address) = serve(&settings.server, shared)?;
         introduce(&settings, &named, &router.routes(), address);
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "kafkamq is running");
         Ok(Self {
@@ -165,6 +139,41 @@ impl Service {
         self.server.stop(true).await;
         tracing::info!(seconds = began.elapsed().as_secs_f64(), "stopped");
     }
+}
+
+/// Starts the HTTP server. Returns it with the address that it listens on.
+fn serve(
+    settings: &ServerSettings,
+    shared: Shared,
+) -> Result<(ServerHandle, SocketAddr), AppError> {
+    let listen = settings.listen;
+    let workers = settings.workers.max(1);
+    let connections = (descriptors::for_server() / workers).max(1);
+    let body_bytes = usize::try_from(settings.max_body_bytes).unwrap_or(usize::MAX);
+    let server =
+        HttpServer::new(move || App::new().configure(configure(shared.clone(), body_bytes)))
+            .workers(workers)
+            .max_connections(connections)
+            .shutdown_timeout(SERVER_GRACE_SECONDS)
+            .on_connect(remember_client)
+            .disable_signals();
+    let server = match &settings.tls {
+        Some(tls) => server.bind_rustls_0_23(listen, server_config(tls)?),
+        None => server.bind(listen),
+    };
+    let server = server.map_err(|source| AppError::Listen {
+        address: listen,
+        source,
+    })?;
+    let address = server.addrs().first().copied().unwrap_or(listen);
+    let server = server.run();
+    let handle = server.handle();
+    actix_rt::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    });
+    Ok((handle, address))
 }
 
 /// Sets up logging and runs the service until SIGTERM or SIGINT, then stops it in order.

@@ -35,7 +35,8 @@ pub(crate) use self::state::Beginning;
 use crate::actors::{Prepared, Router};
 use crate::metrics::Metrics;
 use kafkamq_settings::{
-    ChangeBy, Diagnostics, Document, Loaded, Settings, Severity, Sources, load, load_change,
+    ChangeBy, Diagnostics, Document, Loaded, ServerSettings, Settings, Severity, Sources, load,
+    load_change,
 };
 
 /// What a change asks for.
@@ -424,21 +425,10 @@ impl Reconfiguration {
         let number = current.revision + 1;
         let inner = Arc::clone(&self.inner);
         let before = Arc::clone(&current);
-        // Reads files, compiles scripts, makes clients: nothing for the threads of actors.
         let (dry_run, origin) = (request.dry_run, request.origin);
+        // Reads files, compiles scripts and makes clients, which would block the threads of actors.
         let prepared = tokio::task::spawn_blocking(move || {
-            let files = inner.sources.files_digest();
-            if matches!(wanted, Wanted::Files) && !dry_run {
-                inner.memory.lock().files.clone_from(&files);
-            }
-            let loaded = inner.read(&wanted, &before)?;
-            let prepared = inner.prepare(&loaded.settings, &before, number)?;
-            let (running, in_force) = (&before.settings.server, &prepared.settings().server);
-            if let Some(opened) = guard::opened(running, &loaded.settings.server, in_force, origin)
-            {
-                return Err(Refusal::Invalid(vec![opened]));
-            }
-            Ok((loaded, prepared, files))
+            inner.load_and_prepare(&wanted, &before, number, dry_run, origin)
         });
         let (loaded, prepared, files) = prepared.await.map_err(|_| Refusal::Stopping)??;
         let plan = prepared.plan.clone();
@@ -486,11 +476,7 @@ impl Reconfiguration {
         for listener in &*self.inner.listeners.lock() {
             listener(&settings);
         }
-        let limit = settings.server.revisions;
-        let mut memory = self.inner.memory.lock();
-        memory.history.push(revision, limit);
-        keep(settings.server.state_dir.as_deref(), &memory.history);
-        drop(memory);
+        self.inner.remember(revision, &settings.server);
         let current = Current::new(number, loaded.document, settings, request.origin);
         self.inner.current.store(Arc::new(current));
         Ok(outcome)
@@ -498,6 +484,36 @@ impl Reconfiguration {
 }
 
 impl Inner {
+    /// Reads what is wanted and prepares the change to revision `number`. Returns it with a digest of
+    /// the files as they were before they were read.
+    fn load_and_prepare(
+        &self,
+        wanted: &Wanted,
+        before: &Current,
+        number: u64,
+        dry_run: bool,
+        origin: ConfigurationOrigin,
+    ) -> Result<(Loaded, Prepared, String), Refusal> {
+        let files = self.sources.files_digest();
+        if matches!(wanted, Wanted::Files) && !dry_run {
+            self.memory.lock().files.clone_from(&files);
+        }
+        let loaded = self.read(wanted, before)?;
+        let prepared = self.prepare(&loaded.settings, before, number)?;
+        let (running, in_force) = (&before.settings.server, &prepared.settings().server);
+        if let Some(opened) = guard::opened(running, &loaded.settings.server, in_force, origin) {
+            return Err(Refusal::Invalid(vec![opened]));
+        }
+        Ok((loaded, prepared, files))
+    }
+
+    /// Adds `revision` to the history, in memory and in the folder of state.
+    fn remember(&self, revision: Revision, server: &ServerSettings) {
+        let mut memory = self.memory.lock();
+        memory.history.push(revision, server.revisions);
+        keep(server.state_dir.as_deref(), &memory.history);
+    }
+
     /// Reads what is wanted, whole and checked.
     fn read(&self, wanted: &Wanted, current: &Current) -> Result<Loaded, Refusal> {
         let environment = self.sources.only_environment();
