@@ -129,20 +129,18 @@ pub(crate) enum ExprKind {
 
 /// An identifier with its place.
 #[derive(Debug, Clone)]
-pub struct Name {
+pub(crate) struct Name {
     /// The text, without backquotes.
-    pub text: Text,
+    pub(crate) text: Text,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// One `[e]` of an index expression.
 #[derive(Debug, Clone)]
-pub struct Index {
+pub(crate) struct Index {
     /// The expression between the brackets.
     pub(crate) expr: Expr,
-    /// The brackets and what is between.
-    pub span: Span,
 }
 
 /// One dot-separated part of an attribute expression.

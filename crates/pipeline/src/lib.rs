@@ -8,7 +8,7 @@
 
 pub mod aggregate;
 mod args;
-pub mod ast;
+mod ast;
 pub mod cache;
 pub mod cases;
 mod charset;
@@ -46,7 +46,7 @@ pub mod time;
 mod user_agent;
 pub mod value;
 mod walk;
-pub mod window;
+mod window;
 mod xml;
 
 pub use args::Args;

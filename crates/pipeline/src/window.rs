@@ -21,14 +21,14 @@ pub(crate) const MAX_BEFORE: usize = 10_000;
 /// How many streams one script can follow; beyond that the one without points for longest is removed.
 pub(crate) const MAX_STREAMS: usize = 16_384;
 /// How many bytes the points of all windows of a script take at most, unless the host says so.
-pub const MAX_BYTES: usize = 64 << 20;
+pub(crate) const MAX_BYTES: usize = 64 << 20;
 /// How long a stream may be without points before its window may be removed, in nanoseconds.
 pub(crate) const IDLE_NS: i64 = 3_600_000_000_000;
 
 const SHARDS: usize = 16;
 
 /// What identifies a stream: the tags' names and values.
-pub type Stream = Box<[(Text, Text)]>;
+pub(crate) type Stream = Box<[(Text, Text)]>;
 
 /// The windows of one loaded script.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 
 mod category;
 pub mod codec;
-pub mod number;
+mod number;
 mod point;
 mod rules;
 mod status;

@@ -11,7 +11,7 @@ pub mod control;
 pub mod expect;
 pub mod faults;
 mod id_set;
-pub mod ledger;
+mod ledger;
 pub mod payload;
 pub mod receiver;
 mod record;

@@ -243,11 +243,8 @@ impl Parser<'_> {
         if self.at(&TokenKind::End)? {
             return Err(self.unclosed(bracket, "["));
         }
-        let close = self.expect(&TokenKind::CloseBracket)?;
-        Ok(Index {
-            expr,
-            span: bracket.to(close),
-        })
+        self.expect(&TokenKind::CloseBracket)?;
+        Ok(Index { expr })
     }
 
     fn more_indexes(&mut self, indexes: &mut Vec<Index>) -> Parsed<()> {
