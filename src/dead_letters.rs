@@ -110,7 +110,7 @@ impl fmt::Display for LetterId {
     }
 }
 
-/// A text that is no [`LetterId`].
+/// A text that is not a [`LetterId`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{0}` is not the id of a dead letter: expected a number, or topic/partition/offset")]
 pub(crate) struct LetterIdError(String);

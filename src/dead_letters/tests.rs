@@ -334,7 +334,7 @@ fn one_replay_of_a_folder_runs_at_a_time() {
 }
 
 #[test]
-fn no_letters_is_no_error_but_none_kept_is() {
+fn an_empty_list_is_not_an_error_but_a_missing_store_is() {
     let rig = Rig::new();
     let folder = rig.folder.path().join("none");
     let letters = rig.letters(&format!("path = \"{}\"", folder.display()));

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_rate_is_no_limit() {
+    fn without_a_rate_there_is_not_a_limit() {
         assert!(RateLimit::new(None, Some(0), Instant::now()).is_none());
     }
 

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cancelled_is_not_written_and_is_no_trouble() {
+    fn what_was_cancelled_is_not_written_and_is_not_a_failure() {
         let now = Instant::now();
         let mut burial = burial();
         let gone = job(1, 1);

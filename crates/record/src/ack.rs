@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn recalled_work_is_no_failure_and_not_settled() {
+    fn recalled_work_has_not_failed_and_is_not_settled() {
         let (ack, share, resolutions) = open(2);
         let other = share.share();
         share.settle(0);

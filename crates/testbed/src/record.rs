@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_id_are_refused() {
+    fn texts_that_are_not_ids_are_refused() {
         for text in [
             "",
             "kmq:",

@@ -270,7 +270,7 @@ fn missing_rights_are_acl() {
 }
 
 #[test]
-fn a_broker_that_says_nothing_is_no_broker() {
+fn a_listener_that_does_not_answer_is_not_a_broker() {
     let port = serve(|stream| {
         // Kept open until the client gives up.
         let mut stream = stream;

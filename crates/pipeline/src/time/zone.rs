@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_names_are_no_offsets() {
+    fn listed_names_are_not_offsets() {
         assert!(Zone::listed("+8").is_ok() && Zone::listed("+6").is_ok());
         assert!(Zone::listed("+8:30").is_err() && Zone::listed("+08").is_err());
     }
