@@ -91,7 +91,7 @@ impl Civil {
     /// Nanoseconds since the Unix epoch, with `offset` seconds east of Greenwich; `None` outside
     /// the range of `i64`.
     #[must_use]
-    pub(crate) fn to_ns(&self, offset: i32) -> Option<i64> {
+    pub(crate) fn to_ns(self, offset: i32) -> Option<i64> {
         let days = days_from_civil(self.year, self.month, self.day);
         let seconds = days * 86_400
             + i64::from(self.hour) * 3600
