@@ -64,7 +64,7 @@ pub(crate) struct LetterDetail {
 pub(crate) struct HeaderView {
     /// Name of the header.
     pub(crate) name: String,
-    /// Its value; null for a tombstone.
+    /// Its value; null if it has none.
     pub(crate) value: Option<Payload>,
 }
 
