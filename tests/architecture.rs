@@ -10,7 +10,7 @@ use std::process::Command;
 /// What a package may use of the workspace. What is not named may use nothing of ours.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("kafkamq-record", &["kafkamq-memory"]),
-    ("kafkamq-source", &["kafkamq-record"]),
+    ("kafkamq-source", &["kafkamq-memory", "kafkamq-record"]),
     // It runs what decides, and none of what talks to Kafka.
     (
         "kafkamq-sim",
@@ -74,7 +74,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // It reads the dead letters that the binary wrote.
     (
         "kafkamq-integration",
-        &["kafkamq-delivery", "kafkamq-testbed"],
+        &["kafkamq-delivery", "kafkamq-sim", "kafkamq-testbed"],
     ),
 ];
 

@@ -50,7 +50,7 @@ fn wrong_usage_and_wrong_configuration_end_with_two() {
 #[test]
 fn configurations_in_deploy_are_valid() {
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-    for name in ["compose", "kubernetes"] {
+    for name in ["compose", "kubernetes/base", "debian"] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "test").unwrap();
         let scripts = deploy.join(name).join("pipeline");

@@ -282,11 +282,20 @@ impl Consignment {
         }
     }
 
-    /// Somebody works on it from now on: what is dropped failed.
+    /// Somebody works on nothing else from now on; see [`AckShare::begin`].
     pub(crate) fn begin(&self) {
         match self {
             Self::Records(records) | Self::Points(records, _) => records.share.begin(),
             Self::Answer(answer, _) => answer.asked.iter().for_each(|(asked, _)| asked.begin()),
+            Self::Unattached => {}
+        }
+    }
+
+    /// Nobody works on it at present.
+    pub(crate) fn rest(&self) {
+        match self {
+            Self::Records(records) | Self::Points(records, _) => records.share.rest(),
+            Self::Answer(answer, _) => answer.asked.iter().for_each(|(asked, _)| asked.rest()),
             Self::Unattached => {}
         }
     }

@@ -217,7 +217,6 @@ impl Handler<WriteDeadLetter> for DeadLetterActor {
     type Result = ();
 
     fn handle(&mut self, letter: WriteDeadLetter, ctx: &mut Self::Context) {
-        letter.consignment.begin();
         self.burial.push(letter);
         self.pump(ctx);
     }

@@ -236,7 +236,9 @@ impl ForwarderActor {
             .delivery
             .finished(now, request, took, outcome, &mut fates);
         fates.tell(&self.directory);
-        if !notices.is_empty() {
+        // The last suspect of a destination that is up ends without news.
+        let shown = self.metrics.suspects.get() != 0 || self.metrics.refusing_since.get() != 0;
+        if shown || !notices.is_empty() {
             self.tell(notices, now);
         }
     }
@@ -425,7 +427,6 @@ impl Handler<Forward> for ForwarderActor {
                 None => return,
             },
         };
-        forward.consignment.begin();
         let parcel = Parcel {
             lane: LaneId(forward.lane),
             endpoint: forward.endpoint,

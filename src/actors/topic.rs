@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, Recipient};
 
-use self::fetching::Fetching;
 use self::paced::Paced;
 pub(crate) use self::view::{Seen, View};
 use super::directory::Directory;
@@ -32,9 +31,10 @@ use crate::kafka::{Generation, PartitionReader};
 use crate::metrics::{HandledCounters, TopicMetrics};
 use crate::routing::{KeyLimit, RateLimit};
 use kafkamq_conversion::route::InputId;
-use kafkamq_record::{Assignment, PartitionAccounts, RecordBatch, TopicPartition};
+use kafkamq_record::{Assignment, PartitionAccounts, Position, RecordBatch, TopicPartition};
 use kafkamq_source::blocked::Blocked;
-use kafkamq_source::window::{Bounds, Phase, Resend, Resolved, Settled, Window};
+use kafkamq_source::fetching::Fetching;
+use kafkamq_source::window::{Bounds, GoesOn, Phase, Resend, Resolved, Settled, Tries, Window};
 
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);
@@ -115,7 +115,7 @@ impl TopicActor {
             batch_bytes: bounds.batch_bytes,
         });
         if let Some(start) = reader.first() {
-            window.expect(start.0);
+            window.expect(Position::at(start.0));
         }
         Self {
             // What is read outside the group fetches from the beginning.
@@ -202,9 +202,10 @@ impl TopicActor {
             }
             let is_empty = read.batch.is_empty();
             if !is_empty || read.end.is_some() {
-                self.fetched();
+                self.fetching.fetched();
             }
             if !is_empty {
+                self.window.read(&read.batch, read.epochs);
                 let batch = read.batch.charged(&self.options.accounts.records);
                 self.begin(batch, ctx);
             }
@@ -235,25 +236,28 @@ impl TopicActor {
     /// the broker no longer has them; gaps above the low watermark are compaction or markers of
     /// transactions and mean nothing.
     fn continues_at(&mut self, first: i64) -> bool {
-        let Some(expected) = self.window.expected().filter(|&expected| first != expected) else {
+        if self
+            .window
+            .expected()
+            .is_none_or(|expected| expected == first)
+        {
             return true;
-        };
+        }
         let Some(reader) = &mut self.reader else {
             return false;
         };
         let low = reader.watermarks().map(|(low, _)| low);
-        let gone = low.map_or(0, |low| low.min(first) - expected);
-        if first > expected && gone <= 0 {
+        let GoesOn::Elsewhere { at, removed } = self.window.goes_on(first, low) else {
             return true;
-        }
-        if !reader.jumped(expected, first) {
+        };
+        if !reader.jumped(at, first) {
             return false;
         }
-        if gone > 0 {
-            let skipped = &self.options.metrics.offsets_skipped;
-            skipped.inc_by(gone.unsigned_abs());
+        if removed > 0 {
+            self.options.metrics.offsets_skipped.inc_by(removed);
+            let expected = at.next.0;
             tracing::warn!(
-                partition = %self.source, expected, first, skipped = gone,
+                partition = %self.source, expected, first, skipped = removed,
                 "offset out of range: records were removed before they were read"
             );
         }
@@ -263,20 +267,16 @@ impl TopicActor {
     /// There is nothing more to read up to `end`.
     fn passed(&mut self, end: i64) {
         if self.window.expected().is_none_or(|expected| end > expected)
-            && let Some(next) = self.window.passed(end)
+            && let Some(at) = self.window.passed(end)
         {
-            self.settled(next);
+            self.settled(at);
         }
         // Even if the end was known: the event shows that the partition is read.
         self.show();
     }
 
     fn begin(&mut self, batch: RecordBatch, ctx: &mut Context<Self>) {
-        let Some(next) = batch.next_offset() else {
-            return;
-        };
         self.options.control.offer(&batch);
-        self.window.expect(next);
         let records = batch.len() as u64;
         self.options.metrics.received.inc_by(records);
         let payload_bytes = batch.payload_bytes();
@@ -287,7 +287,7 @@ impl TopicActor {
         if self.keys.is_some() {
             self.begin_by_keys(&batch, ctx);
         } else if let Some(id) = self.window.open(&batch) {
-            self.send(id, Arc::new(batch), 1, ctx);
+            self.send(id, Arc::new(batch), Tries::FIRST, ctx);
         }
         self.show();
     }
@@ -329,8 +329,8 @@ impl TopicActor {
 
     fn batch_settled(&mut self, settled: Settled, ctx: &mut Context<Self>) {
         self.show();
-        if let Some(next) = settled.watermark {
-            self.settled(next);
+        if let Some(at) = settled.watermark {
+            self.settled(at);
         }
         if matches!(self.window.phase, Phase::Draining(_)) && self.window.batches() == 0 {
             self.finish(ctx);
@@ -345,20 +345,14 @@ impl TopicActor {
         let records: usize = again.iter().map(|resend| resend.batch.len()).sum();
         self.options.handled.fail.inc_by(records as u64);
         tracing::warn!(
-            partition = %self.source, records, attempt = again.first().map(|resend| resend.attempt),
+            partition = %self.source, records,
+            attempt = again.first().map(|resend| resend.tries.attempt),
             "a batch came back incomplete and is sent again"
         );
         for resend in again {
             ctx.run_later(resend.wait, move |actor, ctx| {
                 if actor.window.resend_due(resend.id, resend.placeholder) {
-                    let Resend {
-                        id,
-                        batch,
-                        attempt,
-                        alone,
-                        ..
-                    } = resend;
-                    actor.hand_on(id, batch, attempt, alone, ctx);
+                    actor.send(resend.id, resend.batch, resend.tries, ctx);
                 }
             });
         }
@@ -384,8 +378,8 @@ impl TopicActor {
         self.assignment.cancel();
         // Whoever waits for the end goes on when this is dropped.
         let waiting = std::mem::replace(&mut self.window.phase, Phase::Reading);
-        if let Some(next) = self.window.finish() {
-            self.settled(next);
+        if let Some(at) = self.window.finish() {
+            self.settled(at);
         }
         self.show();
         self.reader = None;
@@ -518,7 +512,7 @@ impl Handler<GetPartitionStatus> for TopicActor {
             topic: self.source.topic.to_string(),
             partition: self.source.partition,
             position: self.window.expected(),
-            stored: self.window.watermark().map(|next| next.0),
+            stored: self.window.watermark().map(|at| at.next.0),
             batches_in_flight: self.window.batches(),
             records_in_flight: self.window.records(),
             bytes_in_flight: self.options.accounts.used(),

@@ -26,10 +26,10 @@ use super::partition::{PartitionReader, Placement};
 use super::poll_loop::Reading;
 use super::report::{is_about_certificate, is_close, judged, meaning, reported, trouble};
 use super::{AssignmentListener, KafkaError, PartitionStanding, Standing, Statistics};
-use kafkamq_record::{NextOffset, TopicPartition};
+use kafkamq_record::{NextOffset, Position, TopicPartition};
 use kafkamq_settings::ClusterSettings;
 use kafkamq_source::commits::{CommitEntry, CommitResult, Commits, Confirmed};
-use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_source::lease::{Generation, Lease};
 use kafkamq_source::positions::{Positions, Sought, Wanted};
 
 /// The last commit of partitions that go is waited for this long beyond their drain.

@@ -20,8 +20,8 @@ use super::birth_store::GroupBirths;
 use super::context::PollContext;
 use super::native::{self, Described, Listed};
 use super::report::meaning;
-use kafkamq_record::{NextOffset, TopicPartition};
-use kafkamq_source::lease::{LogId, Position};
+use kafkamq_record::{NextOffset, Position, TopicPartition};
+use kafkamq_source::lease::LogId;
 use kafkamq_source::memo::Memo;
 use kafkamq_source::positions::{Sought, Wanted};
 use kafkamq_source::start::{Begin, Facts, Gone, InitialOffset, Why, begin, go_on};
@@ -519,8 +519,7 @@ fn resolve<'a>(
     found
         .into_iter()
         .map(|(source, result)| {
-            let position =
-                result.and_then(|at| at.map_or_else(unanswered, |at| Ok(Position::at(at))));
+            let position = result.and_then(|at| at.map_or_else(unanswered, Ok));
             (source, position)
         })
         .collect()
@@ -529,7 +528,7 @@ fn resolve<'a>(
 fn ask_offsets(
     consumer: &BaseConsumer<PollContext>,
     query: TopicPartitionList,
-) -> HashMap<TopicPartition, Result<Option<i64>, String>> {
+) -> HashMap<TopicPartition, Result<Option<Position>, String>> {
     if query.count() == 0 {
         return HashMap::new();
     }
@@ -547,7 +546,11 @@ fn ask_offsets(
             .map(|one| {
                 let result = match one.error {
                     Some(code) => Err(format!("the offset is not told: {code}")),
-                    None => Ok(one.offset),
+                    // With its epoch, a log that is truncated before anything is read is noticed.
+                    None => Ok(one.offset.map(|offset| Position {
+                        next: NextOffset(offset),
+                        epoch: one.epoch,
+                    })),
                 };
                 (one.source, result)
             })

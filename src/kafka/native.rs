@@ -19,9 +19,9 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaError;
-use kafkamq_record::TopicPartition;
+use kafkamq_record::{Position, TopicPartition};
 use kafkamq_source::commits::CommitEntry;
-use kafkamq_source::lease::{LogId, Position};
+use kafkamq_source::lease::LogId;
 
 mod raw {
     //! The same functions with codes as numbers.
@@ -92,6 +92,16 @@ fn failed(number: i32) -> KafkaError {
 pub(super) unsafe fn message_error(message: *const native::rd_kafka_message_t) -> i32 {
     // SAFETY: by contract; the field is an `int` in C.
     unsafe { (&raw const (*message).err).cast::<i32>().read() }
+}
+
+/// The leader epoch of a record; brokers before 0.11 tell none.
+///
+/// # Safety
+/// `message` points to a valid message.
+pub(super) unsafe fn leader_epoch(message: *const native::rd_kafka_message_t) -> Option<i32> {
+    // SAFETY: by contract.
+    let epoch = unsafe { native::rd_kafka_message_leader_epoch(message) };
+    (epoch >= 0).then_some(epoch)
 }
 
 /// What a list of the client says about a partition.

@@ -17,7 +17,6 @@
     reason = "the batch call exists only in the native interface"
 )]
 
-use std::collections::VecDeque;
 use std::ffi::{CString, c_void};
 use std::ptr;
 use std::slice;
@@ -34,10 +33,11 @@ use super::KafkaError;
 use super::context::PollContext;
 use super::native as calls;
 use super::replay_range::ReplayRange;
-use kafkamq_record::NextOffset;
-use kafkamq_record::{RecordBatch, RecordBatchBuilder, TopicPartition};
+use kafkamq_record::{
+    Epochs, NextOffset, Position, RecordBatch, RecordBatchBuilder, TopicPartition,
+};
 use kafkamq_source::commits::Confirmed;
-use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_source::lease::{Generation, Lease};
 use kafkamq_source::positions::Sought;
 use kafkamq_source::start::Why;
 
@@ -67,6 +67,8 @@ pub(crate) struct Placement {
 pub(crate) struct ReadResult {
     /// The records, possibly none.
     pub(crate) batch: RecordBatch,
+    /// Their leader epochs.
+    pub(crate) epochs: Epochs,
     /// The offset behind everything there is, if reading got there: behind the last record, and behind
     /// what is not a record, such as the end of a transaction.
     pub(crate) end: Option<i64>,
@@ -87,10 +89,6 @@ pub(crate) struct PartitionReader {
     start: Option<Position>,
     /// Whether it was told where to read.
     placed: bool,
-    /// Whether the client knows the epoch of the record before the next one.
-    compares: bool,
-    /// From which offset on records have which leader epoch.
-    epochs: VecDeque<(i64, i32)>,
     /// What is read outside the group, if that is so, and its first offset.
     range: Option<Arc<ReplayRange>>,
     first: Option<NextOffset>,
@@ -133,8 +131,6 @@ impl PartitionReader {
             lease: None,
             start: None,
             placed: false,
-            compares: false,
-            epochs: VecDeque::new(),
             range: None,
             first: None,
             consumer: Arc::clone(consumer),
@@ -180,21 +176,21 @@ impl PartitionReader {
         self.placed && self.start.is_some()
     }
 
-    /// Stops fetching and gives back what was fetched; `next` is the first record that was not read.
+    /// Stops fetching and gives back what was fetched; `at` is where the first record stands that was
+    /// not read.
     /// Reading goes on with [`PartitionReader::go_there`]. Returns whether it does: what is read
     /// outside the group never rests.
     ///
     /// # Errors
     /// When the client is not ready for it; it fetches as before then.
-    pub(crate) fn rest(&mut self, next: NextOffset) -> Result<bool, KafkaError> {
+    pub(crate) fn rest(&mut self, at: Position) -> Result<bool, KafkaError> {
         if self.range.is_some() || !self.is_placed() {
             return Ok(false);
         }
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(&self.source.topic, self.source.partition);
         calls::pause(self.consumer.client().native_ptr(), &list, true)?;
-        let epoch = self.epochs.back().map(|(_, epoch)| *epoch);
-        self.start = Some(Position { next, epoch });
+        self.start = Some(at);
         self.discard();
         Ok(true)
     }
@@ -227,8 +223,6 @@ impl PartitionReader {
     pub(crate) fn place(&mut self, start: Position, lease: Option<Lease>) {
         self.placed = true;
         self.start = Some(start);
-        self.epochs.clear();
-        self.compares = start.epoch.is_some();
         if lease.is_some() {
             self.lease = lease;
         }
@@ -254,14 +248,18 @@ impl PartitionReader {
 
     /// The client went on at `seen` by itself, although the next record was expected at `at`. Returns
     /// whether that may be; if not, nothing is read until the reader is placed anew.
-    pub(crate) fn jumped(&mut self, at: i64, seen: i64) -> bool {
+    pub(crate) fn jumped(&mut self, at: Position, seen: i64) -> bool {
         let context = self.consumer.context();
-        if self.range.is_some() || (seen > at && context.client_resets) {
+        if self.range.is_some() || (seen > at.next.0 && context.client_resets) {
             return true;
         }
         self.placed = false;
-        let compares = self.compares;
-        context.jumped(&self.source, Sought::OutOfRange { at, seen, compares });
+        let sought = Sought::OutOfRange {
+            at: at.next.0,
+            seen,
+            compares: at.epoch.is_some(),
+        };
+        context.jumped(&self.source, sought);
         false
     }
 
@@ -287,6 +285,7 @@ impl PartitionReader {
         if reached || !self.is_placed() {
             return ReadResult {
                 batch: RecordBatchBuilder::with_capacity(self.source.clone(), 0, 0).build(),
+                epochs: Epochs::default(),
                 end: None,
                 errors: Vec::new(),
             };
@@ -301,10 +300,9 @@ impl PartitionReader {
             .sum();
         let mut builder = RecordBatchBuilder::with_capacity(self.source.clone(), taken, bytes);
         let mut errors = Vec::new();
-        // What was read before; what comes now may be from elsewhere.
-        self.compares |= !self.epochs.is_empty();
         let mut end = None;
-        // The epoch of a batch is that of its last record, which is kept until the end for it.
+        let mut epochs = Epochs::default();
+        // It is kept until the end for its epoch.
         let mut last = ptr::null_mut();
         for &message in messages {
             // SAFETY: a valid message as above; it is destroyed once, after being copied or, if it may
@@ -314,8 +312,9 @@ impl PartitionReader {
                     0 => {
                         copy(&mut builder, message);
                         let before = std::mem::replace(&mut last, message);
-                        if !before.is_null() {
-                            native::rd_kafka_message_destroy(before);
+                        match before.is_null() {
+                            true => epochs.first = calls::leader_epoch(message),
+                            false => native::rd_kafka_message_destroy(before),
                         }
                     }
                     error => {
@@ -335,11 +334,10 @@ impl PartitionReader {
                 }
             }
         }
-        let mut epoch = None;
         if !last.is_null() {
             // SAFETY: the last record, which was not destroyed in the loop.
             unsafe {
-                epoch = Some(native::rd_kafka_message_leader_epoch(last)).filter(|&one| one >= 0);
+                epochs.last = calls::leader_epoch(last);
                 native::rd_kafka_message_destroy(last);
             }
         }
@@ -352,12 +350,12 @@ impl PartitionReader {
             }
             None => errors.retain(|error| !error.is_end()),
         }
-        if let (Some(epoch), Some(first)) = (epoch, batch.first_offset())
-            && self.epochs.back().is_none_or(|(_, known)| *known != epoch)
-        {
-            self.epochs.push_back((first, epoch));
+        ReadResult {
+            batch,
+            epochs,
+            end,
+            errors,
         }
-        ReadResult { batch, end, errors }
     }
 
     /// Takes up to `max_records` messages out of the queue into the buffer; returns how many.
@@ -417,30 +415,22 @@ impl PartitionReader {
         }
     }
 
-    /// Everything below `next` is settled. With `hurry` the commit that says so does not wait for its
+    /// Everything below `at` is settled. With `hurry` the commit that says so does not wait for its
     /// interval. Does nothing once the partition belongs to somebody else or to another log.
-    pub(crate) fn settle(&mut self, next: NextOffset, hurry: bool) {
+    pub(crate) fn settle(&self, at: Position, hurry: bool) {
         let context = self.consumer.context();
         if let Some(range) = &self.range {
             // What a range remembers needs no broker: it is confirmed at once.
-            range.settle(next);
+            range.settle(at.next);
             context.listener.committed(vec![Confirmed {
                 source: self.source.clone(),
                 generation: self.generation,
-                next,
+                next: at.next,
             }]);
             return;
         }
         let Some(lease) = &self.lease else { return };
-        while self.epochs.get(1).is_some_and(|(first, _)| *first < next.0) {
-            self.epochs.pop_front();
-        }
-        let epoch = self.epochs.front().filter(|(first, _)| *first < next.0);
-        let position = Position {
-            next,
-            epoch: epoch.map(|(_, epoch)| *epoch),
-        };
-        context.settle(&self.consumer, Instant::now(), lease, position, hurry);
+        context.settle(&self.consumer, Instant::now(), lease, at, hurry);
     }
 
     /// Records from `end` on were taken back: nothing beyond it may stay committed.

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Reply, TransportError};
 use super::concurrency::{Concurrency, Ticket};
-use super::health::{Failure, Gate, Health, HealthOptions, Permit, State};
+use super::health::{Failed, Failure, Gate, Health, HealthOptions, Permit, State};
 use super::lanes::{
     Cancelled, History, Item, Lanes, Limits, Load, Map, Parcel, Pool, Request, RequestId,
     RequestPart,
@@ -386,8 +386,11 @@ impl<P> Delivery<P> {
             self.health.abandoned(under_way.permit);
             return Vec::new();
         };
-        // The endpoint accepted what was sent since the last refusal.
-        let accused = accepted > history.mark;
+        // The endpoint accepted something since the last refusal.
+        let passed_by = accepted > history.mark;
+        // That is evidence only where the refusal before may have been the record's fault, too: what was
+        // accepted earlier tells nothing about a destination that begins to refuse everything.
+        let accused = passed_by && history.refusals > 0;
         let blamed = refusal.may_be_the_record();
         history.refusals = history.refusals.saturating_add(u32::from(blamed));
         history.since.get_or_insert(now);
@@ -404,7 +407,7 @@ impl<P> Delivery<P> {
         let tired = history.refusals >= retries || history.attempts > retries;
         let own = match refusal {
             // What the destination asks for holds for all requests.
-            Refusal::Busy => history.yields && accused && after.is_none(),
+            Refusal::Busy => history.yields && passed_by && after.is_none(),
             _ => accepted_at > history.sent,
         };
         // Without a connection the request was never seen.
@@ -412,15 +415,25 @@ impl<P> Delivery<P> {
         history.yields |= seen && (tired || slow);
         self.may_yield |= history.yields;
         let history = history.clone();
-        if end || wished {
-            self.health.abandoned(under_way.permit);
-            self.give_up(id, &history, settle);
-            return self.after_change();
-        }
         let failure = match refusal {
             Refusal::Access | Refusal::Hold => Failure::Hold,
             Refusal::Busy | Refusal::Unclear => Failure::Passing,
         };
+        let failed = Failed {
+            failure,
+            retry_after: after,
+            reason: reason.clone(),
+            narrows: cut,
+        };
+        if end || wished {
+            // What the destination asks for holds, whatever becomes of this request.
+            match after {
+                Some(_) => drop(self.health.failed(under_way.permit, failed, now)),
+                None => self.health.abandoned(under_way.permit),
+            }
+            self.give_up(id, &history, settle);
+            return self.after_change();
+        }
         let mut notices = vec![Notice::Again(reason.code.clone())];
         let moment = if own {
             self.health.abandoned(under_way.permit);
@@ -430,11 +443,7 @@ impl<P> Delivery<P> {
             if failure == Failure::Passing {
                 self.concurrency.failed(under_way.ticket);
             }
-            let permit = under_way.permit;
-            if self
-                .health
-                .failed(permit, failure, after, reason.clone(), now)
-            {
+            if self.health.failed(under_way.permit, failed, now) {
                 let state = self.health.state().as_str();
                 notices.push(Notice::Down { state, reason });
             }

@@ -117,6 +117,20 @@ pub(crate) enum Failure {
     Hold,
 }
 
+/// A request that failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    /// The kind of failure.
+    pub(crate) failure: Failure,
+    /// The wish of the destination, measured from now.
+    pub(crate) retry_after: Option<Duration>,
+    /// What it said.
+    pub(crate) reason: Reason,
+    /// Whether less is asked for next, in search of the item at fault. The pause before that does not
+    /// grow: the search takes a few steps, and each asks for something else.
+    pub(crate) narrows: bool,
+}
+
 /// The state machine of one destination.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -207,16 +221,14 @@ impl Health {
         true
     }
 
-    /// The request failed. `retry_after` is the wish of the destination, measured from `now`.
-    /// Returns true if the state changed its kind.
-    pub(crate) fn failed(
-        &mut self,
-        permit: Permit,
-        failure: Failure,
-        retry_after: Option<Duration>,
-        reason: Reason,
-        now: Instant,
-    ) -> bool {
+    /// The request failed. Returns true if the state changed its kind.
+    pub(crate) fn failed(&mut self, permit: Permit, failed: Failed, now: Instant) -> bool {
+        let Failed {
+            failure,
+            retry_after,
+            reason,
+            narrows,
+        } = failed;
         let wish = retry_after.map(|wish| wish.min(self.options.retry_after_cap));
         if permit.epoch != self.epoch {
             // Sent before the state changed: no new step, but the destination's wish is honoured.
@@ -226,9 +238,10 @@ impl Health {
             return false;
         }
         let alarm = failure == Failure::Hold;
+        let step = u32::from(!narrows);
         let attempt = match &self.state {
-            State::BackingOff { attempt, .. } if !alarm => attempt.saturating_add(1),
-            State::Alarm { attempt, .. } if alarm => attempt.saturating_add(1),
+            State::BackingOff { attempt, .. } if !alarm => attempt.saturating_add(step),
+            State::Alarm { attempt, .. } if alarm => attempt.saturating_add(step),
             _ => 1,
         };
         let until = now + self.delay(alarm, attempt, wish);
@@ -276,6 +289,14 @@ impl Health {
     pub(crate) fn probe_now(&mut self, now: Instant) {
         if let State::BackingOff { until, .. } | State::Alarm { until, .. } = &mut self.state {
             *until = now.min(*until);
+        }
+    }
+
+    /// An operator says that the record was at fault and not the destination: pauses begin small again. The
+    /// one that runs keeps its end, which the destination may have asked for.
+    pub(crate) const fn absolve(&mut self) {
+        if let State::BackingOff { attempt, .. } | State::Alarm { attempt, .. } = &mut self.state {
+            *attempt = 1;
         }
     }
 
@@ -342,6 +363,15 @@ mod tests {
         Health::new(HealthOptions::default(), fastrand::Rng::with_seed(seed))
     }
 
+    fn failed(failure: Failure, retry_after: Option<Duration>) -> Failed {
+        Failed {
+            failure,
+            retry_after,
+            reason: reason("reset"),
+            narrows: false,
+        }
+    }
+
     fn until(health: &Health) -> Instant {
         match health.state() {
             State::Up => panic!("is up"),
@@ -351,7 +381,7 @@ mod tests {
 
     fn fail(health: &mut Health, failure: Failure, after: Option<Duration>, now: Instant) -> bool {
         let permit = health.sent();
-        health.failed(permit, failure, after, reason("reset"), now)
+        health.failed(permit, failed(failure, after), now)
     }
 
     #[test]
@@ -375,7 +405,7 @@ mod tests {
         let mut health = health(2);
         let permits: Vec<Permit> = (0..64).map(|_| health.sent()).collect();
         for permit in permits {
-            health.failed(permit, Failure::Passing, None, reason("reset"), now);
+            health.failed(permit, failed(Failure::Passing, None), now);
         }
         assert!(matches!(
             health.state(),
@@ -406,22 +436,11 @@ mod tests {
         );
         let first = until(&health);
         assert!(first >= now + Duration::from_secs(20) && first <= now + Duration::from_secs(22));
-        health.failed(
-            late,
-            Failure::Passing,
-            Some(Duration::from_secs(40)),
-            reason("x"),
-            now,
-        );
+        let wish = |wish| failed(Failure::Passing, Some(wish));
+        health.failed(late, wish(Duration::from_secs(40)), now);
         assert_eq!(until(&health), now + Duration::from_secs(40));
         let permit = health.sent();
-        health.failed(
-            permit,
-            Failure::Passing,
-            Some(Duration::MAX),
-            reason("x"),
-            now,
-        );
+        health.failed(permit, wish(Duration::MAX), now);
         assert!(until(&health) <= now + Duration::from_secs(330));
     }
 
@@ -441,12 +460,38 @@ mod tests {
         let now = Instant::now();
         let mut health = health(6);
         let permit = health.sent();
-        assert!(health.failed(permit, Failure::Hold, None, reason("status_401"), now));
+        let refused = Failed {
+            reason: reason("status_401"),
+            ..failed(Failure::Hold, None)
+        };
+        assert!(health.failed(permit, refused, now));
         assert_eq!(health.state().as_str(), "alarm");
         assert_eq!(health.state().reason().unwrap().code, "status_401");
         let probe = health.sent();
         assert!(health.succeeded(probe));
         assert_eq!(health.state(), &State::Up);
+    }
+
+    #[test]
+    fn pauses_do_not_grow_while_the_item_at_fault_is_searched_for() {
+        let now = Instant::now();
+        let mut health = health(9);
+        let step = |health: &mut Health, narrows| {
+            let permit = health.sent();
+            let failed = Failed {
+                narrows,
+                ..failed(Failure::Passing, None)
+            };
+            health.failed(permit, failed, now);
+            match health.state() {
+                State::BackingOff { attempt, .. } => *attempt,
+                _ => 0,
+            }
+        };
+        let steps = [false, false, true, true, true, false].map(|one| step(&mut health, one));
+        assert_eq!(steps, [1, 2, 2, 2, 2, 3]);
+        health.absolve();
+        assert_eq!(step(&mut health, false), 2, "pauses begin small again");
     }
 
     #[test]
@@ -528,8 +573,8 @@ mod tests {
                 }
                 let permit = out.swap_remove(number as usize % out.len());
                 match step {
-                    1 => { health.failed(permit, Failure::Passing, None, reason("a"), now); }
-                    2 => { health.failed(permit, Failure::Hold, None, reason("b"), now); }
+                    1 => { health.failed(permit, failed(Failure::Passing, None), now); }
+                    2 => { health.failed(permit, failed(Failure::Hold, None), now); }
                     3 => { health.succeeded(permit); }
                     _ => health.abandoned(permit),
                 }

@@ -20,7 +20,7 @@ pub enum Resolution {
     Settled,
     /// All shares are gone and some records are still open; they have to be sent again.
     Incomplete,
-    /// The same, but it was not being worked on: it was in the mailbox of an actor that failed on other work.
+    /// The same, but it was not being worked on alone: whoever had it failed on something else.
     Untouched,
     /// The same, but by intention: work was called back because the configuration changed under it.
     /// Nothing failed.
@@ -210,7 +210,9 @@ impl AckShare {
         self.ack.assignment.accounts()
     }
 
-    /// States that somebody works on the batch now, so that dropping it is a failure of its own.
+    /// States that somebody works on the batch now and on nothing else, so that dropping it is a failure of
+    /// its own. Who holds work of many batches does not say so: what it dies of tells nothing about
+    /// each of them.
     pub fn begin(&self) {
         self.ack.at_work.fetch_add(1, Ordering::AcqRel);
     }

@@ -20,13 +20,53 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NextOffset(pub i64);
 
+/// Where reading goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The offset of the next record.
+    pub next: NextOffset,
+    /// Leader epoch of the last record before it, by which the client notices that a log was
+    /// truncated (KIP-320).
+    pub epoch: Option<i32>,
+}
+
+impl Position {
+    /// The position at `next` with an unknown epoch.
+    #[must_use]
+    pub const fn at(next: i64) -> Self {
+        Self {
+            next: NextOffset(next),
+            epoch: None,
+        }
+    }
+
+    /// The same, or `end` if that is lower. The epoch stays: it tells less than the one at `end` would,
+    /// and nothing wrong.
+    #[must_use]
+    pub fn min(self, end: NextOffset) -> Self {
+        Self {
+            next: self.next.min(end),
+            ..self
+        }
+    }
+}
+
+/// Leader epochs of the first and the last record of what was read at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Epochs {
+    /// Of the first record.
+    pub first: Option<i32>,
+    /// Of the last record.
+    pub last: Option<i32>,
+}
+
 /// Names a batch within one assignment of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchId(pub u64);
 
 #[derive(Debug)]
 struct Entry {
-    next: NextOffset,
+    end: Position,
     settled: bool,
 }
 
@@ -36,14 +76,16 @@ pub struct OffsetTracker {
     entries: VecDeque<Entry>,
     /// Id of the entry at the front.
     front: u64,
-    watermark: Option<NextOffset>,
+    watermark: Option<Position>,
 }
 
 impl OffsetTracker {
-    /// Registers the batch that ends before `next`. Batches are registered in offset order.
-    pub fn begin(&mut self, next: NextOffset) -> BatchId {
+    /// Registers the batch that ends before `end`, whose epoch is that of the batch's own last record:
+    /// an epoch of another record would claim for this log what was read of another one. Batches are
+    /// registered in the order in which they are read.
+    pub fn begin(&mut self, end: Position) -> BatchId {
         self.entries.push_back(Entry {
-            next,
+            end,
             settled: false,
         });
         BatchId(self.front + self.entries.len() as u64 - 1)
@@ -51,12 +93,12 @@ impl OffsetTracker {
 
     /// Marks a batch as settled and returns the watermark if that moved it. An unknown or already
     /// settled batch changes nothing.
-    pub fn settle(&mut self, id: BatchId) -> Option<NextOffset> {
+    pub fn settle(&mut self, id: BatchId) -> Option<Position> {
         let at = usize::try_from(id.0.checked_sub(self.front)?).ok()?;
         self.entries.get_mut(at)?.settled = true;
         let before = self.watermark;
         while self.entries.front().is_some_and(|entry| entry.settled) {
-            self.watermark = self.entries.pop_front().map(|entry| entry.next);
+            self.watermark = self.entries.pop_front().map(|entry| entry.end);
             self.front += 1;
         }
         self.watermark.filter(|_| self.watermark != before)
@@ -72,7 +114,7 @@ impl OffsetTracker {
     /// The log ends at `end` now: offsets beyond it were taken back, and others will have them.
     pub fn retreat(&mut self, end: NextOffset) {
         for entry in &mut self.entries {
-            entry.next = entry.next.min(end);
+            entry.end = entry.end.min(end);
         }
         self.watermark = self.watermark.map(|watermark| watermark.min(end));
     }
@@ -85,7 +127,7 @@ impl OffsetTracker {
 
     /// Everything below this offset is settled; `None` until the first batch is.
     #[must_use]
-    pub const fn watermark(&self) -> Option<NextOffset> {
+    pub const fn watermark(&self) -> Option<Position> {
         self.watermark
     }
 }
@@ -142,15 +184,15 @@ mod tests {
     #[test]
     fn what_was_taken_back_is_not_committed_and_what_is_open_below_it_is_waited_for() {
         let mut tracker = OffsetTracker::default();
-        let [first, second, third] = [10, 20, 30].map(|next| tracker.begin(NextOffset(next)));
+        let [first, second, third] = [10, 20, 30].map(|next| tracker.begin(Position::at(next)));
         tracker.settle(first);
         tracker.retreat(NextOffset(15));
-        let new = tracker.begin(NextOffset(18));
+        let new = tracker.begin(Position::at(18));
         assert_eq!(tracker.settle(new), None, "older work is open");
-        assert_eq!(tracker.settle(second), Some(NextOffset(15)));
-        assert_eq!(tracker.settle(third), Some(NextOffset(18)));
+        assert_eq!(tracker.settle(second), Some(Position::at(15)));
+        assert_eq!(tracker.settle(third), Some(Position::at(18)));
         tracker.retreat(NextOffset(4));
-        assert_eq!(tracker.watermark(), Some(NextOffset(4)));
+        assert_eq!(tracker.watermark(), Some(Position::at(4)));
         let mut uncommitted = Uncommitted::default();
         for next in [10, 20, 30] {
             uncommitted.settle(NextOffset(next), 3);
@@ -165,12 +207,12 @@ mod tests {
     #[test]
     fn the_table_of_the_module_holds() {
         let mut tracker = OffsetTracker::default();
-        let first = tracker.begin(NextOffset(10));
-        let second = tracker.begin(NextOffset(20));
+        let first = tracker.begin(Position::at(10));
+        let second = tracker.begin(Position::at(20));
         assert_eq!(tracker.watermark(), None);
         assert_eq!(tracker.settle(second), None);
         assert_eq!(tracker.oldest_open(), Some(first));
-        assert_eq!(tracker.settle(first), Some(NextOffset(20)));
+        assert_eq!(tracker.settle(first), Some(Position::at(20)));
         assert_eq!(tracker.oldest_open(), None);
         assert_eq!(
             tracker.settle(first),
@@ -182,12 +224,12 @@ mod tests {
     #[test]
     fn what_was_open_before_a_restart_settles_nothing_after_it() {
         let mut tracker = OffsetTracker::default();
-        let old = tracker.begin(NextOffset(500));
+        let old = tracker.begin(Position::at(500));
         tracker.restart();
-        let new = tracker.begin(NextOffset(5));
+        let new = tracker.begin(Position::at(5));
         assert_ne!(old, new);
         assert_eq!(tracker.settle(old), None);
-        assert_eq!(tracker.settle(new), Some(NextOffset(5)));
+        assert_eq!(tracker.settle(new), Some(Position::at(5)));
     }
 
     proptest! {
@@ -201,7 +243,7 @@ mod tests {
             let mut end = 0;
             let batches: Vec<_> = lengths.iter().map(|length| {
                 end += length;
-                (tracker.begin(NextOffset(end)), end)
+                (tracker.begin(Position::at(end)), end)
             }).collect();
             let mut order: Vec<_> = (0..batches.len()).collect();
             fastrand::Rng::with_seed(seed).shuffle(&mut order);
@@ -211,8 +253,8 @@ mod tests {
                 tracker.settle(batches[at].0);
                 let expected = match open.first() {
                     Some(0) => None,
-                    Some(&first_open) => Some(NextOffset(batches[first_open - 1].1)),
-                    None => Some(NextOffset(end)),
+                    Some(&first_open) => Some(Position::at(batches[first_open - 1].1)),
+                    None => Some(Position::at(end)),
                 };
                 prop_assert_eq!(tracker.watermark(), expected);
             }

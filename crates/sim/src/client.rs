@@ -7,8 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use kafkamq_record::TopicPartition;
-use kafkamq_source::lease::Position;
+use kafkamq_record::{Position, TopicPartition};
 
 use crate::cluster::{Cluster, Entry};
 
@@ -100,9 +99,12 @@ impl Client {
         fetcher.is_assigned.then_some(fetcher).ok_or(State)
     }
 
-    /// Stops or allows fetching. Stopping drops what was fetched; going on begins behind what was read.
+    /// Stops or allows fetching. Stopping drops what was fetched; going on begins behind what was read. Of a
+    /// partition that is not assigned it is accepted and does nothing.
     pub(crate) fn pause(&mut self, source: &TopicPartition, pause: bool) -> Result<(), State> {
-        let fetcher = self.assigned(source)?;
+        let Ok(fetcher) = self.assigned(source) else {
+            return Ok(());
+        };
         if pause && !fetcher.is_paused {
             fetcher.drop_fetched();
         }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use kafkamq_record::TopicPartition;
+use kafkamq_record::{NextOffset, Position, TopicPartition};
 use kafkamq_source::lease::LogId;
 
 /// What stands at an offset.
@@ -92,6 +92,16 @@ impl PartitionLog {
         next.map_or(self.high, |(_, start)| *start)
     }
 
+    /// A position as brokers tell it when they are asked for an offset.
+    pub(crate) fn position_at(&self, offset: i64) -> Position {
+        let before = |(_, start): &&(i32, i64)| *start <= offset;
+        let epoch = self.epochs.iter().rev().find(before);
+        Position {
+            next: NextOffset(offset),
+            epoch: Some(epoch.map_or(0, |(epoch, _)| *epoch)),
+        }
+    }
+
     fn index(&self, offset: i64) -> usize {
         self.entries.partition_point(|entry| entry.offset < offset)
     }
@@ -102,12 +112,11 @@ impl PartitionLog {
     }
 
     /// Records in `from..to`.
-    pub(crate) fn between(&self, from: i64, to: i64) -> usize {
+    pub(crate) fn between(&self, from: i64, to: i64) -> impl Iterator<Item = &Entry> {
         let range = self.index(from)..self.index(to).max(self.index(from));
         self.entries
             .range(range)
             .filter(|entry| entry.value.is_some())
-            .count()
     }
 
     /// The first offset of this time or later.
@@ -243,11 +252,11 @@ mod tests {
         assert_eq!(log.append(0, 9, None, value), 7);
         log.append(0, 9, None, None);
         assert_eq!(
-            (log.high, log.between(0, 9), log.at_time(6)),
+            (log.high, log.between(0, 9).count(), log.at_time(6)),
             (9, 6, Some(7))
         );
         log.remove_below(2);
-        assert_eq!((log.low, log.between(0, 9)), (2, 4));
+        assert_eq!((log.low, log.between(0, 9).count()), (2, 4));
         log.truncate(4);
         assert_eq!((log.high, log.end_of(0), log.end_of(1)), (4, 4, 4));
         assert_eq!(log.from(3).count(), 1);

@@ -132,7 +132,6 @@ impl Forwarder {
         if consignment.is_cancelled() {
             return;
         }
-        consignment.share.begin();
         let parcel = Parcel {
             lane: LaneId(outgoing.lane),
             endpoint: outgoing.endpoint,

@@ -40,10 +40,7 @@ impl Writer {
 
     pub(crate) fn handle(&mut self, message: Message, core: &mut Core) {
         match message {
-            Message::Bury(bury) => {
-                bury.consignment.share.begin();
-                self.burial.push(bury);
-            }
+            Message::Bury(bury) => self.burial.push(bury),
             Message::PumpLetters => self.timer = false,
             Message::Synced => self.synced(core),
             _ => {}

@@ -45,6 +45,7 @@ mod tests;
 mod time;
 mod topic;
 mod trace;
+pub mod traps;
 mod world;
 
 pub use bugs::Bug;

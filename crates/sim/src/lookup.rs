@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use kafkamq_record::{NextOffset, TopicPartition};
+use kafkamq_record::{NextOffset, Position, TopicPartition};
 use kafkamq_source::births::Births;
-use kafkamq_source::lease::{LogId, Position};
+use kafkamq_source::lease::LogId;
 use kafkamq_source::memo::Memo;
 use kafkamq_source::positions::{Sought, Wanted};
 use kafkamq_source::start::{Begin, Facts, Gone, InitialOffset, Why, begin, go_on};
@@ -350,9 +350,9 @@ fn resolve(
         };
         let start = match start {
             Begin::At(position) => position,
-            Begin::Oldest => Position::at(log.low),
-            Begin::Newest | Begin::Stop => Position::at(log.high),
-            Begin::Time(ms) => Position::at(log.at_time(ms).unwrap_or(log.high)),
+            Begin::Oldest => log.position_at(log.low),
+            Begin::Newest | Begin::Stop => log.position_at(log.high),
+            Begin::Time(ms) => log.position_at(log.at_time(ms).unwrap_or(log.high)),
         };
         let log = core.cluster.log_id(topic);
         let memo = Memo {

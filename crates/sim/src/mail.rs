@@ -6,9 +6,9 @@ use std::time::Instant;
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_delivery::lanes::Request;
-use kafkamq_record::{BatchId, NextOffset, RecordBatch, Resolution, TopicPartition};
+use kafkamq_record::{BatchId, Epochs, Position, RecordBatch, Resolution, TopicPartition};
 use kafkamq_source::commits::{CommitEntry, CommitResult, Confirmed};
-use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_source::lease::{Generation, Lease};
 use kafkamq_source::start::Why;
 use kafkamq_source::window::{Resend, Token};
 
@@ -204,12 +204,13 @@ impl Drop for DrainSignal {
 /// What a read brought.
 pub(crate) struct ReadResult {
     pub(crate) batch: RecordBatch,
+    pub(crate) epochs: Epochs,
     pub(crate) end: Option<i64>,
     pub(crate) errors: Vec<&'static str>,
 }
 
 /// Everything below an offset is settled, as a holder of a lease says it.
 pub(crate) struct SettledUpTo {
-    pub(crate) next: NextOffset,
+    pub(crate) at: Position,
     pub(crate) hurry: bool,
 }

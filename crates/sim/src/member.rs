@@ -387,7 +387,7 @@ impl Member {
             Some((why, _)) => Some(why.clone()),
             None => {
                 let still = now.saturating_duration_since(topic.view.moved);
-                let silent = self.has_unread(topic, source)
+                let silent = (self.has_unread(topic, source) || core.are_brokers_away())
                     && topic.view.batches == 0
                     && still >= UNEXPLAINED_AFTER;
                 silent.then_some(match core.are_brokers_away() {

@@ -126,6 +126,8 @@ pub(crate) struct Oracle {
     violation: Option<Violation>,
     /// What was committed: number of the log, offset.
     commits: BTreeMap<TopicPartition, (i64, i64)>,
+    /// Where logs begin from which records were removed.
+    removed: BTreeMap<TopicPartition, i64>,
     /// Where logs ended when records were taken back.
     taken_back: BTreeMap<TopicPartition, i64>,
     /// When something was accepted, by output.
@@ -335,18 +337,26 @@ impl Oracle {
     fn in_order(&mut self, now: Micros, output: usize, id: usize, at: usize) {
         let truth = &self.records[id];
         let is_mixed = self.made_again.contains(&truth.source.topic);
-        if !self.checks_order || is_mixed || truth.stated.is_none() {
+        // A part that was buried left its place in the lane. It may come again with its record. And who reads
+        // next begins behind what was removed, while who read before may still send it.
+        let left = truth.parts.get(at).is_none_or(|part| part.buried)
+            || self
+                .removed
+                .get(&truth.source)
+                .is_some_and(|low| truth.offset < *low);
+        if !self.checks_order || is_mixed || truth.stated.is_none() || left {
             return;
         }
         let own = (truth.offset, u32::try_from(at).unwrap_or(u32::MAX));
         let key = (output, truth.log, truth.source.clone(), truth.lane);
         let newest = self.order.entry(key).or_insert(own);
         if own < *newest {
-            let (newest, source) = (newest.0, truth.source.clone());
+            let (newest, source) = (*newest, truth.source.clone());
+            let part = truth.parts[at];
             return self.breaks(3, now, || {
                 format!(
-                    "output {output} got offset {} of {source} after {newest}, in one lane",
-                    own.0
+                    "output {output} got part {} of offset {} of {source} after {newest:?}, in one lane; {part:?}",
+                    own.1, own.0
                 )
             });
         }
@@ -360,7 +370,7 @@ impl Oracle {
         }
     }
 
-    /// A receiver refused an item that was sent at `sent`.
+    /// Whoever sent an item at `sent` hears what may be a refusal.
     pub(crate) fn refused(
         &mut self,
         now: Micros,
@@ -446,9 +456,20 @@ impl Oracle {
         }
     }
 
+    /// Whether no rule allows to pass a record over.
+    pub(crate) fn is_required(&self, id: u64) -> bool {
+        let truth = usize::try_from(id).ok().and_then(|id| self.records.get(id));
+        truth.is_some_and(|truth| truth.is_required)
+    }
+
     fn is_open(&self, id: u64) -> bool {
         let truth = usize::try_from(id).ok().and_then(|id| self.records.get(id));
         truth.is_some_and(|truth| truth.is_required && truth.open > 0)
+    }
+
+    /// Records below `low` were removed.
+    pub(crate) fn removed(&mut self, source: &TopicPartition, low: i64) {
+        self.removed.insert(source.clone(), low);
     }
 
     /// Records from `end` on were taken back.

@@ -82,6 +82,8 @@ pub(crate) struct Poll {
     going: Option<Going>,
     numbers: u64,
     pub(crate) session: Option<Session>,
+    /// Whether a client is about to join the group.
+    is_connecting: bool,
     topics_due: Micros,
     is_looking: bool,
     discovery_due: Micros,
@@ -133,6 +135,7 @@ impl Poll {
             going: None,
             numbers: 0,
             session: None,
+            is_connecting: true,
             topics_due: 0,
             is_looking: false,
             discovery_due: 0,
@@ -199,6 +202,8 @@ impl Poll {
                     let all = self.client.assignment().cloned().collect();
                     self.give_up(all, false, Then::Leave, core);
                 }
+                // It begins anew anyhow.
+                PollMail::Rebuild if self.is_connecting => {}
                 PollMail::Rebuild => {
                     let all = self.client.assignment().cloned().collect();
                     self.give_up(all, false, Then::Rebuild, core);
@@ -219,6 +224,7 @@ impl Poll {
             .group
             .join(self.process.seat, self.lookup.subscribed.clone());
         self.session = Some(session);
+        self.is_connecting = false;
         let seat = self.process.seat;
         core.trace.say(core.clock.micros(), || {
             format!("member {seat} joins the group")
@@ -481,6 +487,7 @@ impl Poll {
         self.commits = Commits::new(span(knobs.commit_interval));
         self.positions = Positions::default();
         self.jumps.clear();
+        self.is_connecting = true;
         self.lookup.renew();
         self.is_looking = false;
         core.poll_in(self.process, PollMail::Connect, REBUILD_BACKOFF);

@@ -1,10 +1,9 @@
 //! The reading end of one assigned partition, for one assignment.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
-use kafkamq_record::{NextOffset, RecordBatchBuilder, TopicPartition};
-use kafkamq_source::lease::{Generation, Lease, Position};
+use kafkamq_record::{Epochs, NextOffset, Position, RecordBatchBuilder, TopicPartition};
+use kafkamq_source::lease::{Generation, Lease};
 use kafkamq_source::positions::Sought;
 
 use crate::bugs::Bug;
@@ -20,8 +19,6 @@ pub(crate) struct Reader {
     lease: Option<Lease>,
     start: Option<Position>,
     placed: bool,
-    compares: bool,
-    epochs: VecDeque<(i64, i32)>,
     bug: Option<Bug>,
 }
 
@@ -37,8 +34,6 @@ impl Reader {
             lease: None,
             start: None,
             placed: false,
-            compares: false,
-            epochs: VecDeque::new(),
             bug,
         }
     }
@@ -58,13 +53,12 @@ impl Reader {
     }
 
     /// Stops fetching and gives back what was fetched.
-    pub(crate) fn rest(&mut self, client: &mut Client, next: NextOffset) -> Result<bool, State> {
+    pub(crate) fn rest(&mut self, client: &mut Client, at: Position) -> Result<bool, State> {
         if !self.is_placed() {
             return Ok(false);
         }
         client.pause(&self.source, true)?;
-        let epoch = self.epochs.back().map(|(_, epoch)| *epoch);
-        self.start = Some(Position { next, epoch });
+        self.start = Some(at);
         client.take(&self.source, usize::MAX);
         Ok(true)
     }
@@ -73,8 +67,6 @@ impl Reader {
     pub(crate) fn place(&mut self, start: Position, lease: Option<Lease>) {
         self.placed = true;
         self.start = Some(start);
-        self.epochs.clear();
-        self.compares = start.epoch.is_some();
         if lease.is_some() {
             self.lease = lease;
         }
@@ -95,16 +87,17 @@ impl Reader {
     }
 
     /// The client went on at `seen` by itself. Returns whether that may be.
-    pub(crate) fn jumped(&mut self, poll: &mut Poll, at: i64, seen: i64) -> bool {
-        if seen > at && poll.client_resets() {
+    pub(crate) fn jumped(&mut self, poll: &mut Poll, at: Position, seen: i64) -> bool {
+        if seen > at.next.0 && poll.client_resets() {
             return true;
         }
         self.placed = false;
-        let compares = self.compares;
-        poll.jumped(
-            self.source.clone(),
-            Sought::OutOfRange { at, seen, compares },
-        );
+        let sought = Sought::OutOfRange {
+            at: at.next.0,
+            seen,
+            compares: at.epoch.is_some(),
+        };
+        poll.jumped(self.source.clone(), sought);
         false
     }
 
@@ -112,8 +105,7 @@ impl Reader {
     pub(crate) fn read(&mut self, client: &mut Client, most: usize) -> ReadResult {
         let mut builder = RecordBatchBuilder::with_capacity(self.source.clone(), 0, 0);
         let mut errors = Vec::new();
-        self.compares |= !self.epochs.is_empty();
-        let (mut end, mut epoch, mut first) = (None, None, None);
+        let (mut end, mut epochs) = (None, Epochs::default());
         let taken = match self.is_placed() {
             true => client.take(&self.source, most),
             false => Vec::new(),
@@ -128,40 +120,30 @@ impl Reader {
                         entry.key.as_deref(),
                         value,
                     );
-                    first.get_or_insert(entry.offset);
-                    epoch = Some(entry.epoch);
+                    epochs.first.get_or_insert(entry.epoch);
+                    epochs.last = Some(entry.epoch);
                 }
                 Fetched::End(offset) => end = Some(offset),
                 Fetched::Error(error) => errors.push(error),
             }
         }
-        if let (Some(epoch), Some(first)) = (epoch, first)
-            && self.epochs.back().is_none_or(|(_, known)| *known != epoch)
-        {
-            self.epochs.push_back((first, epoch));
-        }
         ReadResult {
             batch: builder.build(),
+            epochs,
             end,
             errors,
         }
     }
 
-    /// Everything below `next` is settled.
-    pub(crate) fn settle(&mut self, poll: &mut Poll, now: Instant, settled: &SettledUpTo) -> bool {
+    /// Everything below a position is settled.
+    pub(crate) fn settle(&self, poll: &mut Poll, now: Instant, settled: &SettledUpTo) -> bool {
         let Some(lease) = &self.lease else {
             return false;
         };
-        let next = settled.next;
-        while self.epochs.get(1).is_some_and(|(first, _)| *first < next.0) {
-            self.epochs.pop_front();
+        let mut position = settled.at;
+        if self.bug == Some(Bug::EpochForgotten) {
+            position.epoch = None;
         }
-        let epoch = self.epochs.front().filter(|(first, _)| *first < next.0);
-        let epoch = epoch.map(|(_, epoch)| *epoch);
-        let position = Position {
-            next,
-            epoch: epoch.filter(|_| self.bug != Some(Bug::EpochForgotten)),
-        };
         let in_force = poll.commits.settle(now, lease, position);
         if in_force && settled.hurry {
             poll.commits.hurry(lease);

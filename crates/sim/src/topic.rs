@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_memory::Charge;
 use kafkamq_record::{
-    Assignment, BatchAck, BatchId, NextOffset, PartId, PartitionAccounts, RecordBatch, Resolution,
+    Assignment, BatchAck, BatchId, PartId, PartitionAccounts, Position, RecordBatch, Resolution,
     TopicPartition,
 };
 use kafkamq_source::blocked::Blocked;
-use kafkamq_source::lease::{Generation, Position};
+use kafkamq_source::fetching::Fetching;
+use kafkamq_source::lease::Generation;
 use kafkamq_source::start::Why;
-use kafkamq_source::window::{Bounds, Phase, Piece, Resend, Resolved, Settled, Token, Window};
+use kafkamq_source::window::{
+    Bounds, GoesOn, Phase, Piece, Resend, Resolved, Settled, Token, Tries, Window,
+};
 
 use crate::bugs::Bug;
 use crate::consignment::Consignment;
@@ -29,16 +32,7 @@ use crate::time::{MILLI, Micros, SECOND};
 const TICK: Micros = 250 * MILLI;
 const FLUSH_INTERVAL: Micros = 100 * MILLI;
 const DRAIN_MARGIN: Duration = Duration::from_millis(20);
-/// A reservation that brings nothing for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_AFTER: Micros = 3 * SECOND;
-
-/// Whether a partition fetches.
-enum Fetching {
-    Rests,
-    Reserved { _room: Charge, since: Instant },
-    Free,
-}
 
 /// What a topic actor shows of itself.
 #[derive(Debug, Clone)]
@@ -173,13 +167,9 @@ impl Topic {
             Message::Resolved(id, piece, how) => self.resolved(id, piece, how, around),
             Message::ResendDue(resend) if self.window.resend_due(resend.id, resend.placeholder) => {
                 let Resend {
-                    id,
-                    batch,
-                    attempt,
-                    alone,
-                    ..
+                    id, batch, tries, ..
                 } = *resend;
-                self.hand_on(id, batch, attempt, alone, around);
+                self.send(id, batch, tries, around);
             }
             Message::Placed(placement) => self.placed(placement, around),
             Message::Committed(confirmed) => {
@@ -245,12 +235,11 @@ impl Topic {
                 continue;
             }
             let is_empty = read.batch.is_empty();
-            if (!is_empty || read.end.is_some())
-                && matches!(self.fetching, Fetching::Reserved { .. })
-            {
-                self.fetching = Fetching::Free;
+            if !is_empty || read.end.is_some() {
+                self.fetching.fetched();
             }
             if !is_empty {
+                self.window.read(&read.batch, read.epochs);
                 let batch = read.batch.charged(&self.accounts.records);
                 self.begin(batch, around);
             }
@@ -278,36 +267,29 @@ impl Topic {
     }
 
     fn continues_at(&mut self, first: i64, around: &mut Around<'_>) -> bool {
-        let Some(expected) = self.window.expected().filter(|&expected| first != expected) else {
-            return true;
-        };
-        let Some(reader) = &mut self.reader else {
-            return false;
-        };
         let low = around.poll.client.watermarks(&self.source);
-        let gone = low.map_or(0, |(low, _)| low.min(first) - expected);
-        if first > expected && gone <= 0 {
-            return true;
+        match (
+            self.window.goes_on(first, low.map(|(low, _)| low)),
+            &mut self.reader,
+        ) {
+            (GoesOn::Here, _) => true,
+            (GoesOn::Elsewhere { at, .. }, Some(reader)) => reader.jumped(around.poll, at, first),
+            (GoesOn::Elsewhere { .. }, None) => false,
         }
-        reader.jumped(around.poll, expected, first)
     }
 
     fn passed(&mut self, end: i64, around: &mut Around<'_>) {
         if self.window.expected().is_none_or(|expected| end > expected)
-            && let Some(next) = self.window.passed(end)
+            && let Some(at) = self.window.passed(end)
         {
-            self.settled(next, around);
+            self.settled(at, around);
         }
         self.show(around.core);
     }
 
     fn begin(&mut self, batch: RecordBatch, around: &mut Around<'_>) {
-        let Some(next) = batch.next_offset() else {
-            return;
-        };
-        self.window.expect(next);
         if let Some(id) = self.window.open(&batch) {
-            self.send(id, batch, around);
+            self.send(id, Arc::new(batch), Tries::FIRST, around);
         }
         self.show(around.core);
     }
@@ -318,16 +300,11 @@ impl Topic {
         self.view.position = self.window.expected();
     }
 
-    fn send(&mut self, id: BatchId, batch: RecordBatch, around: &mut Around<'_>) {
-        self.hand_on(id, Arc::new(batch), 1, 0, around);
-    }
-
-    fn hand_on(
+    fn send(
         &mut self,
         id: BatchId,
         batch: Arc<RecordBatch>,
-        attempt: u32,
-        alone: u32,
+        tries: Tries,
         around: &mut Around<'_>,
     ) {
         let Some(piece) = self.window.name_piece(id) else {
@@ -346,10 +323,9 @@ impl Topic {
         let sent = Piece {
             batch: Arc::clone(&batch),
             ack,
-            attempt,
-            alone,
+            tries,
         };
-        let is_given_up = sent.is_given_up(self.max_attempts);
+        let is_given_up = tries.is_given_up(self.max_attempts);
         self.window.sent(id, piece, sent);
         let consignment = Consignment {
             batch: Arc::clone(&batch),
@@ -358,7 +334,7 @@ impl Topic {
             output: 0,
         };
         if is_given_up {
-            self.bury(attempt, consignment, around);
+            self.bury(tries.attempt, consignment, around);
             return;
         }
         let parsers = around.parsers.len().max(1) as u64;
@@ -408,8 +384,8 @@ impl Topic {
         if around.core.has(Bug::MemoryKept) && around.core.rng.u8(..4) == 0 {
             self.kept.push(self.accounts.records.charge_beyond(1000));
         }
-        if let Some(next) = settled.watermark {
-            self.settled(next, around);
+        if let Some(at) = settled.watermark {
+            self.settled(at, around);
         }
         if matches!(self.window.phase, Phase::Draining(_)) {
             if self.window.batches() == 0 {
@@ -425,7 +401,7 @@ impl Topic {
             let (source, seat) = (&self.source, self.process.seat);
             let (first, records) = (resend.batch.first_offset(), resend.batch.len());
             core.trace.say(core.clock.micros(), || {
-                let attempt = resend.attempt;
+                let attempt = resend.tries.attempt;
                 format!("member {seat}: {records} records of {source} from {first:?} came back, attempt {attempt} follows")
             });
             let wait = Micros::try_from(resend.wait.as_micros()).unwrap_or(Micros::MAX);
@@ -433,14 +409,14 @@ impl Topic {
         }
     }
 
-    fn settled(&mut self, next: NextOffset, around: &mut Around<'_>) {
+    fn settled(&mut self, at: Position, around: &mut Around<'_>) {
         if around.core.has(Bug::UncommittedUnbounded) {
-            self.window.confirmed(next);
+            self.window.confirmed(at.next);
         }
         let hurry = self.window.wants_commit();
         let now = around.core.clock.now();
-        let settled = SettledUpTo { next, hurry };
-        if let Some(reader) = &mut self.reader
+        let settled = SettledUpTo { at, hurry };
+        if let Some(reader) = &self.reader
             && reader.settle(around.poll, now, &settled)
         {
             around.poll.send_due(around.core);
@@ -460,18 +436,22 @@ impl Topic {
         let Placement { start, lease, why } = placement;
         let keeps = around.core.has(Bug::OldWorkSettlesNewLog) && why == Why::Recreated;
         match (lease.is_some() && !keeps, why) {
-            (true, _) => self.window.relet(start.next.0),
+            (true, _) => self.window.relet(start),
             (false, Why::Truncated) => {
-                self.window.retreat(start.next.0);
+                self.window.retreat(start.next);
                 if let Some(reader) = &self.reader {
                     reader.retreat(around.poll, around.core.clock.now(), start.next);
                 }
             }
-            (false, _) => self.window.expect(start.next.0),
+            (false, _) => {
+                if let Some(passed) = self.window.expect(start) {
+                    self.settled(passed, around);
+                }
+            }
         }
         self.show(around.core);
-        if let Some(reader) = &mut self.reader {
-            reader.place(start, lease);
+        if let (Some(reader), Some(position)) = (&mut self.reader, self.window.position()) {
+            reader.place(position, lease);
         }
         self.go_there(around);
         self.fill(around);
@@ -479,11 +459,11 @@ impl Topic {
 
     fn look_again(&mut self, at: Option<i64>, around: &mut Around<'_>) {
         self.looks_again = false;
-        let expected = self.window.expected();
-        let still = expected.filter(|_| expected == at);
+        let position = self.window.position();
+        let still = position.filter(|_| self.window.expected() == at);
         let reader = self.reader.as_mut().filter(|reader| reader.is_placed());
-        if let (Some(expected), Some(reader)) = (still, reader) {
-            reader.place(Position::at(expected), None);
+        if let (Some(position), Some(reader)) = (still, reader) {
+            reader.place(position, None);
             self.go_there(around);
             self.fill(around);
         }
@@ -511,9 +491,9 @@ impl Topic {
             return;
         }
         if around.core.has(Bug::RevokeSettlesAll)
-            && let Some(next) = self.window.expected()
+            && let Some(at) = self.window.position()
         {
-            self.settled(NextOffset(next), around);
+            self.settled(at, around);
         }
         if self.window.is_settled() {
             self.finish(around);
@@ -548,8 +528,8 @@ impl Topic {
     fn finish(&mut self, around: &mut Around<'_>) {
         self.assignment.cancel();
         let waiting = std::mem::replace(&mut self.window.phase, Phase::Reading);
-        if let Some(next) = self.window.finish() {
-            self.settled(next, around);
+        if let Some(at) = self.window.finish() {
+            self.settled(at, around);
         }
         self.show(around.core);
         self.reader = None;

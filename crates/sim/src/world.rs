@@ -1,6 +1,6 @@
 //! One run: members, brokers and receivers, event by event, under the eyes of the judge.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kafkamq_record::TopicPartition;
@@ -37,6 +37,8 @@ const OPERATOR_INTERVAL: Micros = 2 * SECOND;
 const SESSION: Micros = 8 * SECOND;
 /// How long records may be passed over after an offset went out of range, where the newest are wanted.
 const PASSED_OVER: Micros = 60 * SECOND;
+/// Members that look at a topic for the first time at once need not agree which of them was first.
+const FIRST_LOOK: Micros = 2 * SECOND;
 /// More events than any run needs.
 const MOST_EVENTS: u64 = 40_000_000;
 
@@ -71,7 +73,8 @@ pub(crate) struct World<'a> {
     names: Vec<Arc<str>>,
     seats: Vec<Seat>,
     /// Topics and logs for which the group has committed something.
-    looked: BTreeSet<(Arc<str>, i64)>,
+    /// When something was first committed for a log.
+    looked: BTreeMap<(Arc<str>, i64), Micros>,
     /// Until when records of a topic may be passed over.
     excused: BTreeMap<Arc<str>, Micros>,
     faults_ended: Option<Micros>,
@@ -122,7 +125,7 @@ impl<'a> World<'a> {
             scene,
             names,
             seats,
-            looked: BTreeSet::new(),
+            looked: BTreeMap::new(),
             excused: BTreeMap::new(),
             faults_ended: None,
             operator_due: 0,
@@ -396,9 +399,12 @@ impl<'a> World<'a> {
         let memo = entry.memo.to_string();
         let offset = entry.position.next.0;
         self.core.trace.mark(number(offset));
-        self.core
-            .trace
-            .say(now, || format!("{source} is committed to {offset}"));
+        self.core.trace.say(now, || {
+            format!(
+                "{source} is committed to {offset} ({:?})",
+                entry.position.epoch
+            )
+        });
         let committed = Committed {
             offset,
             epoch: entry.position.epoch,
@@ -422,8 +428,8 @@ impl<'a> World<'a> {
         // it claims nothing beyond the end of that epoch.
         let epoch = entry.position.epoch.filter(|epoch| *epoch < log.epoch);
         let claimed = epoch.map_or(offset, |epoch| offset.min(log.end_of(epoch)));
-        self.looked
-            .insert((Arc::clone(&source.topic), topic.number));
+        let log_key = (Arc::clone(&source.topic), topic.number);
+        self.looked.entry(log_key).or_insert(now);
         self.core
             .oracle
             .committed(now, source, topic.number, log, claimed);
@@ -462,19 +468,19 @@ impl<'a> World<'a> {
         });
         let wait = reaction.after + self.core.network();
         let items = request.items.iter().zip(&origins);
-        if reaction.takes {
-            for (item, origin) in items {
+        for (item, origin) in items {
+            if reaction.takes {
                 self.core.oracle.accepted(now, output, &item.body, origin);
                 self.ahead(now, origin);
             }
+            // Who sent it may hear of a refusal all the same.
+            let outcome = &reaction.outcome;
+            self.core
+                .oracle
+                .refused(now + wait, sent, output, &item.body, origin, outcome);
+        }
+        if reaction.takes {
             self.core.oracle.accepts(now, output);
-        } else {
-            for (item, origin) in items {
-                let outcome = &reaction.outcome;
-                self.core
-                    .oracle
-                    .refused(now + wait, sent, output, &item.body, origin, outcome);
-            }
         }
         let message = Message::Finished(Box::new(request), sent, reaction.outcome);
         self.core.timer(process, forwarder, message, now + wait);
@@ -497,7 +503,9 @@ impl<'a> World<'a> {
         if !is_same || log.was_truncated || committed.offset > *offset {
             return;
         }
-        let ahead = log.between(committed.offset, offset + 1);
+        let between = log.between(committed.offset, offset + 1);
+        let oracle = &self.core.oracle;
+        let ahead = between.filter(|entry| oracle.is_required(entry.id)).count();
         self.core.oracle.within_window(now, source, ahead, most);
     }
 

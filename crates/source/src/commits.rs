@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use kafkamq_record::{NextOffset, TopicPartition};
+use kafkamq_record::{NextOffset, Position, TopicPartition};
 
-use super::lease::{Generation, Lease, Position};
+use super::lease::{Generation, Lease};
 use super::memo::Memo;
 
 /// Commits that were not confirmed for this long are an alarm.
@@ -186,7 +186,7 @@ impl Commits {
             return;
         };
         if account.wanted.0.next > end {
-            account.wanted.0 = Position::at(end.0);
+            account.wanted.0 = account.wanted.0.min(end);
             account.urgent = true;
             if account.is_due() {
                 account.since.get_or_insert(now);

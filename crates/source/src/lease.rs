@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kafkamq_record::{NextOffset, TopicPartition};
+use kafkamq_record::TopicPartition;
 
 /// Counts assignments and leases of one input. What carries an older number is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -40,27 +40,6 @@ impl fmt::Display for LogId {
 impl fmt::Debug for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LogId({self})")
-    }
-}
-
-/// Where reading goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// The offset of the next record.
-    pub next: NextOffset,
-    /// Leader epoch of the last record before it, by which the client notices that a log was
-    /// truncated (KIP-320).
-    pub epoch: Option<i32>,
-}
-
-impl Position {
-    /// The position at `next` with an unknown epoch.
-    #[must_use]
-    pub const fn at(next: i64) -> Self {
-        Self {
-            next: NextOffset(next),
-            epoch: None,
-        }
     }
 }
 

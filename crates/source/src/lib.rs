@@ -7,6 +7,7 @@
 //! * [`start`] decides where reading begins, and where it goes on when an offset no longer exists.
 //! * [`positions`] seeks the position of every assigned partition until it is found.
 //! * [`commits`] is the one writer of committed offsets.
+//! * [`fetching`] decides when the client may fetch ahead.
 //! * [`supervision`] is what the supervisor of all actors decides.
 //! * [`trouble`] knows what is in the way between the input and its brokers, and since when.
 //! * [`window`] is the work of one partition in flight.
@@ -18,6 +19,7 @@
 pub mod births;
 pub mod blocked;
 pub mod commits;
+pub mod fetching;
 pub mod lease;
 pub mod memo;
 pub mod positions;

@@ -1,10 +1,11 @@
 //! Where reading of a partition begins, and where it goes on when its offset no longer exists.
 
+use kafkamq_record::Position;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::births::Birth;
-use super::lease::{LogId, Position};
+use super::lease::LogId;
 use super::memo::Memo;
 
 /// Where to begin in a partition for which the group has no committed offset.

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafkamq_record::{
-    BatchAck, BatchId, NextOffset, OffsetTracker, RecordBatch, Resolution, Uncommitted,
+    BatchAck, BatchId, Epochs, NextOffset, OffsetTracker, Position, RecordBatch, Resolution,
+    Uncommitted,
 };
 
 /// First pause before an incomplete batch is sent again; doubles with each attempt.
@@ -59,26 +60,44 @@ pub struct Bounds {
     pub batch_bytes: usize,
 }
 
+/// How often work was tried, and how it came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// Which attempt this is, from 1. What came back untouched or recalled was none.
+    pub attempt: u32,
+    /// How often it failed as one record with nothing beside it.
+    pub alone: u32,
+    /// How often in a row it came back untouched.
+    pub untouched: u32,
+}
+
+impl Tries {
+    /// The first attempt.
+    pub const FIRST: Self = Self {
+        attempt: 1,
+        alone: 0,
+        untouched: 0,
+    };
+
+    /// Whether it is given up after so many attempts. Only a record that failed by itself more than once
+    /// is: it may stand beside the one at fault.
+    #[must_use]
+    pub const fn is_given_up(self, max_attempts: u32) -> bool {
+        self.alone > 1 && self.attempt > max_attempts
+    }
+}
+
 /// A part of a batch that is acknowledged on its own; normally the whole batch.
 pub struct Piece {
     /// Its records.
     pub batch: Arc<RecordBatch>,
     /// Their acknowledgement.
     pub ack: Arc<BatchAck>,
-    /// Which attempt this is, from 1.
-    pub attempt: u32,
-    /// How often it failed as one record with nothing beside it.
-    pub alone: u32,
+    /// How often it was tried, this time included.
+    pub tries: Tries,
 }
 
 impl Piece {
-    /// Whether it is given up after so many attempts. Only a record that failed by itself more than once
-    /// is: it may stand beside the one at fault, or somebody died of something else while it was there.
-    #[must_use]
-    pub const fn is_given_up(&self, max_attempts: u32) -> bool {
-        self.alone > 1 && self.attempt > max_attempts
-    }
-
     fn open(&self) -> Vec<usize> {
         let all = 0..self.batch.len();
         all.filter(|&index| !self.ack.is_settled(index)).collect()
@@ -93,10 +112,8 @@ pub struct Resend {
     pub placeholder: u32,
     /// The records.
     pub batch: Arc<RecordBatch>,
-    /// Which attempt this will be.
-    pub attempt: u32,
-    /// How often it failed as one record with nothing beside it.
-    pub alone: u32,
+    /// How often it was tried, the attempt to come included.
+    pub tries: Tries,
     /// The pause.
     pub wait: Duration,
 }
@@ -114,11 +131,27 @@ pub enum Resolved {
     Parked,
 }
 
+/// How reading goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoesOn {
+    /// Where it should: at the next record, or behind a gap that compaction or the end of a
+    /// transaction left.
+    Here,
+    /// The client went elsewhere by itself: forward, because so many offsets were removed before they
+    /// were read, or back.
+    Elsewhere {
+        /// Where the next record was expected.
+        at: Position,
+        /// Offsets that are gone.
+        removed: u64,
+    },
+}
+
 /// A batch is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settled {
     /// Everything below may be committed, where that has changed.
-    pub watermark: Option<NextOffset>,
+    pub watermark: Option<Position>,
 }
 
 struct InFlight {
@@ -126,6 +159,8 @@ struct InFlight {
     next_piece: u32,
     /// The offset behind its last record.
     next: NextOffset,
+    /// Leader epoch of its first record.
+    first_epoch: Option<i32>,
     records: usize,
     bytes: usize,
     /// Whether it belongs to the lease in force.
@@ -145,7 +180,9 @@ pub struct Window {
     /// Pieces that came back while held, in their order.
     parked: BTreeMap<(BatchId, u32), Piece>,
     /// Where the next record is expected.
-    expected: Option<i64>,
+    expected: Option<Position>,
+    /// Leader epoch of the first record of what was read last.
+    first_epoch: Option<i32>,
     /// Bytes of a record, as the last batch had them on average.
     record_bytes: Option<usize>,
 }
@@ -164,6 +201,7 @@ impl Window {
             uncommitted: Uncommitted::default(),
             parked: BTreeMap::new(),
             expected: None,
+            first_epoch: None,
             record_bytes: None,
         }
     }
@@ -175,13 +213,63 @@ impl Window {
 
     /// Where the next record is expected.
     #[must_use]
-    pub const fn expected(&self) -> Option<i64> {
+    pub fn expected(&self) -> Option<i64> {
+        self.expected.map(|position| position.next.0)
+    }
+
+    /// The same, with what the client needs to notice that the log was truncated.
+    #[must_use]
+    pub const fn position(&self) -> Option<Position> {
         self.expected
     }
 
-    /// Reading goes on at `start`.
-    pub const fn expect(&mut self, start: i64) {
-        self.expected = Some(start);
+    /// Reading goes on at `start`. Where that is expected anyhow, its epoch stays known. What was expected
+    /// below it is gone, so it is passed over: returns what may be committed if that moved it.
+    pub fn expect(&mut self, start: Position) -> Option<Position> {
+        let own = self.expected.filter(|own| own.next == start.next);
+        let epoch = start.epoch.or_else(|| own?.epoch);
+        let before = self.expected.replace(Position { epoch, ..start });
+        match before.is_some_and(|before| before.next < start.next) {
+            true => self.pass(start),
+            false => None,
+        }
+    }
+
+    /// Nothing is to be read below `at` that was not read before.
+    fn pass(&mut self, at: Position) -> Option<Position> {
+        self.expected = Some(at);
+        let id = self.tracker.begin(at);
+        self.tracker.settle(id)
+    }
+
+    /// How reading goes on if the first thing that was read stands at `first`, and the log begins at
+    /// `low` as far as is known.
+    #[must_use]
+    pub fn goes_on(&self, first: i64, low: Option<i64>) -> GoesOn {
+        let Some(at) = self.expected.filter(|own| own.next.0 != first) else {
+            return GoesOn::Here;
+        };
+        let expected = at.next.0;
+        let removed = low.map_or(0, |low| low.min(first) - expected).max(0);
+        match first > expected && removed == 0 {
+            true => GoesOn::Here,
+            false => GoesOn::Elsewhere {
+                at,
+                removed: removed.unsigned_abs(),
+            },
+        }
+    }
+
+    /// A batch was read that goes on where it should; `epochs` are those of its records. Its records
+    /// are to be opened, as a whole or in parts that follow each other.
+    pub fn read(&mut self, batch: &RecordBatch, epochs: Epochs) {
+        if let Some(next) = batch.next_offset() {
+            self.first_epoch = epochs.first;
+            self.expected = Some(Position {
+                next: NextOffset(next),
+                epoch: epochs.last,
+            });
+        }
     }
 
     /// Batches in flight.
@@ -204,7 +292,7 @@ impl Window {
 
     /// Everything below may be committed; `None` until something is settled.
     #[must_use]
-    pub const fn watermark(&self) -> Option<NextOffset> {
+    pub const fn watermark(&self) -> Option<Position> {
         self.tracker.watermark()
     }
 
@@ -243,13 +331,19 @@ impl Window {
         self.records += records;
         self.bytes += bytes;
         self.record_bytes = Some((bytes / records.max(1)).max(1));
-        let id = self.tracker.begin(next);
+        // What ends within the batch that was read may be older than its last record.
+        let epoch = match self.expected {
+            Some(expected) if expected.next == next => expected.epoch,
+            _ => self.first_epoch,
+        };
+        let id = self.tracker.begin(Position { next, epoch });
         self.in_flight.insert(
             id,
             InFlight {
                 pieces: BTreeMap::new(),
                 next_piece: 0,
                 next,
+                first_epoch: self.first_epoch,
                 records,
                 bytes,
                 owned: true,
@@ -260,13 +354,15 @@ impl Window {
 
     /// Reading came to `end`, with no record between it and what was read before. Returns the offset
     /// that may be committed if that moved it.
-    pub fn passed(&mut self, end: i64) -> Option<NextOffset> {
-        if self.expected.is_some_and(|expected| end <= expected) {
+    pub fn passed(&mut self, end: i64) -> Option<Position> {
+        if self.expected().is_some_and(|expected| end <= expected) {
             return None;
         }
-        self.expected = Some(end);
-        let id = self.tracker.begin(NextOffset(end));
-        self.tracker.settle(id)
+        let at = Position {
+            next: NextOffset(end),
+            epoch: self.expected.and_then(|expected| expected.epoch),
+        };
+        self.pass(at)
     }
 
     /// Names the next piece of a batch; `None` if the batch is gone.
@@ -336,27 +432,28 @@ impl Window {
 
     fn resend(&mut self, id: BatchId, piece: &Piece) -> Vec<Resend> {
         let open = piece.open();
-        let attempt = piece.attempt + 1;
-        let alone = match piece.batch.len() {
-            1 => piece.alone + 1,
-            _ => 0,
+        let tries = Tries {
+            attempt: piece.tries.attempt + 1,
+            alone: match piece.batch.len() {
+                1 => piece.tries.alone + 1,
+                _ => 0,
+            },
+            untouched: 0,
         };
-        let halves = match attempt > ATTEMPTS_BEFORE_HALVING && open.len() > 1 {
+        let halves = match tries.attempt > ATTEMPTS_BEFORE_HALVING && open.len() > 1 {
             true => {
                 let (left, right) = open.split_at(open.len() / 2);
                 vec![left, right]
             }
             false => vec![&*open],
         };
-        let exponent = piece.attempt.min(16);
-        let wait = (RESEND_BACKOFF * 2u32.saturating_pow(exponent - 1)).min(RESEND_BACKOFF_MAX);
+        let wait = pause(piece.tries.attempt - 1);
         let mut again = Vec::with_capacity(halves.len());
         for half in halves {
             let held = Piece {
                 batch: Arc::new(piece.batch.subset(half)),
                 ack: Arc::clone(&piece.ack),
-                attempt,
-                alone,
+                tries,
             };
             again.extend(self.hold(id, held, wait));
         }
@@ -364,8 +461,10 @@ impl Window {
     }
 
     /// A piece that nobody worked on goes again as it was: it did not fail.
-    fn again(&mut self, id: BatchId, piece: Piece) -> Vec<Resend> {
-        self.hold(id, piece, RESEND_BACKOFF).into_iter().collect()
+    fn again(&mut self, id: BatchId, mut piece: Piece) -> Vec<Resend> {
+        let wait = pause(piece.tries.untouched);
+        piece.tries.untouched += 1;
+        self.hold(id, piece, wait).into_iter().collect()
     }
 
     /// Keeps a piece, under a name of its own, that is sent again after `wait`; `None` if its batch is
@@ -376,8 +475,7 @@ impl Window {
             id,
             placeholder,
             batch: Arc::clone(&held.batch),
-            attempt: held.attempt,
-            alone: held.alone,
+            tries: held.tries,
             wait,
         };
         self.sent(id, placeholder, held);
@@ -403,18 +501,12 @@ impl Window {
         self.in_flight.values().all(|entry| entry.pieces.is_empty())
     }
 
-    /// What came back while the partition was held, oldest first: what of it is still open, and which
-    /// attempt it was. It is to be sent again, which does not count as an attempt.
-    pub fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, u32)> {
+    /// What came back while the partition was held, oldest first: what of it is still open, and how often
+    /// it was tried. It is to be sent again, which does not count as an attempt.
+    pub fn unpark(&mut self) -> Vec<(BatchId, Arc<RecordBatch>, Tries)> {
         let parked = std::mem::take(&mut self.parked).into_iter();
         parked
-            .map(|((id, _), piece)| {
-                (
-                    id,
-                    Arc::new(piece.batch.subset(&piece.open())),
-                    piece.attempt,
-                )
-            })
+            .map(|((id, _), piece)| (id, Arc::new(piece.batch.subset(&piece.open())), piece.tries))
             .collect()
     }
 
@@ -431,7 +523,7 @@ impl Window {
     }
 
     /// A new lease begins at `start`. What is open goes on and is not committed.
-    pub fn relet(&mut self, start: i64) {
+    pub fn relet(&mut self, start: Position) {
         self.tracker.restart();
         self.uncommitted = Uncommitted::default();
         for entry in self.in_flight.values_mut() {
@@ -441,20 +533,21 @@ impl Window {
     }
 
     /// Records from `start` on were taken back, and reading goes on there in the same log. What is open
-    /// below is still waited for.
-    pub fn retreat(&mut self, start: i64) {
-        let end = NextOffset(start);
+    /// below is still waited for. The epoch that led there stays known, so that a log that is truncated
+    /// again before anything was read of it is noticed as well.
+    pub fn retreat(&mut self, end: NextOffset) {
         self.tracker.retreat(end);
         self.uncommitted.retreat(end);
         for entry in self.in_flight.values_mut() {
             entry.next = entry.next.min(end);
         }
-        self.expected = Some(start);
+        let epoch = self.expected.and_then(|expected| expected.epoch);
+        self.expected = Some(Position { next: end, epoch });
     }
 
     /// Ends everything. Returns the offset below which all is settled, within the oldest open batch,
     /// if it was never cut into pieces.
-    pub fn finish(&mut self) -> Option<NextOffset> {
+    pub fn finish(&mut self) -> Option<Position> {
         let settled = self
             .tracker
             .oldest_open()
@@ -466,13 +559,21 @@ impl Window {
         settled
     }
 
-    fn settled_part(&self, id: BatchId) -> Option<NextOffset> {
+    fn settled_part(&self, id: BatchId) -> Option<Position> {
         let entry = self.in_flight.get(&id)?;
         let piece = entry.pieces.get(&0).or_else(|| self.parked.get(&(id, 0)))?;
         let settled = piece.ack.settled_prefix();
         let last = piece.batch.get(settled.checked_sub(1)?)?;
-        Some(NextOffset(last.offset() + 1).min(entry.next))
+        Some(Position {
+            next: NextOffset(last.offset() + 1).min(entry.next),
+            epoch: entry.first_epoch,
+        })
     }
+}
+
+/// The pause before what came back `times` times before is sent again.
+fn pause(times: u32) -> Duration {
+    (RESEND_BACKOFF * 2u32.saturating_pow(times.min(16))).min(RESEND_BACKOFF_MAX)
 }
 
 #[cfg(test)]

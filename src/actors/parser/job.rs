@@ -281,7 +281,13 @@ impl ParserActor {
                 records.share.rest();
                 next
             }
-            Job::Answer(job) => self.step_of_answer(job),
+            Job::Answer(job) => {
+                let answer = Arc::clone(&job.answer);
+                answer.asked.iter().for_each(|(asked, _)| asked.begin());
+                let next = self.step_of_answer(job);
+                answer.asked.iter().for_each(|(asked, _)| asked.rest());
+                next
+            }
         }
     }
 

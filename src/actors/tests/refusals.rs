@@ -77,6 +77,35 @@ fn a_lone_suspect_is_held_and_buried_by_one_call() {
 }
 
 #[test]
+fn metrics_of_a_destination_are_well_again_when_its_last_suspect_is_accepted() {
+    let rig = Rig::with_topics();
+    let suspects = [0, 1].map(|partition| RecordId::new(Route::SkywalkingSegments, partition, 0));
+    let faults = suspects.map(|record| poison(record, 500));
+    rig.testbed.datakit.set_faults(faults);
+    rig.produce(Route::SkywalkingSegments, 0..1);
+    let running = rig.start(&rig.config("", ""));
+    let held = |status: &ServiceStatus| {
+        let held = status.destinations.iter().find(|one| one.suspects == 2)?;
+        Some(held.name.clone())
+    };
+    let name = held(&running.wait_status(|status| held(status).is_some())).unwrap();
+    rig.testbed.datakit.set_faults([]);
+    for partition in 0..2 {
+        rig.wait_committed("skywalking-segments", partition, 1);
+    }
+    running.wait_status(|status| status.destinations.iter().all(|one| one.suspects == 0));
+    let metrics = &running.metrics;
+    for gauge in [
+        &metrics.destination_state,
+        &metrics.destination_suspects,
+        &metrics.destination_refusing_since,
+    ] {
+        assert_eq!(gauge.with_label_values(&[&name]).get(), 0, "{name}");
+    }
+    running.stop();
+}
+
+#[test]
 fn an_output_that_is_not_required_stops_nothing_and_counts_what_it_drops() {
     let rig = Rig::with_topics();
     rig.produce(Route::CustomLog, 0..500);

@@ -5,15 +5,15 @@ use actix::{Context, Handler};
 
 use super::TopicActor;
 use crate::actors::messages::{Committed, Placed};
-use kafkamq_record::NextOffset;
+use kafkamq_record::Position;
 use kafkamq_source::start::Why;
 
 impl TopicActor {
-    /// Everything below `next` is settled.
-    pub(super) fn settled(&mut self, next: NextOffset) {
+    /// Everything below `at` is settled.
+    pub(super) fn settled(&self, at: Position) {
         let hurry = self.window.wants_commit();
-        if let Some(reader) = &mut self.reader {
-            reader.settle(next, hurry);
+        if let Some(reader) = &self.reader {
+            reader.settle(at, hurry);
         }
     }
 
@@ -28,8 +28,8 @@ impl TopicActor {
     }
 
     /// Notes where reading goes on, and how many records are gone for that.
-    fn expect(&mut self, start: i64, new_lease: bool, why: Why) {
-        let expected = self.window.expected();
+    fn expect(&mut self, at: Position, new_lease: bool, why: Why) {
+        let (start, expected) = (at.next.0, self.window.expected());
         let gone = match (why, expected) {
             (Why::Removed, Some(expected)) => start - expected,
             (Why::Truncated, Some(expected)) => expected - start,
@@ -41,14 +41,18 @@ impl TopicActor {
             tracing::warn!(partition = %self.source, ?expected, start, gone, because = %why, "records are gone");
         }
         match (new_lease, why) {
-            (true, _) => self.window.relet(start),
+            (true, _) => self.window.relet(at),
             (false, Why::Truncated) => {
-                self.window.retreat(start);
+                self.window.retreat(at.next);
                 if let Some(reader) = &self.reader {
-                    reader.retreat(NextOffset(start));
+                    reader.retreat(at.next);
                 }
             }
-            (false, _) => self.window.expect(start),
+            (false, _) => {
+                if let Some(passed) = self.window.expect(at) {
+                    self.settled(passed);
+                }
+            }
         }
         self.show();
     }
@@ -58,10 +62,9 @@ impl Handler<Placed> for TopicActor {
     type Result = ();
 
     fn handle(&mut self, Placed(placement): Placed, ctx: &mut Context<Self>) {
-        let start = placement.start;
-        self.expect(start.next.0, placement.lease.is_some(), placement.why);
-        if let Some(reader) = &mut self.reader {
-            reader.place(start, placement.lease);
+        self.expect(placement.start, placement.lease.is_some(), placement.why);
+        if let (Some(reader), Some(position)) = (&mut self.reader, self.window.position()) {
+            reader.place(position, placement.lease);
         }
         self.go_there();
         self.fill(ctx);

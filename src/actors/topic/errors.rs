@@ -7,7 +7,6 @@ use actix::{AsyncContext as _, Context};
 use super::TopicActor;
 use crate::actors::messages::InputFailed;
 use crate::kafka::KafkaError;
-use kafkamq_source::lease::Position;
 
 /// Pause before it is looked at again whether records may be read.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(3);
@@ -33,13 +32,11 @@ impl TopicActor {
     /// nothing when they may; so it says it again, or passes the end of the partition.
     fn look_again(&mut self, at: Option<i64>, ctx: &mut Context<Self>) {
         self.looks_again = false;
-        let still = self
-            .window
-            .expected()
-            .filter(|_| self.window.expected() == at);
+        let position = self.window.position();
+        let still = position.filter(|_| self.window.expected() == at);
         let reader = self.reader.as_mut().filter(|reader| reader.is_placed());
-        if let (Some(expected), Some(reader)) = (still, reader) {
-            reader.place(Position::at(expected), None);
+        if let (Some(position), Some(reader)) = (still, reader) {
+            reader.place(position, None);
             self.go_there();
             self.fill(ctx);
         }

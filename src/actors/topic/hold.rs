@@ -37,8 +37,8 @@ impl TopicActor {
 
     /// Sends again what came back while routes changed, oldest first and not as a further attempt.
     pub(super) fn send_parked(&mut self, ctx: &mut Context<Self>) {
-        for (id, batch, attempt) in self.window.unpark() {
-            self.send(id, batch, attempt, ctx);
+        for (id, batch, tries) in self.window.unpark() {
+            self.send(id, batch, tries, ctx);
         }
     }
 

@@ -11,6 +11,7 @@ use super::TopicActor;
 use crate::routing::KeyLimit;
 use kafkamq_record::BatchId;
 use kafkamq_record::RecordBatch;
+use kafkamq_source::window::Tries;
 
 /// What waits, earliest first; of one moment, in the order of the partition.
 #[derive(Debug, Default)]
@@ -52,7 +53,7 @@ impl TopicActor {
             };
             let part = Arc::new(part);
             match due {
-                None => self.send(id, part, 1, ctx),
+                None => self.send(id, part, Tries::FIRST, ctx),
                 Some(due) => {
                     self.paced.batches.insert((due, id), part);
                 }
@@ -68,7 +69,7 @@ impl TopicActor {
             && first.key().0 <= now
         {
             let ((_, id), batch) = first.remove_entry();
-            self.send(id, batch, 1, ctx);
+            self.send(id, batch, Tries::FIRST, ctx);
         }
     }
 

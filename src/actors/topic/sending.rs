@@ -11,7 +11,7 @@ use kafkamq_conversion::{Cause, RecordOrigin, record_letter};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_record::{BatchAck, BatchId, RecordBatch};
-use kafkamq_source::window::{Phase, Piece};
+use kafkamq_source::window::{Phase, Piece, Tries};
 
 impl TopicActor {
     /// Hands a piece of batch `id` to the partition's parser.
@@ -19,19 +19,7 @@ impl TopicActor {
         &mut self,
         id: BatchId,
         batch: Arc<RecordBatch>,
-        attempt: u32,
-        ctx: &Context<Self>,
-    ) {
-        self.hand_on(id, batch, attempt, 0, ctx);
-    }
-
-    /// The same for a piece that failed so often as one record alone.
-    pub(super) fn hand_on(
-        &mut self,
-        id: BatchId,
-        batch: Arc<RecordBatch>,
-        attempt: u32,
-        alone: u32,
+        tries: Tries,
         ctx: &Context<Self>,
     ) {
         let Some(piece) = self.window.name_piece(id) else {
@@ -52,10 +40,9 @@ impl TopicActor {
         let sent = Piece {
             batch: Arc::clone(&batch),
             ack,
-            attempt,
-            alone,
+            tries,
         };
-        let is_given_up = sent.is_given_up(self.options.bounds.max_attempts);
+        let is_given_up = tries.is_given_up(self.options.bounds.max_attempts);
         self.window.sent(id, piece, sent);
 
         let directory = &self.options.directory;
@@ -84,7 +71,7 @@ impl TopicActor {
                 share,
                 metrics: Arc::clone(&self.options.metrics),
             };
-            if let Some(letter) = self.letter_of_failing(records, attempt) {
+            if let Some(letter) = self.letter_of_failing(records, tries.attempt) {
                 addresses.dead_letter.do_send(letter);
             }
         } else if let Some(parser) = directory.parser(&self.source, self.waits) {

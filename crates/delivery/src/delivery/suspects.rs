@@ -147,6 +147,7 @@ impl<P> Delivery<P> {
                 if waits {
                     self.give_up(id, &history, settle);
                 }
+                self.health.absolve();
             }
             Decision::Retry => {
                 self.lanes.hurry(id, now);

@@ -315,6 +315,29 @@ fn a_destination_that_refuses_everything_buries_nothing_for_as_long_as_it_takes(
     }
 }
 
+/// What was accepted before the first refusal that may be the record's fault is not evidence against it.
+#[test]
+fn a_destination_that_begins_to_refuse_everything_buries_nothing() {
+    let breaks = Duration::from_millis(19_200);
+    let mut world = World::new(3, false, |since, _, items| match since < breaks {
+        true if items.contains(&0) => Act::Say(503),
+        false if since < secs(600) => Act::Say(500),
+        _ => Act::Say(204),
+    });
+    let mut options = world.delivery.options;
+    options.max_retries = 1;
+    world.delivery.set_options(world.now, options);
+    world.push(0, 3);
+    for second in 1..=30 {
+        world.push(second, 3);
+        world.run(secs(second));
+    }
+    assert!(world.delivered() > 0, "others are accepted meanwhile");
+    world.run(secs(700));
+    assert_eq!(world.rejected(), [0; 0]);
+    world.check_complete();
+}
+
 #[test]
 fn retry_after_is_obeyed_by_every_request() {
     let mut world = World::new(1, false, |_, _, _| Act::Later(500, 3));
@@ -437,6 +460,23 @@ fn an_operator_may_bury_what_is_under_way() {
     world.run(end);
     assert_eq!(world.rejected(), [0]);
     world.check_complete();
+}
+
+#[test]
+fn a_destination_is_left_alone_as_it_asks_also_when_the_record_is_given_up() {
+    let mut world = World::new(1, false, |_, _, _| Act::Later(503, 60));
+    world.push(0, 1);
+    world.pump();
+    let id = world.under_way[0].1.id;
+    assert!(
+        world
+            .delivery
+            .decide(world.now, id, Decision::Bury, &mut world.fates)
+    );
+    world.run(secs(1));
+    world.push(1, 1);
+    world.run(secs(50));
+    assert_eq!((world.rejected().len(), world.sent.len()), (1, 1));
 }
 
 #[test]

@@ -525,6 +525,18 @@ fn cancelled_work_in_flight_keeps_its_lane_until_the_outcome() {
     assert_eq!(world.lanes.next(now).unwrap().items.len(), 1);
 }
 
+/// The order in which work is given back is the order in which it is sent again.
+#[test]
+fn cancelled_work_is_given_back_in_the_order_in_which_it_came() {
+    let mut world = World::new(limits());
+    for lane in [5, 1, 4, 2, 3, 7, 6] {
+        assert!(world.lanes.push(parcel(&world, lane, 1), None).is_none());
+    }
+    let cancelled = world.lanes.cancel(|tag| tag.0 != 4);
+    let came: Vec<u64> = cancelled.payloads.iter().map(|tag| tag.0).collect();
+    assert_eq!(came, [5, 1, 2, 3, 7, 6]);
+}
+
 #[test]
 fn replaced_endpoints_are_forgotten() {
     let mut world = World::new(Limits {

@@ -77,6 +77,7 @@ impl World<'_> {
                     self.pass_over(&source.topic.clone());
                     if let Some(log) = self.core.cluster.partition_mut(&source) {
                         log.remove_below(log.high - keep);
+                        self.core.oracle.removed(&source, log.low);
                     }
                 }
             }
@@ -162,7 +163,9 @@ impl World<'_> {
             .cluster
             .topic(&source.topic)
             .map_or(0, |log| log.number);
-        let looked = self.looked.contains(&(Arc::clone(&source.topic), number));
+        let looked = self.looked.get(&(Arc::clone(&source.topic), number));
+        let looked = looked.is_some_and(|at| *at + FIRST_LOOK < now);
+        let is_excused = is_excused || self.may_be_passed_over(source);
         let is_required = !is_excused && (!self.core.knobs.newest || looked);
         let Some(log) = self.core.cluster.partition_mut(source) else {
             return;
@@ -172,6 +175,17 @@ impl World<'_> {
         self.core
             .oracle
             .produced(source, number, offset, time, stated, is_required);
+    }
+
+    /// Whether records were removed behind what is committed, so that who finds that out goes on at the newest
+    /// record by the user's wish.
+    fn may_be_passed_over(&self, source: &TopicPartition) -> bool {
+        let committed = self.core.cluster.committed.get(source);
+        let log = self.core.cluster.partition(source);
+        let is_behind = committed
+            .zip(log)
+            .is_some_and(|(own, log)| own.offset < log.low);
+        self.core.knobs.resets_to_newest && is_behind
     }
 
     fn crash(&mut self, index: usize, down: Micros) {
@@ -219,11 +233,7 @@ impl World<'_> {
             return;
         };
         self.pass_over(&source.topic.clone());
-        // Known and not mended: a log that is cut twice while its reader has no room is taken up where it
-        // was cut first, or at its end if that is lower, and what stands below is passed over.
-        if let Some(log) = self.core.cluster.partition_mut(&source)
-            && !log.was_truncated
-        {
+        if let Some(log) = self.core.cluster.partition_mut(&source) {
             let end = log.high - by;
             log.truncate(end);
             let end = log.high;

@@ -33,7 +33,11 @@ impl World<'_> {
                     Some(Blocked::InFlight(_)) => now - self.core.oracle.arrived_at < LIE_AFTER,
                     _ => false,
                 };
-                if is_ready && !excused && now - entry.1 > LIE_AFTER {
+                if excused || !is_ready {
+                    // Only from now on it may be said to stand still and be ready, without a cause.
+                    entry.1 = now;
+                }
+                if now - entry.1 > LIE_AFTER {
                     let seat = member.process.seat;
                     let since = shown(now - entry.1);
                     let outputs = member.outputs(&self.core);

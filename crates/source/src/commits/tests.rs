@@ -213,7 +213,7 @@ proptest! {
                 Step::Read { partition, records } => {
                     if let Some(holder) = holders.get_mut(&partition) {
                         holder.end += records;
-                        let id = holder.tracker.begin(NextOffset(holder.end));
+                        let id = holder.tracker.begin(Position::at(holder.end));
                         holder.batches.push((id, holder.end, false));
                     }
                 }
@@ -221,8 +221,7 @@ proptest! {
                     if let Some(holder) = holders.get_mut(&partition) && !holder.batches.is_empty() {
                         let at = any.index(holder.batches.len());
                         holder.batches[at].2 = true;
-                        if let Some(next) = holder.tracker.settle(holder.batches[at].0) {
-                            let at = Position { next, epoch: None };
+                        if let Some(at) = holder.tracker.settle(holder.batches[at].0) {
                             let in_force = commits.settle(now, &holder.lease, at);
                             prop_assert!(in_force);
                         }

@@ -24,32 +24,23 @@ fn send(
     window: &mut Window,
     id: BatchId,
     batch: Arc<RecordBatch>,
-    attempt: u32,
+    tries: Tries,
 ) -> (u32, AckShare) {
     let (ack, share) = BatchAck::open(batch.len(), Arc::default(), Box::new(|_| {}));
     let name = window.name_piece(id).unwrap();
-    window.sent(
-        id,
-        name,
-        Piece {
-            batch,
-            ack,
-            attempt,
-            alone: 0,
-        },
-    );
+    window.sent(id, name, Piece { batch, ack, tries });
     (name, share)
 }
 
 fn begin(window: &mut Window, offsets: std::ops::Range<i64>) -> (BatchId, u32, AckShare) {
     let batch = batch(offsets);
-    window.expect(batch.next_offset().unwrap());
+    window.read(&batch, Epochs::default());
     let id = window.open(&batch).unwrap();
-    let (name, share) = send(window, id, Arc::new(batch), 1);
+    let (name, share) = send(window, id, Arc::new(batch), Tries::FIRST);
     (id, name, share)
 }
 
-fn settle(window: &mut Window, id: BatchId, name: u32) -> Option<NextOffset> {
+fn settle(window: &mut Window, id: BatchId, name: u32) -> Option<Position> {
     match window.resolved(id, name, Resolution::Settled, false) {
         Resolved::Settled(_, Some(settled)) => settled.watermark,
         _ => None,
@@ -59,10 +50,10 @@ fn settle(window: &mut Window, id: BatchId, name: u32) -> Option<NextOffset> {
 #[test]
 fn without_credit_there_is_no_room_until_a_commit_is_confirmed() {
     let mut window = Window::new(bounds(10));
-    window.expect(0);
+    window.expect(Position::at(0));
     let (id, name, _share) = begin(&mut window, 0..10);
     assert_eq!(window.room(1000), None);
-    assert_eq!(settle(&mut window, id, name), Some(NextOffset(10)));
+    assert_eq!(settle(&mut window, id, name), Some(Position::at(10)));
     assert_eq!((window.room(1000), window.wants_commit()), (None, true));
     assert!(window.waits_for_commits());
     window.confirmed(NextOffset(10));
@@ -76,25 +67,25 @@ fn without_credit_there_is_no_room_until_a_commit_is_confirmed() {
 #[test]
 fn what_is_no_record_is_passed_when_all_before_it_is_settled() {
     let mut window = Window::new(bounds(100));
-    window.expect(0);
+    window.expect(Position::at(0));
     let (id, name, _share) = begin(&mut window, 0..5);
     assert_eq!(window.passed(6), None);
     assert_eq!(window.expected(), Some(6));
-    assert_eq!(settle(&mut window, id, name), Some(NextOffset(6)));
+    assert_eq!(settle(&mut window, id, name), Some(Position::at(6)));
     assert_eq!(window.passed(6), None);
-    assert_eq!(window.passed(9), Some(NextOffset(9)));
+    assert_eq!(window.passed(9), Some(Position::at(9)));
 }
 
 #[test]
 fn work_of_an_old_lease_is_never_committed_under_the_new_one() {
     let mut window = Window::new(bounds(25));
-    window.expect(5000);
+    window.expect(Position::at(5000));
     let (old, old_name, _share) = begin(&mut window, 5000..5010);
     let (older, older_name, _other) = begin(&mut window, 5010..5020);
-    window.relet(0);
+    window.relet(Position::at(0));
     let (new, new_name, _new) = begin(&mut window, 0..5);
     assert_eq!(settle(&mut window, old, old_name), None);
-    assert_eq!(settle(&mut window, new, new_name), Some(NextOffset(5)));
+    assert_eq!(settle(&mut window, new, new_name), Some(Position::at(5)));
     assert_eq!(settle(&mut window, older, older_name), None);
     window.confirmed(NextOffset(5));
     // No commit of the new lease will ever confirm what the old one settled, so it takes no credit.
@@ -122,10 +113,10 @@ fn a_record_that_fails_again_and_again_ends_alone_and_none_beside_it_is_given_up
             assert!(window.resend_due(id, resend.placeholder));
             assert!(!window.resend_due(id, resend.placeholder), "once");
             sizes.push(resend.batch.len());
-            assert_eq!(resend.alone > 0, size == 1, "it may be innocent");
+            assert_eq!(resend.tries.alone > 0, size == 1, "it may be innocent");
             if round < 5 {
                 let size = resend.batch.len();
-                let (name, share) = send(&mut window, id, resend.batch, resend.attempt);
+                let (name, share) = send(&mut window, id, resend.batch, resend.tries);
                 drop(share);
                 waiting.push((name, round + 1, size));
             }
@@ -137,19 +128,13 @@ fn a_record_that_fails_again_and_again_ends_alone_and_none_beside_it_is_given_up
 
 #[test]
 fn only_a_record_that_failed_by_itself_more_than_once_is_given_up() {
-    let source = TopicPartition::new("t", 0);
-    let builder = RecordBatchBuilder::with_capacity(source, 0, 0);
-    let (ack, share) = BatchAck::open(0, Arc::default(), Box::new(|_| {}));
-    drop(share);
-    let mut piece = Piece {
-        batch: Arc::new(builder.build()),
-        ack,
+    let tries = |alone| Tries {
         attempt: 9,
-        alone: 1,
+        alone,
+        untouched: 0,
     };
-    assert!(!piece.is_given_up(3));
-    piece.alone = 2;
-    assert!(piece.is_given_up(3) && !piece.is_given_up(9));
+    assert!(!tries(1).is_given_up(3));
+    assert!(tries(2).is_given_up(3) && !tries(2).is_given_up(9));
 }
 
 #[test]
@@ -158,6 +143,7 @@ fn what_nobody_worked_on_goes_again_as_it_was_and_that_is_not_an_attempt() {
     let (id, name, share) = begin(&mut window, 0..8);
     drop(share);
     let mut name = name;
+    let mut waits = Vec::new();
     for _ in 0..20 {
         let Resolved::Resend(again) = window.resolved(id, name, Resolution::Untouched, false)
         else {
@@ -167,11 +153,14 @@ fn what_nobody_worked_on_goes_again_as_it_was_and_that_is_not_an_attempt() {
             panic!("as it was");
         };
         assert!(window.resend_due(id, resend.placeholder));
-        assert_eq!((resend.batch.len(), resend.attempt), (8, 1));
-        let (next, share) = send(&mut window, id, Arc::clone(&resend.batch), resend.attempt);
+        assert_eq!((resend.batch.len(), resend.tries.attempt), (8, 1));
+        waits.push(resend.wait);
+        let (next, share) = send(&mut window, id, Arc::clone(&resend.batch), resend.tries);
         drop(share);
         name = next;
     }
+    assert!(waits.is_sorted(), "nobody may be there for a while");
+    assert_eq!((waits[0], waits[19]), (RESEND_BACKOFF, RESEND_BACKOFF_MAX));
 }
 
 #[test]
@@ -179,13 +168,93 @@ fn where_records_were_taken_back_what_is_open_below_is_waited_for_and_nothing_be
     let mut window = Window::new(bounds(100));
     let (first, first_name, _first) = begin(&mut window, 0..10);
     let (_, _, share) = begin(&mut window, 10..20);
-    window.retreat(15);
+    window.retreat(NextOffset(15));
     assert_eq!(window.expected(), Some(15));
     let (new, new_name, _new) = begin(&mut window, 15..18);
     assert_eq!(settle(&mut window, new, new_name), None);
-    assert_eq!(settle(&mut window, first, first_name), Some(NextOffset(10)));
+    assert_eq!(
+        settle(&mut window, first, first_name),
+        Some(Position::at(10))
+    );
     share.settle_all(0..8);
-    assert_eq!(window.finish(), Some(NextOffset(15)));
+    assert_eq!(window.finish(), Some(Position::at(15)));
+}
+
+fn epochs(first: i32, last: i32) -> Epochs {
+    Epochs {
+        first: Some(first),
+        last: Some(last),
+    }
+}
+
+fn position(next: i64, epoch: i32) -> Position {
+    Position {
+        next: NextOffset(next),
+        epoch: Some(epoch),
+    }
+}
+
+/// What was read before a log was truncated must not claim its offsets in what follows: the client would
+/// find nothing wrong with them, and pass over what is new there.
+#[test]
+fn a_batch_is_committed_with_the_epoch_of_its_own_last_record() {
+    let mut window = Window::new(bounds(100));
+    window.expect(Position::at(0));
+    let old = batch(0..40);
+    window.read(&old, epochs(0, 0));
+    let id = window.open(&old).unwrap();
+    let (name, _share) = send(&mut window, id, Arc::new(old), Tries::FIRST);
+    // The client went back, and what it read there is not accepted before it is known what happened.
+    let elsewhere = GoesOn::Elsewhere {
+        at: position(40, 0),
+        removed: 0,
+    };
+    assert_eq!(window.goes_on(33, Some(0)), elsewhere);
+    assert_eq!(settle(&mut window, id, name), Some(position(40, 0)));
+    window.retreat(NextOffset(33));
+    assert_eq!(window.position(), Some(position(33, 0)));
+    let new = batch(33..35);
+    window.read(&new, epochs(1, 1));
+    let id = window.open(&new).unwrap();
+    let (name, _share) = send(&mut window, id, Arc::new(new), Tries::FIRST);
+    assert_eq!(settle(&mut window, id, name), Some(position(35, 1)));
+}
+
+/// A fetch queue may hold the end of the old log and the beginning of the new one.
+#[test]
+fn part_of_a_batch_is_committed_with_the_epoch_of_its_first_record() {
+    let mut window = Window::new(bounds(100));
+    let both = batch(30..40);
+    window.read(&both, epochs(0, 1));
+    let id = window.open(&both).unwrap();
+    let (_, share) = send(&mut window, id, Arc::new(both), Tries::FIRST);
+    share.settle_all(0..4);
+    assert_eq!(window.finish(), Some(position(34, 0)));
+}
+
+#[test]
+fn gaps_are_passed_over_and_what_was_removed_is_counted() {
+    let mut window = Window::new(bounds(100));
+    window.expect(Position::at(10));
+    assert_eq!(window.goes_on(10, Some(0)), GoesOn::Here);
+    assert_eq!(window.goes_on(15, Some(3)), GoesOn::Here);
+    assert_eq!(window.goes_on(15, None), GoesOn::Here);
+    let at = Position::at(10);
+    let removed = |removed| GoesOn::Elsewhere { at, removed };
+    assert_eq!(window.goes_on(15, Some(14)), removed(4));
+    assert_eq!(window.goes_on(9, Some(0)), removed(0));
+}
+
+/// Otherwise a restart would find an offset that is out of range again, and may pass over what came since.
+#[test]
+fn where_records_were_removed_the_position_behind_them_is_committed() {
+    let mut window = Window::new(bounds(100));
+    window.expect(Position::at(0));
+    let (id, name, _share) = begin(&mut window, 0..10);
+    assert_eq!(window.expect(position(40, 2)), None, "older work is open");
+    assert_eq!(settle(&mut window, id, name), Some(position(40, 2)));
+    assert_eq!(window.expect(position(40, 2)), None);
+    assert_eq!(window.expect(position(50, 2)), Some(position(50, 2)));
 }
 
 #[test]
@@ -195,7 +264,7 @@ fn the_end_stores_what_is_settled_inside_the_oldest_batch() {
     let (later, name, _later) = begin(&mut window, 20..30);
     share.settle_all([0, 1, 2, 4].into_iter());
     settle(&mut window, later, name);
-    assert_eq!(window.finish(), Some(NextOffset(13)));
+    assert_eq!(window.finish(), Some(Position::at(13)));
     assert_eq!((window.records(), window.bytes()), (0, 0));
     assert!(matches!(window.phase, Phase::Finished));
 }
@@ -230,7 +299,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..150),
     ) {
         let mut window = Window::new(bounds(1000));
-        window.expect(0);
+        window.expect(Position::at(0));
         // The simple truth: ranges of the lease in order, and whether each is settled.
         let mut truth: Vec<(i64, Option<BatchId>, bool)> = Vec::new();
         let mut lease_began = 0;
@@ -281,7 +350,7 @@ proptest! {
                         Resolved::Resend(again) => {
                             for resend in again {
                                 prop_assert!(window.resend_due(id, resend.placeholder));
-                                let (name, share) = send(&mut window, id, resend.batch, resend.attempt);
+                                let (name, share) = send(&mut window, id, resend.batch, resend.tries);
                                 flying.push((id, name, share));
                             }
                         }
@@ -290,24 +359,24 @@ proptest! {
                     drop(share);
                 }
                 Step::Unpark => {
-                    for (id, batch, attempt) in window.unpark() {
-                        let (name, share) = send(&mut window, id, batch, attempt);
+                    for (id, batch, tries) in window.unpark() {
+                        let (name, share) = send(&mut window, id, batch, tries);
                         flying.push((id, name, share));
                     }
                 }
-                Step::Confirm => if let Some(next) = watermark { window.confirmed(next) },
+                Step::Confirm => if let Some(at) = watermark { window.confirmed(at.next) },
                 Step::Relet(start) => {
-                    window.relet(start);
+                    window.relet(Position::at(start));
                     (lease_began, watermark) = (start, None);
                     truth.clear();
                 }
             }
             let prefix = truth.iter().take_while(|entry| entry.2).last();
             let expected = prefix.map(|entry| NextOffset(entry.0)).filter(|next| next.0 > lease_began);
-            prop_assert_eq!(window.watermark().filter(|next| next.0 > lease_began), expected);
+            prop_assert_eq!(window.watermark().map(|at| at.next).filter(|next| next.0 > lease_began), expected);
             if ending > 0 && flying.is_empty() && window.is_settled() && window.batches() == 0 { break }
         }
-        if let Some(next) = watermark { window.confirmed(next) }
+        if let Some(at) = watermark { window.confirmed(at.next) }
         prop_assert_eq!((window.records(), window.bytes(), window.batches()), (0, 0, 0));
         prop_assert_eq!(window.room(1000), Some(10));
     }
