@@ -20,8 +20,8 @@ use crate::metrics::Metrics;
 use crate::reconfiguration::{Beginning, Reconfiguration};
 use crate::routes::tls::{ServerTlsError, remember_client, server_config};
 use crate::routes::{Access, HEAVY_AT_ONCE, Shared, configure};
-use crate::telemetry::LogLevel;
-use kafkamq_settings::{Loaded, Sources};
+use crate::telemetry::{self, LogLevel};
+use kafkamq_settings::{Loaded, ServerSettings, Sources};
 
 /// Seconds that open connections of the HTTP server are given to finish.
 const SERVER_GRACE_SECONDS: u64 = 2;
@@ -29,7 +29,7 @@ const SERVER_GRACE_SECONDS: u64 = 2;
 /// Why the service cannot run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AppError {
+pub(crate) enum AppError {
     /// Metrics cannot be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -42,7 +42,7 @@ pub enum AppError {
     /// The HTTP server cannot listen.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// The address.
+        /// `listen` of `[server]`.
         address: SocketAddr,
         /// What the system says.
         source: std::io::Error,
@@ -54,9 +54,10 @@ pub enum AppError {
 
 /// A running service.
 #[derive(Debug)]
-pub struct Service {
+pub(crate) struct Service {
     router: Router,
     server: ServerHandle,
+    #[cfg(feature = "demo")]
     address: SocketAddr,
 }
 
@@ -66,7 +67,7 @@ impl Service {
     ///
     /// # Errors
     /// When the settings cannot be used or the address is taken.
-    pub fn start(loaded: Loaded, sources: Sources) -> Result<Self, AppError> {
+    pub(crate) fn start(loaded: Loaded, sources: Sources) -> Result<Self, AppError> {
         descriptors::raise();
         let metrics = Metrics::try_new()?;
         let mut beginning = Beginning::decide(loaded, &sources);
@@ -86,7 +87,6 @@ impl Service {
             }
         };
         let settings = Arc::new(beginning.settings().clone());
-        let listen = settings.server.listen;
         let named = sources.clone();
         let configuration =
             Reconfiguration::new(router.clone(), metrics.clone(), beginning, sources);
@@ -114,55 +114,25 @@ impl Service {
         configuration
             .reload_on_hangup()
             .map_err(AppError::Signals)?;
-        let connections = descriptors::for_server() / settings.server.workers.max(1);
-        let connections = connections.max(1);
-        let body_bytes = usize::try_from(settings.server.max_body_bytes).unwrap_or(usize::MAX);
-        let server =
-            HttpServer::new(move || App::new().configure(configure(shared.clone(), body_bytes)))
-                .workers(settings.server.workers.max(1))
-                .max_connections(connections)
-                .shutdown_timeout(SERVER_GRACE_SECONDS)
-                .on_connect(remember_client)
-                .disable_signals();
-        let server = match &settings.server.tls {
-            Some(tls) => server.bind_rustls_0_23(listen, server_config(tls)?),
-            None => server.bind(listen),
-        };
-        let server = server.map_err(|source| AppError::Listen {
-            address: listen,
-            source,
-        })?;
-        let address = server.addrs().first().copied().unwrap_or(listen);
-        let server = server.run();
-        let handle = server.handle();
-        actix_rt::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let (handle, address) = serve(&settings.server, shared)?;
         introduce(&settings, &named, &router.routes(), address);
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "kafkamq is running");
         Ok(Self {
             router,
             server: handle,
+            #[cfg(feature = "demo")]
             address,
         })
     }
 
     /// Where the HTTP server listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
+    #[cfg(feature = "demo")]
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The running actors.
-    #[must_use]
-    pub const fn router(&self) -> &Router {
-        &self.router
-    }
-
     /// Stops everything in order.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let began = std::time::Instant::now();
         tracing::info!("stopping: settling what is in flight");
         self.router.shutdown().await;
@@ -171,11 +141,47 @@ impl Service {
     }
 }
 
-/// Runs the service until SIGTERM or SIGINT, then stops it in order.
+/// Starts the HTTP server. Returns it with the address that it listens on.
+fn serve(
+    settings: &ServerSettings,
+    shared: Shared,
+) -> Result<(ServerHandle, SocketAddr), AppError> {
+    let listen = settings.listen;
+    let workers = settings.workers.max(1);
+    let connections = (descriptors::for_server() / workers).max(1);
+    let body_bytes = usize::try_from(settings.max_body_bytes).unwrap_or(usize::MAX);
+    let server =
+        HttpServer::new(move || App::new().configure(configure(shared.clone(), body_bytes)))
+            .workers(workers)
+            .max_connections(connections)
+            .shutdown_timeout(SERVER_GRACE_SECONDS)
+            .on_connect(remember_client)
+            .disable_signals();
+    let server = match &settings.tls {
+        Some(tls) => server.bind_rustls_0_23(listen, server_config(tls)?),
+        None => server.bind(listen),
+    };
+    let server = server.map_err(|source| AppError::Listen {
+        address: listen,
+        source,
+    })?;
+    let address = server.addrs().first().copied().unwrap_or(listen);
+    let server = server.run();
+    let handle = server.handle();
+    actix_rt::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    });
+    Ok((handle, address))
+}
+
+/// Sets up logging and runs the service until SIGTERM or SIGINT, then stops it in order.
 ///
 /// # Errors
-/// When it cannot be started.
-pub fn run(loaded: Loaded, sources: Sources) -> Result<(), AppError> {
+/// When logging cannot be set up or the service cannot be started.
+pub fn run(loaded: Loaded, sources: Sources) -> anyhow::Result<()> {
+    telemetry::init(&loaded.settings.log)?;
     let system = actix_rt::System::new();
     system.block_on(async {
         let service = Service::start(loaded, sources)?;

@@ -29,66 +29,64 @@ use clap::Args;
 
 use case::{CASES, Case};
 use drain::DRAIN;
-pub use drain::Drain;
 use part::BareFigures;
-pub use part::{PartArguments, run as run_part};
+pub(crate) use part::{PartArguments, run as run_part};
 use process::Part;
-pub use receiver::Latency;
-pub use report::{Report, Row};
+pub(crate) use report::{Report, Row};
 use run::{Load, Speed, Stage};
 
 use crate::kafka::Topics;
 
 /// What is measured, and where.
 #[derive(Debug, Clone, Args)]
-pub struct BenchOptions {
+pub(crate) struct BenchOptions {
     /// Only these cases; repeatable. One of settle, forward, json, metric, nginx, arrays, handle,
     /// mixed; and drain, which is run only when it is asked for: the end with 10,000 in flight
     #[arg(long = "case", value_name = "NAME", value_parser = known_case)]
-    pub cases: Vec<String>,
+    pub(crate) cases: Vec<String>,
     /// Records in each case; arrays count as their 100 elements, mixed has them in all
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    pub records: u64,
+    pub(crate) records: u64,
     /// Size of the records of settle, forward and handle
     #[arg(long, value_name = "BYTES", default_value_t = 1024)]
-    pub record_bytes: usize,
+    pub(crate) record_bytes: usize,
     /// Duration of the run at half load that shows the latency; 0 leaves it out
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    pub seconds: u64,
+    pub(crate) seconds: u64,
     /// Repetitions of each run; the one with the least processor time counts
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub repeat: u32,
+    pub(crate) repeat: u32,
     /// Partitions of each topic
     #[arg(long, value_name = "N", default_value_t = 8)]
-    pub partitions: i32,
+    pub(crate) partitions: i32,
     /// Parser threads of the router; 0 is one for each of its cores
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Routers that share the load as members of one group, all on the cores of the router; the
     /// load is written while they read it, and there is no run at half load
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub members: u32,
+    pub(crate) members: u32,
     /// How records are packed: none, gzip, snappy, lz4, zstd
     #[arg(long, value_name = "CODEC", default_value = "none")]
-    pub compression: String,
+    pub(crate) compression: String,
     /// Cores of the router and of the bare loop, such as 1 or 2,3; by default the last
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub router_cores: Vec<usize>,
+    pub(crate) router_cores: Vec<usize>,
     /// Cores of broker, receiver and producers; by default all others
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub rest_cores: Vec<usize>,
+    pub(crate) rest_cores: Vec<usize>,
     /// Brokers to use in place of the embedded one; topics are created and deleted there
     #[arg(long, value_name = "HOST:PORT")]
-    pub brokers: Option<String>,
+    pub(crate) brokers: Option<String>,
     /// Another build of kafkamq to measure in turn with this one
     #[arg(long, value_name = "BINARY")]
-    pub against: Option<PathBuf>,
+    pub(crate) against: Option<PathBuf>,
     /// Write all figures to this file
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
     /// Draw processor time per million records into this file
     #[arg(long, value_name = "FILE.svg")]
-    pub plot: Option<PathBuf>,
+    pub(crate) plot: Option<PathBuf>,
 }
 
 fn known_case(name: &str) -> Result<String, String> {
@@ -101,11 +99,14 @@ fn known_case(name: &str) -> Result<String, String> {
     }
 }
 
-/// Runs the cases; `progress` hears of each before it begins.
+/// Runs the cases; `progress` is called before each.
 ///
 /// # Errors
 /// When a part cannot be started, stops moving, or when something did not arrive.
-pub fn run(options: &BenchOptions, progress: &mut dyn FnMut(&str)) -> anyhow::Result<Report> {
+pub(crate) fn run(
+    options: &BenchOptions,
+    progress: &mut dyn FnMut(&str),
+) -> anyhow::Result<Report> {
     let binary = std::env::current_exe().context("the path of this program")?;
     let (router_cores, rest_cores) = cores(options);
     let broker = match &options.brokers {

@@ -31,7 +31,7 @@ use crate::bench::{BenchOptions, PartArguments, run_part};
 use crate::preflight::{Preflight, Verdict};
 use kafkamq_settings::{Loaded, Sources};
 
-pub use pipeline::PipelineArgs;
+pub(crate) use pipeline::PipelineArgs;
 
 /// Read when no `--config` is given, the first that exists.
 const DEFAULT_FILES: [&str; 2] = ["kafkamq.toml", "/etc/kafkamq/kafkamq.toml"];
@@ -51,7 +51,7 @@ const INVALID: u8 = 2;
     arg_required_else_help = true,
     after_help = "Exit codes: 0 fine, 1 failed, 2 wrong usage or invalid configuration."
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -101,7 +101,7 @@ enum Command {
 
 /// Which configuration to use.
 #[derive(Debug, Clone, Args)]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// Configuration file, or folder of *.toml and *.conf files; repeatable, later ones win
     ///
     /// Without it kafkamq.toml is read, or else /etc/kafkamq/kafkamq.toml, if there is one.
@@ -124,7 +124,7 @@ impl ConfigArgs {
 
     /// The files and the environment, as sources.
     #[must_use]
-    pub fn sources(&self) -> Sources {
+    pub(crate) fn sources(&self) -> Sources {
         let mut sources = Sources::new();
         if self.config.is_empty() {
             let default = DEFAULT_FILES.iter().find(|path| Path::new(path).is_file());
@@ -144,10 +144,10 @@ pub struct DemoOptions {
     /// End after this many records, with a table of expected and delivered; exit code 0 only if
     /// nothing is missing
     #[arg(long, value_name = "N")]
-    pub records: Option<u64>,
+    pub(crate) records: Option<u64>,
     /// End after this time, such as 90 or 5m
     #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
-    pub duration: Option<Duration>,
+    pub(crate) duration: Option<Duration>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -14,23 +14,23 @@ use std::time::Instant;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 
-pub use tap::{Tap, TapOptions, TappedRecord};
+pub(crate) use tap::{Tap, TapOptions, TappedRecord};
 
 use self::tap::Watcher;
 use kafkamq_memory::Account;
 use kafkamq_record::RecordBatch;
 
 /// Taps that may be open at once, all topics together.
-pub const MAX_TAPS: usize = 16;
+pub(crate) const MAX_TAPS: usize = 16;
 
 /// All taps are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{MAX_TAPS} taps are open already")]
-pub struct TooManyTaps;
+pub(crate) struct TooManyTaps;
 
 /// The controls of all topics.
 #[derive(Debug)]
-pub struct Controls {
+pub(crate) struct Controls {
     topics: RwLock<HashMap<Arc<str>, Arc<TopicControl>>>,
     taps: Arc<AtomicUsize>,
     /// What the copies of records for taps may take.
@@ -40,7 +40,7 @@ pub struct Controls {
 impl Controls {
     /// No topic is paused or watched; taps will take what `account` has.
     #[must_use]
-    pub fn new(account: Arc<Account>) -> Self {
+    pub(crate) fn new(account: Arc<Account>) -> Self {
         Self {
             topics: RwLock::default(),
             taps: Arc::default(),
@@ -50,7 +50,7 @@ impl Controls {
 
     /// The controls of one topic; made when they are first asked for.
     #[must_use]
-    pub fn topic(&self, topic: &str) -> Arc<TopicControl> {
+    pub(crate) fn topic(&self, topic: &str) -> Arc<TopicControl> {
         if let Some(known) = self.topics.read().get(topic) {
             return Arc::clone(known);
         }
@@ -60,13 +60,13 @@ impl Controls {
 
     /// The pause of a topic, if it is paused.
     #[must_use]
-    pub fn pause_of(&self, topic: &str) -> Option<Pause> {
+    pub(crate) fn pause_of(&self, topic: &str) -> Option<Pause> {
         self.topics.read().get(topic)?.pause()
     }
 
     /// The topics that are paused, by name.
     #[must_use]
-    pub fn paused(&self) -> Vec<(Arc<str>, Pause)> {
+    pub(crate) fn paused(&self) -> Vec<(Arc<str>, Pause)> {
         let topics = self.topics.read();
         let mut paused: Vec<_> = topics
             .iter()
@@ -80,7 +80,7 @@ impl Controls {
     ///
     /// # Errors
     /// When too many are being watched.
-    pub fn tap(&self, topic: &str, options: TapOptions) -> Result<Tap, TooManyTaps> {
+    pub(crate) fn tap(&self, topic: &str, options: TapOptions) -> Result<Tap, TooManyTaps> {
         let open = &self.taps;
         open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| {
             (open < MAX_TAPS).then_some(open + 1)
@@ -98,17 +98,17 @@ impl Controls {
 
 /// Who stopped a topic, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pause {
+pub(crate) struct Pause {
     /// Since when.
-    pub since: Timestamp,
+    pub(crate) since: Timestamp,
     /// Name of the caller.
-    pub by: String,
+    pub(crate) by: String,
 }
 
 impl Pause {
     /// How long it holds already; not less than nothing, whatever became of the clock.
     #[must_use]
-    pub fn age_seconds(&self) -> f64 {
+    pub(crate) fn age_seconds(&self) -> f64 {
         let age = Timestamp::now().duration_since(self.since);
         age.as_secs_f64().max(0.0)
     }
@@ -116,7 +116,7 @@ impl Pause {
 
 /// The controls of one topic.
 #[derive(Debug, Default)]
-pub struct TopicControl {
+pub(crate) struct TopicControl {
     paused: AtomicBool,
     pause: Mutex<Option<Pause>>,
     tapped: AtomicBool,
@@ -126,18 +126,18 @@ pub struct TopicControl {
 impl TopicControl {
     /// Whether nothing may be read.
     #[must_use]
-    pub fn is_paused(&self) -> bool {
+    pub(crate) fn is_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }
 
     /// The pause, if the topic is paused.
     #[must_use]
-    pub fn pause(&self) -> Option<Pause> {
+    pub(crate) fn pause(&self) -> Option<Pause> {
         self.pause.lock().clone()
     }
 
     /// Stops reading after the batches that are on their way. A pause that is there stays.
-    pub fn stop(&self, by: &str) {
+    pub(crate) fn stop(&self, by: &str) {
         self.stop_since(Pause {
             since: Timestamp::now(),
             by: by.to_owned(),
@@ -145,25 +145,25 @@ impl TopicControl {
     }
 
     /// The same for a pause that began earlier.
-    pub fn stop_since(&self, begun: Pause) {
+    pub(crate) fn stop_since(&self, begun: Pause) {
         let mut pause = self.pause.lock();
         pause.get_or_insert(begun);
         self.paused.store(true, Ordering::Relaxed);
     }
 
     /// Reads again; partitions notice within a quarter of a second.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         let mut pause = self.pause.lock();
         *pause = None;
         self.paused.store(false, Ordering::Relaxed);
     }
 
-    /// Shows a batch to those who watch. Costs one look at a flag while nobody does.
-    pub fn offer(&self, batch: &RecordBatch) {
+    /// Shows a batch to those who watch. Without any, it costs one read of a flag.
+    pub(crate) fn offer(&self, batch: &RecordBatch) {
         if !self.tapped.load(Ordering::Relaxed) {
             return;
         }
-        // Somebody comes or goes at this moment: no record is worth waiting for that.
+        // A watcher comes or goes at this moment; the flow does not wait for that.
         let Some(mut watchers) = self.watchers.try_lock() else {
             return;
         };

@@ -36,16 +36,15 @@ mod tests;
 mod topic;
 mod view;
 
-pub use headers::REPLAY_HEADER;
-pub use replay::{Replay, ReplayReport};
+pub(crate) use replay::{Replay, ReplayReport};
 use topic::LetterTopic;
 pub(crate) use topic::PLACEHOLDER;
-pub use view::{HeaderView, LetterDetail, LetterSummary, Payload};
+pub(crate) use view::{HeaderView, LetterDetail, LetterSummary, Payload};
 
 /// Why dead letters cannot be read or replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DeadLettersError {
+pub(crate) enum DeadLettersError {
     /// There are none by configuration.
     #[error("dead letters are not kept: `dead_letter.kind` is \"none\"")]
     NotKept,
@@ -55,7 +54,7 @@ pub enum DeadLettersError {
     /// A topic of letters cannot be read.
     #[error("dead letter topic `{topic}`: {source}")]
     Topic {
-        /// The topic.
+        /// The topic that holds the letters.
         topic: String,
         /// What is wrong.
         source: KafkaError,
@@ -84,14 +83,14 @@ pub enum DeadLettersError {
 
 /// What a letter is called: its number in a folder, or its place in a dead letter topic.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum LetterId {
+pub(crate) enum LetterId {
     /// The number in a folder of segment files, as `42`.
     Number(u64),
     /// The place in a topic, as `topic/partition/offset`.
     Place {
         /// The dead letter topic.
         topic: String,
-        /// Its partition.
+        /// The partition of the dead letter topic.
         partition: i32,
         /// The offset there.
         offset: i64,
@@ -111,10 +110,10 @@ impl fmt::Display for LetterId {
     }
 }
 
-/// A text that is no [`LetterId`].
+/// A text that is not a [`LetterId`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("`{0}` is not the id of a dead letter: expected a number, or topic/partition/offset")]
-pub struct LetterIdError(String);
+pub(crate) struct LetterIdError(String);
 
 impl FromStr for LetterId {
     type Err = LetterIdError;
@@ -139,31 +138,31 @@ impl FromStr for LetterId {
 
 /// A letter with its id.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// What it is called.
-    pub id: LetterId,
+    pub(crate) id: LetterId,
     /// Whether it is marked as replayed.
-    pub replayed: bool,
-    /// The letter.
-    pub letter: DeadLetter,
+    pub(crate) replayed: bool,
+    /// What was written: the record or the part of one, and why.
+    pub(crate) letter: DeadLetter,
 }
 
 /// Some of the letters.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Page {
+pub(crate) struct Page {
     /// The letters without their content, in the order of their ids: oldest first in a folder, by
     /// partition in topics.
-    pub entries: Vec<LetterSummary>,
+    pub(crate) entries: Vec<LetterSummary>,
     /// Whether there are more; they come after the id of the last one.
-    pub more: bool,
+    pub(crate) more: bool,
 }
 
 /// Access to the dead letters of a configuration. Making one touches nothing.
 #[derive(Clone, Debug)]
-pub struct DeadLetters {
+pub(crate) struct DeadLetters {
     store: Store,
     /// The cluster of each input, to which its letters return.
-    inputs: Vec<Origin>,
+    inputs: Vec<InputTarget>,
     /// With the outputs, to which letters of single points go.
     settings: Arc<Settings>,
 }
@@ -178,7 +177,7 @@ enum Store {
 /// Where letters of an input return to. Who can write to a dead letter topic can write any letter:
 /// one returns only to a topic that its input reads.
 #[derive(Clone, Debug)]
-struct Origin {
+struct InputTarget {
     name: String,
     cluster: ClusterSettings,
     topics: TopicSelection,
@@ -190,7 +189,7 @@ type Visit<'a> = dyn FnMut(Entry) -> Result<ControlFlow<()>, DeadLettersError> +
 impl DeadLetters {
     /// The dead letters of a service with these settings.
     #[must_use]
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         let store = match &settings.dead_letter.kind {
             DeadLetterKind::File { path, .. } => Store::Files(path.clone()),
             DeadLetterKind::Kafka { topic, cluster } => {
@@ -198,7 +197,7 @@ impl DeadLetters {
             }
             DeadLetterKind::None => Store::None,
         };
-        let inputs = settings.inputs.iter().map(|input| Origin {
+        let inputs = settings.inputs.iter().map(|input| InputTarget {
             name: input.name.clone(),
             cluster: input.cluster.clone(),
             topics: input.selection(),
@@ -212,7 +211,7 @@ impl DeadLetters {
 
     /// The same, but with the letters of the folder `path`.
     #[must_use]
-    pub fn in_folder(self, path: &Path) -> Self {
+    pub(crate) fn in_folder(self, path: &Path) -> Self {
         Self {
             store: Store::Files(path.to_owned()),
             ..self
@@ -224,7 +223,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// If letters are not kept, or the folder or brokers cannot be read.
-    pub fn list(
+    pub(crate) fn list(
         &self,
         filter: &Filter,
         after: Option<&LetterId>,
@@ -247,7 +246,7 @@ impl DeadLetters {
     ///
     /// # Errors
     /// As [`list`](Self::list), and if letters here are called otherwise.
-    pub fn get(&self, id: &LetterId) -> Result<Option<Entry>, DeadLettersError> {
+    pub(crate) fn get(&self, id: &LetterId) -> Result<Option<Entry>, DeadLettersError> {
         match (&self.store, id) {
             (Store::None, _) => Err(DeadLettersError::NotKept),
             (Store::Files(path), LetterId::Number(number)) if path.is_dir() => {

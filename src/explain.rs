@@ -15,7 +15,7 @@ use kafkamq_pipeline::diagnostic::Diagnostic;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-pub use self::request::RequestView;
+pub(crate) use self::request::RequestView;
 use self::work::follow;
 use crate::dead_letters::{HeaderView, Payload};
 use crate::kafka::StoredRecord;
@@ -27,29 +27,29 @@ use kafkamq_settings::{InputSettings, Settings, TopicPattern};
 
 /// What becomes of a record that one input reads.
 #[derive(Debug, Serialize)]
-pub struct Way {
-    /// The input.
-    pub input: String,
+pub(crate) struct Way {
+    /// Name of the input.
+    pub(crate) input: String,
     /// Its consumer group.
-    pub group_id: String,
+    pub(crate) group_id: String,
     /// Why it takes the topic.
-    pub taken: Taken,
+    pub(crate) taken: Taken,
     /// The kind of route.
-    pub route: &'static str,
+    pub(crate) route: &'static str,
     /// What happens in order, in words.
-    pub steps: Vec<String>,
+    pub(crate) steps: Vec<String>,
     /// The points that are made of it, each with what its script makes of it.
-    pub points: Vec<PointStory>,
+    pub(crate) points: Vec<PointStory>,
     /// The requests it would travel in, as if it were alone.
-    pub requests: Vec<RequestView>,
+    pub(crate) requests: Vec<RequestView>,
     /// How it ends.
-    pub fate: Fate,
+    pub(crate) fate: Fate,
 }
 
 /// Why an input takes a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Taken {
+pub(crate) enum Taken {
     /// A route names it.
     Name(String),
     /// A pattern takes it.
@@ -59,7 +59,7 @@ pub enum Taken {
 impl Taken {
     /// How `input` takes `topic`; `None` if it does not.
     #[must_use]
-    pub fn by(input: &InputSettings, topic: &str) -> Option<Self> {
+    pub(crate) fn by(input: &InputSettings, topic: &str) -> Option<Self> {
         let selection = input.selection();
         if selection.names.iter().any(|name| name == topic) {
             return Some(Self::Name(topic.to_owned()));
@@ -78,49 +78,49 @@ impl Taken {
 
 /// How a record ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fate {
+pub(crate) struct Fate {
     /// `sent`, `settled` (a rule says that nothing has to be sent), `dropped` (by script or rule),
     /// `dead_letter`, or `sent_and_dead_letter` where a part of it fails.
-    pub outcome: &'static str,
+    pub(crate) outcome: &'static str,
     /// Why, unless it is sent.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// A point and what becomes of it.
 #[derive(Debug, Serialize)]
-pub struct PointStory {
+pub(crate) struct PointStory {
     /// The point before its script.
-    pub built: Json,
+    pub(crate) built: Json,
     /// Its script, if one runs.
-    pub script: Option<ScriptStory>,
+    pub(crate) script: Option<ScriptStory>,
     /// The points that go on.
-    pub results: Vec<ResultStory>,
+    pub(crate) results: Vec<ResultStory>,
 }
 
 /// What a script did.
 #[derive(Debug, Serialize)]
-pub struct ScriptStory {
-    /// Its name.
-    pub name: String,
+pub(crate) struct ScriptStory {
+    /// File name of the script.
+    pub(crate) name: String,
     /// `kept`, `dropped`, or `failed`: the point goes on as it was when the script stopped.
-    pub status: &'static str,
+    pub(crate) status: &'static str,
     /// Why it stopped early.
-    pub error: Option<ScriptError>,
+    pub(crate) error: Option<ScriptError>,
 }
 
 /// Where and why a script stopped.
 #[derive(Debug, Serialize)]
-pub struct ScriptError {
+pub(crate) struct ScriptError {
     /// Line, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Column, from 1.
-    pub column: usize,
+    pub(crate) column: usize,
     /// Code of the error.
-    pub code: String,
+    pub(crate) code: String,
     /// What is wrong.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do, if that is known.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl From<&Diagnostic> for ScriptError {
@@ -138,42 +138,42 @@ impl From<&Diagnostic> for ScriptError {
 
 /// A point behind its script.
 #[derive(Debug, Serialize)]
-pub struct ResultStory {
+pub(crate) struct ResultStory {
     /// The point as it is encoded; absent if a rule drops it.
-    pub point: Json,
+    pub(crate) point: Json,
     /// What the rules changed in it: global tags, its time, limits.
-    pub corrections: Vec<String>,
+    pub(crate) corrections: Vec<String>,
     /// The destinations that take it.
-    pub outputs: Vec<String>,
-    /// Why nobody can have it.
-    pub refused: Option<String>,
+    pub(crate) outputs: Vec<String>,
+    /// Why it cannot be delivered.
+    pub(crate) refused: Option<String>,
 }
 
 /// The record itself.
 #[derive(Debug, Serialize)]
-pub struct RecordView {
-    /// Its topic.
-    pub topic: String,
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
+pub(crate) struct RecordView {
+    /// The topic it was read from.
+    pub(crate) topic: String,
+    /// The partition of that topic.
+    pub(crate) partition: i32,
+    /// Its offset in the partition.
+    pub(crate) offset: i64,
     /// When it was written, in RFC 3339, as far as it says.
-    pub time: Option<String>,
-    /// Its key; null is no key.
-    pub key: Option<Payload>,
+    pub(crate) time: Option<String>,
+    /// Its key, or null if the record has none.
+    pub(crate) key: Option<Payload>,
     /// Its headers in order.
-    pub headers: Vec<HeaderView>,
+    pub(crate) headers: Vec<HeaderView>,
     /// Its value; null is a tombstone.
-    pub value: Option<Payload>,
+    pub(crate) value: Option<Payload>,
     /// Bytes of its value.
-    pub value_bytes: Option<usize>,
+    pub(crate) value_bytes: Option<usize>,
 }
 
 impl RecordView {
     /// Shows `record` of `source`.
     #[must_use]
-    pub fn of(source: &TopicPartition, record: &StoredRecord) -> Self {
+    pub(crate) fn of(source: &TopicPartition, record: &StoredRecord) -> Self {
         let payload = |bytes: &Option<Bytes>| bytes.as_deref().map(Payload::of);
         let time = record.timestamp.map(|millis| {
             jiff::Timestamp::from_millisecond(millis)
@@ -201,7 +201,7 @@ impl RecordView {
 
 /// Explains records by one configuration.
 #[derive(Debug)]
-pub struct Explainer {
+pub(crate) struct Explainer {
     settings: Arc<Settings>,
     routes: RouteTable,
     scripts: Scripts,
@@ -209,7 +209,7 @@ pub struct Explainer {
 
 /// Why nothing can be explained.
 #[derive(Debug, thiserror::Error)]
-pub enum ExplainError {
+pub(crate) enum ExplainError {
     /// A route or output cannot be used.
     #[error(transparent)]
     Routing(#[from] crate::routing::RoutingError),
@@ -219,9 +219,9 @@ pub enum ExplainError {
     /// No input reads the topic.
     #[error("input `{input}` does not read `{topic}`")]
     NotRead {
-        /// The input.
+        /// Name of the input.
         input: String,
-        /// The topic.
+        /// The topic that was asked about.
         topic: String,
     },
 }
@@ -232,7 +232,7 @@ impl Explainer {
     ///
     /// # Errors
     /// When the service could not start with them either.
-    pub fn try_new(settings: Settings) -> Result<Self, ExplainError> {
+    pub(crate) fn try_new(settings: Settings) -> Result<Self, ExplainError> {
         let (scripts, report) = Scripts::load(&settings.pipeline)?;
         kafkamq_conversion::scripts::report_problems(&report);
         Ok(Self {
@@ -247,7 +247,7 @@ impl Explainer {
     ///
     /// # Errors
     /// When the input does not read the topic.
-    pub fn explain(
+    pub(crate) fn explain(
         &self,
         input: &InputSettings,
         source: &TopicPartition,

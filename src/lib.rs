@@ -21,44 +21,44 @@
 //!
 //! Modules of this package:
 //!
-//! * [`kafka`]: the only module that knows the client library.
+//! * `kafka`: the only module that knows the client library.
 //! * `outputs`: how each kind of output is reached.
-//! * [`routing`]: which topic's records go where, compiled from the settings.
-//! * [`dead_letters`]: the dead letters listed, shown and sent back.
-//! * [`run_time`]: scripts and pauses that operators set, kept in the [`state_folder`].
-//! * [`mod@explain`]: a dry run that reports every decision about one record.
-//! * [`mod@replay`]: a time range of a topic delivered once more, outside its group.
-//! * [`simulate`]: a configuration run in virtual time, with faults.
-//! * [`recorder`]: copies of outgoing points in files.
-//! * [`preflight`]: whether a service with this configuration can run.
-//! * [`actors`]: who owns whom, and the messages between them.
-//! * [`routes`]: the HTTP server. [`metrics`]: every metric.
+//! * `routing`: which topic's records go where, compiled from the settings.
+//! * `dead_letters`: the dead letters listed, shown and sent back.
+//! * `run_time`: scripts and pauses that operators set, kept in the `state_folder`.
+//! * `explain`: a dry run that reports every decision about one record.
+//! * `replay`: a time range of a topic delivered once more, outside its group.
+//! * `simulate`: a configuration run in virtual time, with faults.
+//! * `recorder`: copies of outgoing points in files.
+//! * `preflight`: whether a service with this configuration can run.
+//! * `actors`: who owns whom, and the messages between them.
+//! * `routes`: the HTTP server. `metrics`: every metric.
 //! * `bench`, `demo`: the flow benchmark and the demonstration, with the feature `demo`.
 //! * [`app`]: builds all of it in order and stops it in order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod actors;
+mod actors;
 pub mod app;
 #[cfg(feature = "demo")]
 pub mod bench;
 pub mod cli;
-pub mod controls;
-pub mod dead_letters;
+mod controls;
+mod dead_letters;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod descriptors;
-pub mod explain;
+mod explain;
 mod introduction;
-pub mod kafka;
-pub mod metrics;
+mod kafka;
+mod metrics;
 mod outputs;
-pub mod preflight;
-pub mod reconfiguration;
-pub mod recorder;
-pub mod replay;
-pub mod routes;
-pub mod routing;
-pub mod run_time;
-pub mod simulate;
-pub mod state_folder;
-pub mod telemetry;
+mod preflight;
+mod reconfiguration;
+mod recorder;
+mod replay;
+mod routes;
+mod routing;
+mod run_time;
+mod simulate;
+mod state_folder;
+mod telemetry;

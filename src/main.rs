@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use kafkamq::app;
 #[cfg(feature = "demo")]
 use kafkamq::bench::allocations::Counted;
 use kafkamq::cli::{self, Entries};
-use kafkamq::{app, telemetry};
 use tikv_jemallocator::Jemalloc;
 
 /// Points are built on one thread and freed on another; this allocator does that best. The client
@@ -31,10 +31,7 @@ static ALLOCATOR_OPTIONS: &[u8] = b"dirty_decay_ms:1000,muzzy_decay_ms:0,backgro
 
 /// Where the commands that run actors lead to.
 const ENTRIES: Entries = Entries {
-    run: |loaded, sources| {
-        telemetry::init(&loaded.settings.log)?;
-        Ok(app::run(loaded, sources)?)
-    },
+    run: app::run,
     #[cfg(feature = "demo")]
     demo: kafkamq::demo::run,
 };

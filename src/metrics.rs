@@ -18,8 +18,8 @@ use prometheus::{
 
 use self::registration::{Adder, Labelled};
 
-pub use handles::{DestinationMetrics, HandledCounters, TopicMetrics};
-pub use partitions::{PartitionGauges, PartitionSeries};
+pub(crate) use handles::{DestinationMetrics, HandledCounters, TopicMetrics};
+pub(crate) use partitions::{PartitionGauges, PartitionSeries};
 
 /// The partition of series that stand for all partitions of their topic.
 const FOLDED: &str = "all";
@@ -32,115 +32,103 @@ const DELIVERY_BUCKETS: [f64; 12] = [
 /// Seconds; most changes touch nothing but memory, some wait for records in flight.
 const RELOAD_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
 
-/// What can be said about a metric before it has a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Definition {
-    /// Its name.
-    pub name: String,
-    /// `counter`, `gauge` or `histogram`.
-    pub kind: &'static str,
-    /// Names of its labels.
-    pub labels: Vec<String>,
-    /// One sentence.
-    pub help: String,
-}
-
 /// All metrics with the registry that exports them.
 #[derive(Clone)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
-    definitions: Arc<[Definition]>,
+    #[cfg(test)]
+    definitions: Arc<[registration::Definition]>,
     labelled: Arc<[Box<dyn Labelled>]>,
     /// Records read from Kafka.
-    pub records_received: IntCounterVec,
+    pub(crate) records_received: IntCounterVec,
     /// Bytes of keys and values read from Kafka.
-    pub received_bytes: IntCounterVec,
+    pub(crate) received_bytes: IntCounterVec,
     /// Records settled, by outcome.
-    pub records_processed: IntCounterVec,
+    pub(crate) records_processed: IntCounterVec,
     /// Points handed to a destination, by outcome.
-    pub points_forwarded: IntCounterVec,
+    pub(crate) points_forwarded: IntCounterVec,
     /// Requests answered or failed, by destination and status.
-    pub requests: IntCounterVec,
+    pub(crate) requests: IntCounterVec,
     /// Time of a request, from its first byte to the answer.
-    pub delivery_seconds: HistogramVec,
+    pub(crate) delivery_seconds: HistogramVec,
     /// Requests tried again.
-    pub retries: IntCounterVec,
+    pub(crate) retries: IntCounterVec,
     /// 0 up, 1 backing off, 2 held by a configuration fault.
-    pub destination_state: IntGaugeVec,
+    pub(crate) destination_state: IntGaugeVec,
     /// Items queued at a destination.
-    pub destination_queue: IntGaugeVec,
+    pub(crate) destination_queue: IntGaugeVec,
     /// When a destination, or its first suspect, was refused first; 0 while all is accepted.
-    pub destination_refusing_since: IntGaugeVec,
+    pub(crate) destination_refusing_since: IntGaugeVec,
     /// Requests that are refused time and again.
-    pub destination_suspects: IntGaugeVec,
+    pub(crate) destination_suspects: IntGaugeVec,
     /// Points dropped that no offset brings back, by reason.
-    pub destination_dropped: IntCounterVec,
+    pub(crate) destination_dropped: IntCounterVec,
     /// Requests at once, found out for each destination.
-    pub destination_concurrency: IntGaugeVec,
+    pub(crate) destination_concurrency: IntGaugeVec,
     /// Copies of points for the recorder.
-    pub recorder_points: IntCounterVec,
+    pub(crate) recorder_points: IntCounterVec,
     /// Elements that a receiver refused inside an accepted request.
-    pub partial_rejections: IntCounterVec,
+    pub(crate) partial_rejections: IntCounterVec,
     /// Elements and points that a rule left out.
-    pub parts_left_out: IntCounterVec,
+    pub(crate) parts_left_out: IntCounterVec,
     /// Bytes fetched and not read yet.
-    pub prefetched_bytes: IntGaugeVec,
+    pub(crate) prefetched_bytes: IntGaugeVec,
     /// Bytes charged to the account of the service.
-    pub charged_bytes: IntGauge,
+    pub(crate) charged_bytes: IntGauge,
     /// Bytes that scripts keep between runs, by what keeps them.
-    pub script_kept_bytes: IntGaugeVec,
+    pub(crate) script_kept_bytes: IntGaugeVec,
     /// Values that aggregation refused for want of room.
-    pub script_refused_values: IntCounter,
+    pub(crate) script_refused_values: IntCounter,
     /// Batches not settled yet.
-    pub batches_in_flight: IntGaugeVec,
+    pub(crate) batches_in_flight: IntGaugeVec,
     /// Bytes of records not settled yet.
-    pub in_flight_bytes: IntGaugeVec,
+    pub(crate) in_flight_bytes: IntGaugeVec,
     /// Time during which a partition was not read because its credits were used up.
-    pub backpressure_seconds: CounterVec,
+    pub(crate) backpressure_seconds: CounterVec,
     /// Records between committed offset and high watermark.
-    pub consumer_lag: IntGaugeVec,
+    pub(crate) consumer_lag: IntGaugeVec,
     /// Offset after the last record.
-    pub high_watermark_offset: IntGaugeVec,
-    /// Committed offset.
-    pub committed_offset: IntGaugeVec,
+    pub(crate) high_watermark_offset: IntGaugeVec,
+    /// Offset that the group has committed, for each partition.
+    pub(crate) committed_offset: IntGaugeVec,
     /// 1 while a partition is not read, by cause.
-    pub partition_blocked: IntGaugeVec,
+    pub(crate) partition_blocked: IntGaugeVec,
     /// 1 while series of partitions are folded into one per topic.
-    pub partition_series_folded: IntGauge,
+    pub(crate) partition_series_folded: IntGauge,
     /// Offsets that no longer existed when they should have been read.
-    pub offsets_skipped: IntCounterVec,
+    pub(crate) offsets_skipped: IntCounterVec,
     /// Assignments and revocations.
-    pub rebalances: IntCounterVec,
+    pub(crate) rebalances: IntCounterVec,
     /// Commits, by outcome.
-    pub commits: IntCounterVec,
+    pub(crate) commits: IntCounterVec,
     /// Client errors, by input.
-    pub kafka_errors: IntCounterVec,
+    pub(crate) kafka_errors: IntCounterVec,
     /// 1 while the input is a member of its group.
-    pub input_joined: IntGaugeVec,
+    pub(crate) input_joined: IntGaugeVec,
     /// Script runs that ended in an error.
-    pub script_errors: IntCounterVec,
+    pub(crate) script_errors: IntCounterVec,
     /// Dead letters, by topic and reason.
-    pub dead_letters: IntCounterVec,
+    pub(crate) dead_letters: IntCounterVec,
     /// Dead letters that could not be written, so that their partition waits.
-    pub dead_letter_failures: IntCounter,
+    pub(crate) dead_letter_failures: IntCounter,
     /// Dead letters that are not written yet.
-    pub dead_letters_open: IntGauge,
+    pub(crate) dead_letters_open: IntGauge,
     /// Actors started again after they died.
-    pub actor_restarts: IntCounterVec,
+    pub(crate) actor_restarts: IntCounterVec,
     /// Values that should have been split and were not arrays.
-    pub split_failures: IntCounterVec,
+    pub(crate) split_failures: IntCounterVec,
     /// Number of the configuration revision that runs.
-    pub config_revision: IntGauge,
+    pub(crate) config_revision: IntGauge,
     /// Whether the last attempt to change the configuration succeeded.
-    pub config_last_reload_success: IntGauge,
+    pub(crate) config_last_reload_success: IntGauge,
     /// Attempts to change the configuration, by who made them and how they ended.
-    pub config_reloads: IntCounterVec,
+    pub(crate) config_reloads: IntCounterVec,
     /// Time of a change of the configuration.
-    pub config_reload_seconds: Histogram,
+    pub(crate) config_reload_seconds: Histogram,
     /// The original's counter.
-    pub original_messages: IntCounterVec,
+    pub(crate) original_messages: IntCounterVec,
     /// The original's counter.
-    pub original_elections: IntCounter,
+    pub(crate) original_elections: IntCounter,
 }
 
 impl fmt::Debug for Metrics {
@@ -154,7 +142,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When a name is registered twice, which is a defect of this file.
-    pub fn try_new() -> Result<Self, prometheus::Error> {
+    pub(crate) fn try_new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let add = Adder::new(&registry);
         let build = add.gauges(
@@ -383,12 +371,15 @@ impl Metrics {
                 "Times this member joined a new generation of its group.",
             )?,
             registry: registry.clone(),
+            #[cfg(test)]
             definitions: Arc::default(),
             labelled: Arc::default(),
         };
-        let (definitions, labelled) = add.finish();
-        metrics.definitions = definitions.into();
-        metrics.labelled = labelled.into();
+        metrics.labelled = add.labelled().into();
+        #[cfg(test)]
+        {
+            metrics.definitions = add.definitions().into();
+        }
         #[cfg(target_os = "linux")]
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
@@ -397,13 +388,13 @@ impl Metrics {
     }
 
     /// Every metric of the service; those of the process itself come on top.
-    #[must_use]
-    pub fn definitions(&self) -> &[Definition] {
+    #[cfg(test)]
+    fn definitions(&self) -> &[registration::Definition] {
         &self.definitions
     }
 
     /// Removes every series whose label `label` is `value`, because what it counted is gone.
-    pub fn forget(&self, label: &str, value: &str) {
+    pub(crate) fn forget(&self, label: &str, value: &str) {
         for series in &*self.labelled {
             series.forget(label, value);
         }
@@ -411,7 +402,7 @@ impl Metrics {
 
     /// The registry, for the exporter.
     #[must_use]
-    pub const fn registry(&self) -> &Registry {
+    pub(crate) const fn registry(&self) -> &Registry {
         &self.registry
     }
 }

@@ -1,5 +1,5 @@
 //! Whether a service with this configuration can run: one answer for `kafkamq check`, which prints
-//! it, and `kafkamq run`, which obeys it.
+//! it, and `kafkamq run`, which starts or refuses to start by it.
 //!
 //! Everything that can be known beforehand is looked at: the configuration, every script, routes,
 //! destinations, and what the Kafka client says of its options. Nothing is dialled, written or
@@ -22,20 +22,20 @@ use url::Url;
 
 /// What was found before a start.
 #[derive(Debug)]
-pub struct Preflight {
+pub(crate) struct Preflight {
     /// The configuration, unless it is not valid.
-    pub loaded: Option<Loaded>,
+    pub(crate) loaded: Option<Loaded>,
     /// Everything that is to be said about it, warnings too.
-    pub found: Diagnostics,
+    pub(crate) found: Diagnostics,
     /// Scripts that do not compile. Each is a warning.
-    pub broken: Vec<ScriptProblem>,
+    pub(crate) broken: Vec<ScriptProblem>,
     /// Number of scripts in the folder.
-    pub scripts: usize,
+    pub(crate) scripts: usize,
 }
 
 /// Whether the service may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It may.
     Fine,
     /// The configuration is valid, but the system is in the way.
@@ -48,7 +48,7 @@ impl Preflight {
     /// Looks at everything that `sources` name. `searched` are the files that were looked for
     /// because none was named.
     #[must_use]
-    pub fn examine(sources: &Sources, searched: &[&str]) -> Self {
+    pub(crate) fn examine(sources: &Sources, searched: &[&str]) -> Self {
         let (loaded, mut found) = match load(sources) {
             Ok(loaded) => {
                 let warnings = loaded.warnings.clone();
@@ -102,13 +102,13 @@ impl Preflight {
 
     /// Number of warnings, scripts that do not compile among them.
     #[must_use]
-    pub fn warnings(&self) -> usize {
+    pub(crate) fn warnings(&self) -> usize {
         self.found.warnings() + self.broken.len()
     }
 
     /// Whether the service may start.
     #[must_use]
-    pub fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         if self.loaded.is_none() {
             Verdict::Invalid
         } else if self.found.errors() > 0 {

@@ -35,13 +35,13 @@ const QUEUE_BYTES: usize = 16 << 20;
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The feed of points that a remote handle answered with.
-pub const HANDLE_FEED: &str = "kafkamq_handle";
+pub(crate) const HANDLE_FEED: &str = "kafkamq_handle";
 /// The feed of points that belong to no record.
-pub const AGGREGATED_FEED: &str = "kafkamq.aggregated";
+pub(crate) const AGGREGATED_FEED: &str = "kafkamq.aggregated";
 
 /// The feed of the points of `topic`.
 #[must_use]
-pub fn topic_feed(topic: &str) -> String {
+pub(crate) fn topic_feed(topic: &str) -> String {
     format!("kafkamq.{topic}")
 }
 
@@ -52,7 +52,7 @@ struct Copy {
     line: Vec<u8>,
 }
 
-/// What the thread is told.
+/// Messages to the thread.
 enum Entry {
     Write(Copy),
     /// Bring everything before this to the files; told by dropping the sender.
@@ -73,7 +73,7 @@ struct Shared {
 
 /// A running recorder. Clones share it; its thread ends with the last of them.
 #[derive(Clone)]
-pub struct Recorder(Arc<Shared>);
+pub(crate) struct Recorder(Arc<Shared>);
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Recorder {
 
 /// What is recorded of one feed.
 #[derive(Clone, Debug)]
-pub struct Feed {
+pub(crate) struct Feed {
     recorder: Recorder,
     name: Arc<str>,
 }
@@ -94,7 +94,7 @@ impl Recorder {
     ///
     /// # Errors
     /// If the folder cannot be made, or the system refuses a thread.
-    pub fn start(
+    pub(crate) fn start(
         settings: &RecorderSettings,
         outcomes: &IntCounterVec,
     ) -> io::Result<Option<Self>> {
@@ -150,7 +150,7 @@ impl Recorder {
         clippy::disallowed_methods,
         reason = "blocking is what the caller asks for"
     )]
-    pub fn flush(&self, limit: Duration) -> bool {
+    pub(crate) fn flush(&self, limit: Duration) -> bool {
         let began = Instant::now();
         let (done, flushed) = sync_channel(0);
         let mut entry = Entry::Flush(done);
@@ -168,7 +168,7 @@ impl Recorder {
 
     /// The feed called `name`, if it is recorded and the recorder has not ended.
     #[must_use]
-    pub fn feed(&self, name: &str) -> Option<Feed> {
+    pub(crate) fn feed(&self, name: &str) -> Option<Feed> {
         let shared = &*self.0;
         let wanted =
             shared.inputs.is_empty() || shared.inputs.iter().any(|pattern| matches(pattern, name));
@@ -212,7 +212,7 @@ impl Copies for Feed {
     }
 }
 
-/// Writes what comes until the time is over, the size is reached, or nobody is left; says which.
+/// Writes what comes until the time is over, the size is reached, or all senders are gone. Returns which.
 fn run(
     mut files: Files,
     entries: &Receiver<Entry>,

@@ -22,13 +22,13 @@ use kafkamq_settings::{GroupProtocol, InputSettings, Settings};
 
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often it is told.
+/// How often progress is reported.
 const TELL: Duration = Duration::from_secs(1);
 
 /// Why nothing is replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReplayError {
+pub(crate) enum ReplayError {
     /// The brokers cannot be asked.
     #[error(transparent)]
     Kafka(#[from] KafkaError),
@@ -45,9 +45,9 @@ pub enum ReplayError {
 
 /// What is replayed: ranges of all partitions of a topic.
 #[derive(Debug, Clone)]
-pub struct Range {
+pub(crate) struct Range {
     /// The ranges, by partition; those without records are left out.
-    pub ranges: Arc<[Arc<ReplayRange>]>,
+    pub(crate) ranges: Arc<[Arc<ReplayRange>]>,
 }
 
 impl Range {
@@ -56,7 +56,7 @@ impl Range {
     ///
     /// # Errors
     /// When no broker answers in time, or there is no such topic.
-    pub fn find(
+    pub(crate) fn find(
         input: &InputSettings,
         topic: &str,
         from: i64,
@@ -88,7 +88,7 @@ impl Range {
 
     /// How many offsets there are in all, and how many of them are behind.
     #[must_use]
-    pub fn progress(&self) -> (i64, i64) {
+    pub(crate) fn progress(&self) -> (i64, i64) {
         let sum = |of: &dyn Fn(&ReplayRange) -> i64| self.ranges.iter().map(|one| of(one)).sum();
         let all = sum(&|one| one.offsets().end - one.offsets().start);
         (all, sum(&ReplayRange::passed))
@@ -96,32 +96,32 @@ impl Range {
 
     /// Whether every record is settled.
     #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.ranges.iter().all(|one| one.is_done())
     }
 }
 
 /// What came of a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// Records that were read; those that a client read again count again.
-    pub read: u64,
+    pub(crate) read: u64,
     /// Records that the destinations accepted.
-    pub delivered: u64,
+    pub(crate) delivered: u64,
     /// Records dropped by their script, or by a rule of the operator about statuses.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
     /// Records left out by a rule: sampling, header check, empty values, topics without a use.
-    pub left_out: u64,
+    pub(crate) left_out: u64,
     /// Records that became dead letters.
-    pub dead_lettered: u64,
+    pub(crate) dead_lettered: u64,
     /// Whether all records of the range are settled.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 /// The settings that a replay of `topic` works with: those of one input, without its place in the
 /// group, and with `rate` records a second if that is given.
 #[must_use]
-pub fn settings_for(
+pub(crate) fn settings_for(
     mut settings: Settings,
     input: &InputSettings,
     topic: &str,
@@ -147,7 +147,7 @@ pub fn settings_for(
 ///
 /// # Errors
 /// When the settings cannot be used. That a destination is away is not an error: its records wait.
-pub async fn run(
+pub(crate) async fn run(
     settings: Settings,
     range: &Range,
     stop: impl Future<Output = ()>,

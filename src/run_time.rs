@@ -31,44 +31,44 @@ struct State {
 
 /// A topic that an operator paused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PausedTopic {
+pub(crate) struct PausedTopic {
     /// Its name.
-    pub topic: String,
+    pub(crate) topic: String,
     /// Name of the token that asked for it.
-    pub by: String,
+    pub(crate) by: String,
     /// Since when, in RFC 3339.
-    pub time: String,
+    pub(crate) time: String,
 }
 
 /// What the status page says about it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct RunTimeStatus {
+pub(crate) struct RunTimeStatus {
     /// Scripts that were put and are in force.
-    pub scripts: Vec<RunTimeScriptStatus>,
+    pub(crate) scripts: Vec<RunTimeScriptStatus>,
     /// Topics that are paused.
-    pub paused: Vec<PausedTopic>,
+    pub(crate) paused: Vec<PausedTopic>,
     /// What becomes of them at the next start, in one sentence.
-    pub next_start: &'static str,
+    pub(crate) next_start: &'static str,
     /// What could not be taken over at the start, and why nothing can be kept at present.
-    pub problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
 }
 
 /// A script that was put.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct RunTimeScriptStatus {
+pub(crate) struct RunTimeScriptStatus {
     /// Category of the points it runs on.
-    pub category: String,
-    /// Its name.
-    pub name: String,
+    pub(crate) category: String,
+    /// Its file name, which ends in `.p`.
+    pub(crate) name: String,
     /// Name of the token that put it.
-    pub by: String,
+    pub(crate) by: String,
     /// When, in RFC 3339.
-    pub time: String,
+    pub(crate) time: String,
 }
 
 /// Keeper of what was set at run time.
 #[derive(Debug)]
-pub struct RunTime {
+pub(crate) struct RunTime {
     folder: Option<PathBuf>,
     scripts: Arc<Scripts>,
     controls: Arc<Controls>,
@@ -89,7 +89,11 @@ impl RunTime {
     /// Puts into force what `folder` remembers, before the first record is read. A file that cannot
     /// be used is set aside, and the pipeline folder alone counts.
     #[must_use]
-    pub fn resume(folder: Option<&Path>, scripts: Arc<Scripts>, controls: Arc<Controls>) -> Self {
+    pub(crate) fn resume(
+        folder: Option<&Path>,
+        scripts: Arc<Scripts>,
+        controls: Arc<Controls>,
+    ) -> Self {
         let mut memory = Memory::default();
         let state = folder.map_or(Ok(None), read);
         match state {
@@ -135,7 +139,7 @@ impl RunTime {
 
     /// Writes what is set now, if that is not what the file holds. What is in force stays in force
     /// when that fails; the next change tries again. Blocks.
-    pub fn keep(&self) {
+    pub(crate) fn keep(&self) {
         let Some(folder) = &self.folder else {
             return;
         };
@@ -179,7 +183,7 @@ impl RunTime {
 
     /// What becomes of a script that was put, or of a pause, at the next start.
     #[must_use]
-    pub const fn next_start(&self) -> &'static str {
+    pub(crate) const fn next_start(&self) -> &'static str {
         match self.folder {
             Some(_) => {
                 "all stay, but a script whose file in the pipeline folder has changed by then gives way to it"
@@ -190,7 +194,7 @@ impl RunTime {
 
     /// For the status page.
     #[must_use]
-    pub fn status(&self) -> RunTimeStatus {
+    pub(crate) fn status(&self) -> RunTimeStatus {
         let memory = self.memory.lock();
         let problems = memory.lost.iter().chain(&memory.unwritable).cloned();
         let problems = problems.collect();

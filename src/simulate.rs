@@ -30,7 +30,7 @@ const SAMPLES: [&str; 3] = [
 ];
 
 /// A configuration to be simulated.
-pub struct ConfigScene {
+pub(crate) struct ConfigScene {
     shared: Arc<Shared>,
     samples: Vec<(Option<String>, Sample)>,
 }
@@ -50,7 +50,7 @@ impl ConfigScene {
     /// # Errors
     /// When the service could not start with them either, when no route names a topic, or when the
     /// file of samples cannot be read.
-    pub fn try_new(mut settings: Settings, samples: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn try_new(mut settings: Settings, samples: Option<&Path>) -> anyhow::Result<Self> {
         settings.pipeline.http_request = false;
         let (scripts, report) = Scripts::load(&settings.pipeline)?;
         kafkamq_conversion::scripts::report_problems(&report);
@@ -87,7 +87,7 @@ impl ConfigScene {
 
     /// The topics that are simulated, and the outputs.
     #[must_use]
-    pub fn about(&self) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn about(&self) -> (Vec<String>, Vec<String>) {
         let routes = self.shared.routes.iter();
         let outputs = self.shared.outputs.iter();
         (

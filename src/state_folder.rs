@@ -15,7 +15,7 @@ use kafkamq_delivery::private_files;
 /// Why the state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StateError {
+pub(crate) enum StateError {
     /// The folder or file cannot be used.
     #[error("{path}: {source}")]
     File {

@@ -17,12 +17,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 use kafkamq_settings::{LogFilter, LogFilterError, LogFormat, LogSettings};
 
 /// The target of log lines about changes.
-pub const AUDIT: &str = "kafkamq::audit";
+pub(crate) const AUDIT: &str = "kafkamq::audit";
 
 /// Why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TelemetryError {
+pub(crate) enum TelemetryError {
     /// The filter is not one.
     #[error("`log.level`: {0}")]
     Filter(#[from] LogFilterError),
@@ -43,7 +43,7 @@ static LEVEL: OnceLock<LogLevel> = OnceLock::new();
 ///
 /// # Errors
 /// When the filter cannot be read or logging is set up already.
-pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
+pub(crate) fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
     let (filter, handle) = tracing_subscriber::reload::Layer::new(filter(&settings.level)?);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -74,7 +74,7 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
 
 /// The log filter of this process, to be looked at and changed.
 #[derive(Clone)]
-pub struct LogLevel {
+pub(crate) struct LogLevel {
     state: Arc<Mutex<LevelState>>,
     apply: Arc<Apply>,
 }
@@ -92,13 +92,13 @@ struct LevelState {
 
 /// The filter at one moment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LevelView {
+pub(crate) struct LevelView {
     /// The filter in force.
-    pub current: String,
+    pub(crate) current: String,
     /// The filter of the configuration.
-    pub configured: String,
+    pub(crate) configured: String,
     /// How long the one in force stays; `None` means until it is changed.
-    pub remaining: Option<Duration>,
+    pub(crate) remaining: Option<Duration>,
 }
 
 impl fmt::Debug for LogLevel {
@@ -125,7 +125,7 @@ impl LogLevel {
 
     /// The filter of this process; one without effect where logging was set up by somebody else.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         LEVEL
             .get()
             .cloned()
@@ -134,7 +134,7 @@ impl LogLevel {
 
     /// What is in force.
     #[must_use]
-    pub fn view(&self) -> LevelView {
+    pub(crate) fn view(&self) -> LevelView {
         let state = self.state.lock();
         LevelView {
             current: state.current.clone(),
@@ -150,7 +150,11 @@ impl LogLevel {
     ///
     /// # Errors
     /// When the filter cannot be read.
-    pub fn set(&self, text: &str, duration: Option<Duration>) -> Result<u64, TelemetryError> {
+    pub(crate) fn set(
+        &self,
+        text: &str,
+        duration: Option<Duration>,
+    ) -> Result<u64, TelemetryError> {
         let mut state = self.state.lock();
         self.put(&mut state, text, duration)
     }
@@ -159,7 +163,7 @@ impl LogLevel {
     ///
     /// # Errors
     /// When the two do not make a filter.
-    pub fn set_module(
+    pub(crate) fn set_module(
         &self,
         module: &str,
         level: &str,
@@ -182,7 +186,7 @@ impl LogLevel {
     ///
     /// # Errors
     /// When logging is gone.
-    pub fn reset(&self) -> Result<(), TelemetryError> {
+    pub(crate) fn reset(&self) -> Result<(), TelemetryError> {
         let mut state = self.state.lock();
         let configured = state.configured.clone();
         self.put(&mut state, &configured, None)?;
@@ -193,7 +197,7 @@ impl LogLevel {
     ///
     /// # Errors
     /// When the filter cannot be read.
-    pub fn configure(&self, text: &str) -> Result<(), TelemetryError> {
+    pub(crate) fn configure(&self, text: &str) -> Result<(), TelemetryError> {
         let mut state = self.state.lock();
         let follows = state.current == state.configured;
         filter(text)?;
@@ -208,7 +212,7 @@ impl LogLevel {
     ///
     /// # Errors
     /// When logging is gone.
-    pub fn expire(&self, change: u64) -> Result<(), TelemetryError> {
+    pub(crate) fn expire(&self, change: u64) -> Result<(), TelemetryError> {
         let mut state = self.state.lock();
         if state.changes == change {
             let configured = state.configured.clone();

@@ -10,7 +10,7 @@ use kafkamq_point::Category;
 use crate::metrics::TopicMetrics;
 use kafkamq_conversion::route::{DestinationId, InputId, Route, RouteKind};
 use kafkamq_conversion::{
-    AskedAbout, Cause, Origin, letter_of_element, letter_of_point, record_letter,
+    AskedAbout, Cause, RecordOrigin, letter_of_element, letter_of_point, record_letter,
 };
 use kafkamq_delivery::dead_letter::{DeadLetter, LetterPart};
 use kafkamq_delivery::endpoint::OffsetRange;
@@ -28,7 +28,7 @@ pub(crate) enum Consignment {
     /// Points made of the records of one batch.
     Points(Records, Arc<Parts>),
     /// Points of an answer to records, which are settled together.
-    Answer(Arc<Answer>, Arc<Parts>),
+    Answer(Arc<HandleAnswer>, Arc<Parts>),
     /// Points that belong to no record, such as those of aggregation. They are sent like any
     /// other, but nothing brings them back after a crash.
     Unattached,
@@ -53,7 +53,7 @@ pub(crate) struct Parts {
 
 /// Points that a handle returned for records which wait for them.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HandleAnswer {
     pub(crate) route: Arc<Route>,
     pub(crate) asked: Vec<(Consignment, u32)>,
     /// Points that are not settled yet, and one for the work on the answer itself.
@@ -87,8 +87,8 @@ impl Records {
         self.batch.get(record as usize)
     }
 
-    fn origin(&self, record: u32) -> Option<Origin<'_>> {
-        Some(Origin {
+    fn origin(&self, record: u32) -> Option<RecordOrigin<'_>> {
+        Some(RecordOrigin {
             input: &self.route.input,
             source: self.batch.source(),
             record: self.record(record)?,
@@ -119,7 +119,7 @@ impl Parts {
     }
 }
 
-impl Answer {
+impl HandleAnswer {
     /// Settles `count` of its points with `outcome`; the last outcome is that of the records.
     pub(crate) fn settle(&self, count: u32, outcome: Outcome) {
         if count > 0 && self.open.fetch_sub(count, Ordering::AcqRel) == count {
@@ -200,9 +200,9 @@ impl Consignment {
         }
     }
 
-    fn origin(&self, item: u32) -> Option<Origin<'_>> {
+    fn origin(&self, item: u32) -> Option<RecordOrigin<'_>> {
         let (batch, record) = self.record(item)?;
-        Some(Origin {
+        Some(RecordOrigin {
             input: self.input()?,
             source: batch.source(),
             record,
@@ -330,7 +330,7 @@ impl Consignment {
         matches!(self, Self::Unattached)
     }
 
-    /// Whether nobody waits for these items any more.
+    /// Whether these items are not waited for any more.
     pub(crate) fn is_cancelled(&self) -> bool {
         match self {
             Self::Records(records) | Self::Points(records, _) => records.share.is_cancelled(),

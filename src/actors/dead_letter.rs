@@ -32,7 +32,7 @@ const TOGETHER: usize = 1000;
 pub(crate) enum DeadLetterTarget {
     /// A folder of segment files.
     Files(Arc<DeadLetterStore>),
-    /// A topic.
+    /// A topic of the dead letter cluster.
     Topic(Arc<DeadLetterTopic>),
     /// Nowhere: they are counted.
     Nowhere,

@@ -71,7 +71,7 @@ impl Directory {
         let (quick, waiting) = addresses
             .parsers
             .split_at_checked(addresses.quick_parsers)?;
-        // There are none before scripts may ask other hosts.
+        // There are none unless scripts may send requests to other hosts.
         let parsers = if waits && !waiting.is_empty() {
             waiting
         } else {

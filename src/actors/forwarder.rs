@@ -25,7 +25,7 @@ use super::messages::{
 };
 use super::status::{DestinationStatus, ErrorStatus, SuspectStatus};
 use crate::metrics::{DestinationMetrics, Metrics};
-use crate::outputs::{Carrier, Origin, retire};
+use crate::outputs::{Carrier, ItemOrigin, retire};
 use crate::routing::Destination;
 use kafkamq_conversion::route::InputId;
 use kafkamq_delivery::answer::{Reply, TransportError};
@@ -179,12 +179,14 @@ impl ForwarderActor {
     }
 
     /// What the carrier wants to know of the record of each item.
-    fn origins(&self, request: &Request, wanted: OriginParts) -> Vec<Origin> {
+    fn origins(&self, request: &Request, wanted: OriginParts) -> Vec<ItemOrigin> {
         let mut origins = Vec::with_capacity(request.items.len());
         for part in self.delivery.parts(request.id) {
             origins.extend(part.items.iter().map(|item| {
                 let record = part.payload.record(item.record);
-                record.map_or_else(Origin::default, |(_, record)| Origin::of(&record, wanted))
+                record.map_or_else(ItemOrigin::default, |(_, record)| {
+                    ItemOrigin::of(&record, wanted)
+                })
             }));
         }
         origins
@@ -304,7 +306,7 @@ impl ForwarderActor {
         self.metrics.refusing_since.set(since);
     }
 
-    /// Lets go of work that nobody waits for any more, requests under way included.
+    /// Drops work that is not waited for any more, requests under way included.
     fn sweep(&mut self, ctx: &mut Context<Self>) {
         let cancelled = self.delivery.cancel(Consignment::is_cancelled);
         self.abandon(cancelled, ctx);

@@ -327,7 +327,7 @@ pub(crate) struct GetDestinationStatus;
 pub(crate) struct GetDeadLetterStatus;
 
 /// HTTP routes to forwarder: what is to become of the suspect that was refused first. Answers which
-/// one that was; `None` if there is none.
+/// one that was; `None` without one.
 #[derive(Message, Clone, Copy)]
 #[rtype(result = "Option<SuspectStatus>")]
 pub(crate) struct DecideSuspect(pub(crate) Decision);

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! What is in flight is bounded at its source, by the credits of the topic actors, so every message
-//! can be sent without waiting. An actor that dies takes the messages in its hands with it, and
+//! can be sent without waiting. An actor that stops unexpectedly loses the messages it works on, and
 //! with each of them a share of an acknowledgement: the records come back to their topic actor and
 //! are sent again, to the address that the supervisor has put into the `directory` by then.
 
@@ -30,13 +30,12 @@ mod listener;
 mod messages;
 mod parser;
 mod router;
-pub mod status;
+pub(crate) mod status;
 mod supervisor;
 mod topic;
 
 #[cfg(test)]
 mod tests;
 
-pub use crate::outputs::CarrierError;
-pub use router::Router;
-pub use supervisor::{Prepared, StartError, Stopping};
+pub(crate) use router::Router;
+pub(crate) use supervisor::{Prepared, StartError};

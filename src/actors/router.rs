@@ -30,7 +30,7 @@ const TAPS_SHARE: u64 = 16;
 /// A handle on the running router: what the HTTP server and the composition root may ask of the
 /// `Supervisor` and of what it shares.
 #[derive(Clone)]
-pub struct Router {
+pub(crate) struct Router {
     pub(super) address: Addr<Supervisor>,
     pub(super) births: Arc<BirthStore>,
     pub(super) directory: Arc<Directory>,
@@ -51,7 +51,7 @@ impl Router {
     ///
     /// # Errors
     /// When something in the settings cannot be used. Brokers and destinations need not be there.
-    pub fn start(settings: Arc<Settings>, metrics: Metrics) -> Result<Self, StartError> {
+    pub(crate) fn start(settings: Arc<Settings>, metrics: Metrics) -> Result<Self, StartError> {
         Self::start_reading(settings, metrics, &Reading::Member)
     }
 
@@ -59,7 +59,7 @@ impl Router {
     ///
     /// # Errors
     /// As for [`Router::start`].
-    pub fn start_outside(
+    pub(crate) fn start_outside(
         settings: Arc<Settings>,
         metrics: Metrics,
         ranges: &Arc<[Arc<ReplayRange>]>,
@@ -127,7 +127,7 @@ impl Router {
     /// Everything for which [`Router::start`] would refuse these settings, as far as that can be
     /// known without touching a disk or a network.
     #[must_use]
-    pub fn refusals(settings: &Settings) -> Vec<StartError> {
+    pub(crate) fn refusals(settings: &Settings) -> Vec<StartError> {
         let mut found = Vec::new();
         match RouteTable::compile(settings, 1) {
             Ok(routes) => {
@@ -161,7 +161,7 @@ impl Router {
     }
 
     /// The state of everything; `None` if the supervisor does not answer in time.
-    pub async fn status(&self) -> Option<ServiceStatus> {
+    pub(crate) async fn status(&self) -> Option<ServiceStatus> {
         let asked = self.address.send(GetStatus);
         tokio::time::timeout(STATUS_TIMEOUT * 2, asked)
             .await
@@ -186,7 +186,7 @@ impl Router {
 
     /// Stops all inputs: takes nothing more, settles what is in flight up to each input's
     /// deadline, commits, and leaves the groups.
-    pub async fn shutdown(&self) {
+    pub(crate) async fn shutdown(&self) {
         if self.address.send(Shutdown).await.is_err() {
             tracing::error!("the supervisor is gone; inputs leave their groups by time-out");
         }
@@ -196,31 +196,31 @@ impl Router {
 impl Router {
     /// The routes in force.
     #[must_use]
-    pub fn routes(&self) -> Arc<RouteTable> {
+    pub(crate) fn routes(&self) -> Arc<RouteTable> {
         Arc::clone(&self.directory.load().routes)
     }
 
     /// The account of the service, to which all work in flight is charged.
-    #[must_use]
-    pub fn memory(&self) -> Arc<Account> {
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> Arc<Account> {
         Arc::clone(&self.directory.load().memory)
     }
 
     /// The scripts in force.
     #[must_use]
-    pub const fn scripts(&self) -> &Arc<Scripts> {
+    pub(crate) const fn scripts(&self) -> &Arc<Scripts> {
         &self.scripts
     }
 
     /// What operators set beside the configuration, and its keeper.
     #[must_use]
-    pub const fn run_time(&self) -> &Arc<RunTime> {
+    pub(crate) const fn run_time(&self) -> &Arc<RunTime> {
         &self.run_time
     }
 
     /// What operators do to single topics.
     #[must_use]
-    pub const fn controls(&self) -> &Arc<Controls> {
+    pub(crate) const fn controls(&self) -> &Arc<Controls> {
         &self.controls
     }
 }

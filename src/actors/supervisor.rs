@@ -2,7 +2,7 @@
 //!
 //! It starts them in the order in which data flows backwards, so that each finds those it sends to;
 //! gives every assigned partition a topic actor and drains it when the partition goes; and starts
-//! every actor that dies again by its factory, with a growing pause. It answers for the state of
+//! every actor that stops unexpectedly again by its factory, with a growing pause. It answers for the state of
 //! everything. What it decides is [`kafkamq_source::supervision`].
 
 mod assignment;
@@ -24,9 +24,9 @@ use std::time::{Duration, Instant};
 use self::children::Factory;
 use self::input::Input;
 pub(super) use self::inputs::refusal_of;
+pub(crate) use self::reconfigure::Prepared;
 use self::reconfigure::{InputTopic, Retiring};
-pub use self::reconfigure::{Prepared, Stopping};
-pub use self::start::StartError;
+pub(crate) use self::start::StartError;
 pub(super) use self::start::{
     backlog_bytes, carrier, charged_bytes, dead_letter_loop, dead_letter_target, load_scripts,
 };

@@ -38,7 +38,7 @@ use kafkamq_source::window::{Bounds, GoesOn, Phase, Resend, Resolved, Settled, T
 
 /// A wake-up can be lost inside the client library; this often the queue is looked at anyway.
 const TICK: Duration = Duration::from_millis(250);
-/// While draining, destinations are told this often to send what waits for more.
+/// While draining, destinations are asked this often to send batches that are not full.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// A drain ends this much before its deadline, so that its last offset is committed in time.
 const DRAIN_MARGIN: Duration = Duration::from_millis(20);
@@ -162,7 +162,7 @@ impl TopicActor {
             if let Some(blocked) = self.not_placed() {
                 return Some(blocked);
             }
-            // Looked at again with every tick, so nobody has to tell when the pause is over.
+            // Looked at again with every tick, so the end of the pause need not be announced.
             if self.options.control.is_paused() {
                 return Some(Blocked::Paused);
             }
@@ -271,7 +271,7 @@ impl TopicActor {
         {
             self.settled(at);
         }
-        // Even where the end was known: that it is told shows that the partition is read.
+        // Even if the end was known: the event shows that the partition is read.
         self.show();
     }
 
@@ -364,7 +364,7 @@ impl TopicActor {
         }
     }
 
-    /// Ends this assignment with work open. Forwarders are told to let go of it only now that it is
+    /// Ends this assignment with work open. Forwarders are told to drop it only now that it is
     /// cancelled: what they find in force they keep, and would send it behind the next owner.
     fn abandon(&mut self, ctx: &mut Context<Self>) {
         self.finish(ctx);
@@ -373,7 +373,7 @@ impl TopicActor {
         }
     }
 
-    /// Ends this assignment: tells what is settled and lets go of the partition.
+    /// Ends this assignment: reports what is settled and releases the partition.
     fn finish(&mut self, ctx: &mut Context<Self>) {
         self.assignment.cancel();
         // Whoever waits for the end goes on when this is dropped.

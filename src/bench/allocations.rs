@@ -14,13 +14,13 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 pub struct Counted<A>(pub A);
 
 /// Switches counting on, for the rest of the process.
-pub fn count() {
+pub(crate) fn count() {
     COUNTING.store(true, Ordering::Relaxed);
 }
 
 /// Allocations and re-allocations since [`count`].
 #[must_use]
-pub fn counted() -> u64 {
+pub(crate) fn counted() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
 

@@ -24,17 +24,17 @@ const IN_FLIGHT: u64 = 10_000;
 
 /// One end with work in flight.
 #[derive(Debug, Clone, Serialize)]
-pub struct Drain {
+pub(crate) struct Drain {
     /// The case whose records were in flight.
-    pub case: &'static str,
+    pub(crate) case: &'static str,
     /// Records in flight when the end was asked for.
-    pub records: u64,
+    pub(crate) records: u64,
     /// From SIGTERM until the process had ended, in seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Elements that arrived more than once, either before or after the second start.
-    pub repeated: u64,
+    pub(crate) repeated: u64,
     /// Records that the second start read although the first had settled them.
-    pub read_again: u64,
+    pub(crate) read_again: u64,
 }
 
 /// Ends the router with work of each kind in flight.

@@ -25,7 +25,7 @@ use kafkamq_settings::{Loaded, Sources, load};
 
 /// One part of the benchmark.
 #[derive(Debug, Clone, Args)]
-pub struct PartArguments {
+pub(crate) struct PartArguments {
     /// Cores it may use; all when empty
     #[arg(long, value_delimiter = ',')]
     cores: Vec<usize>,
@@ -92,7 +92,7 @@ pub(super) struct BareFigures {
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(
+pub(crate) fn run(
     arguments: PartArguments,
     service: fn(Loaded, Sources) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ const BAR: f64 = 20.0;
 impl Report {
     /// Processor time per million elements as an SVG document.
     #[must_use]
-    pub fn plot(&self) -> String {
+    pub(crate) fn plot(&self) -> String {
         let most = self
             .rows
             .iter()

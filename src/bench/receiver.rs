@@ -38,15 +38,15 @@ pub(super) struct Account {
 
 /// Microseconds from an element's making to its arrival.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
+pub(crate) struct Latency {
     /// Half of the elements arrived within this.
-    pub p50: u64,
+    pub(crate) p50: u64,
     /// 99 of 100 did.
-    pub p99: u64,
+    pub(crate) p99: u64,
     /// 999 of 1000 did.
-    pub p999: u64,
+    pub(crate) p999: u64,
     /// Elements measured.
-    pub elements: u64,
+    pub(crate) elements: u64,
 }
 
 /// The longest latency that is told from longer ones, in microseconds: an hour.

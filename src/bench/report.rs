@@ -16,86 +16,86 @@ const MILLION: f64 = 1e6;
 
 /// All figures of one run of the benchmark.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// Version of this program.
-    pub version: &'static str,
+    pub(crate) version: &'static str,
     /// What the processor calls itself.
-    pub machine: String,
+    pub(crate) machine: String,
     /// Cores that the router and the bare loop ran on.
-    pub router_cores: Vec<usize>,
+    pub(crate) router_cores: Vec<usize>,
     /// Cores of everything else.
-    pub rest_cores: Vec<usize>,
+    pub(crate) rest_cores: Vec<usize>,
     /// `embedded`, or the address of the brokers.
-    pub brokers: String,
+    pub(crate) brokers: String,
     /// Partitions of each topic.
-    pub partitions: i32,
+    pub(crate) partitions: i32,
     /// How records were packed.
-    pub compression: String,
+    pub(crate) compression: String,
     /// Routers in the group.
-    pub members: u32,
+    pub(crate) members: u32,
     /// Parser threads of each; 0 is one for each of its cores.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Repetitions of each run, of which the best counts.
-    pub repeat: u32,
+    pub(crate) repeat: u32,
     /// Case by case.
-    pub rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// Ends with work in flight, of each case the slowest.
-    pub drains: Vec<Drain>,
+    pub(crate) drains: Vec<Drain>,
 }
 
 /// The figures of one case.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// Name of the case.
-    pub case: &'static str,
+    pub(crate) case: &'static str,
     /// What it does.
-    pub about: &'static str,
+    pub(crate) about: &'static str,
     /// Kafka records.
-    pub records: u64,
+    pub(crate) records: u64,
     /// Elements in them; more than the records where records are arrays.
-    pub elements: u64,
+    pub(crate) elements: u64,
     /// Mean size of a record, key and value.
-    pub record_bytes: f64,
+    pub(crate) record_bytes: f64,
     /// Elements a second, by the clock.
-    pub per_second: f64,
+    pub(crate) per_second: f64,
     /// Megabytes (10^6) of records a second, by the clock.
-    pub megabytes_per_second: f64,
+    pub(crate) megabytes_per_second: f64,
     /// Elements for each second of processor time of the router.
-    pub per_core_second: f64,
+    pub(crate) per_core_second: f64,
     /// Processor time of the router per million elements, in seconds.
-    pub cpu_per_million: f64,
+    pub(crate) cpu_per_million: f64,
     /// The same of the bare loop, in the same run.
-    pub bare_cpu_per_million: f64,
+    pub(crate) bare_cpu_per_million: f64,
     /// Elements a second of the bare loop, by the clock.
-    pub bare_per_second: f64,
+    pub(crate) bare_per_second: f64,
     /// Speed of the router as a share of that of the bare loop, by processor time.
-    pub of_bare: f64,
+    pub(crate) of_bare: f64,
     /// The goal in the terms of `per_core_second`, or of `of_bare` below 1; null without one.
-    pub goal: Option<f64>,
+    pub(crate) goal: Option<f64>,
     /// Whether the goal is reached.
-    pub reached: Option<bool>,
+    pub(crate) reached: Option<bool>,
     /// Name of the thread that worked most; a process cannot be faster than it.
-    pub busiest_thread: String,
+    pub(crate) busiest_thread: String,
     /// Processor time of that thread per million elements, in seconds.
-    pub busiest_cpu_per_million: f64,
+    pub(crate) busiest_cpu_per_million: f64,
     /// Requests that the receiver answered.
-    pub requests: u64,
+    pub(crate) requests: u64,
     /// Elements that arrived more than once.
-    pub repeated: u64,
+    pub(crate) repeated: u64,
     /// Allocations of the router per element.
-    pub allocations: f64,
+    pub(crate) allocations: f64,
     /// Peak resident memory of the router, in bytes.
-    pub peak_memory: u64,
+    pub(crate) peak_memory: u64,
     /// Resident memory of the router before the first record, in bytes.
-    pub idle_memory: Option<u64>,
+    pub(crate) idle_memory: Option<u64>,
     /// From the start of the router's process to its first record, in seconds.
-    pub first_record_seconds: f64,
+    pub(crate) first_record_seconds: f64,
     /// Records a second at half load.
-    pub half_load: Option<f64>,
+    pub(crate) half_load: Option<f64>,
     /// Microseconds from making a record to its arrival at half load.
-    pub latency_us: Option<Latency>,
+    pub(crate) latency_us: Option<Latency>,
     /// Processor time per million elements of the build that this one was compared with.
-    pub other_cpu_per_million: Option<f64>,
+    pub(crate) other_cpu_per_million: Option<f64>,
 }
 
 impl Report {

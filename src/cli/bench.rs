@@ -11,7 +11,7 @@ use crate::bench::{BenchOptions, run};
 pub(super) fn bench(options: &BenchOptions, terminal: &mut Terminal<'_>) -> io::Result<u8> {
     let err = &mut *terminal.err;
     let report = run(options, &mut |about| {
-        // Progress that cannot be shown is no reason to stop.
+        // The benchmark goes on when its progress cannot be shown.
         let _shown = writeln!(err, "measuring: {about}");
     });
     let written = report.and_then(|report| {

@@ -317,7 +317,7 @@ async fn dial_destination(http: &HttpReach) -> Result<(), Obstacle> {
     transport.dial(&endpoint).await.map_err(|refused| Obstacle {
         is_warning: false,
         layer: match refused.error.layer {
-            // Brokers and destinations are told about in the same words.
+            // Brokers and destinations are reported in the same form.
             kafkamq_delivery::answer::Layer::Connect => "tcp",
             other => other.as_str(),
         },

@@ -19,7 +19,7 @@ use kafkamq_settings::{Settings, Sources, load, scripts_folder};
 
 /// What to run on what.
 #[derive(Debug, Args)]
-pub struct PipelineArgs {
+pub(crate) struct PipelineArgs {
     /// The script: a file, or the name of one in the script folder
     #[arg(
         short = 'P',
@@ -130,7 +130,7 @@ fn print(
 }
 
 /// The settings that the flow would have; those of an empty configuration where the configuration
-/// cannot be used, which is printed then. `None` if there are none at all.
+/// cannot be used, which is printed then. `None` if there are no scripts.
 fn settings(arguments: &PipelineArgs, terminal: &mut Terminal<'_>) -> io::Result<Option<Settings>> {
     let sources = arguments.config.sources();
     let found = match load(&sources) {

@@ -135,7 +135,7 @@ impl Remote {
     }
 }
 
-/// What a problem document says, or the status if it is none.
+/// The detail of a problem document, or the status if the body is not one.
 pub(super) fn refusal(status: StatusCode, body: &[u8]) -> String {
     let problem = serde_json::from_slice::<Value>(body).ok();
     let detail = problem

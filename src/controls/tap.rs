@@ -21,36 +21,36 @@ const HEADER_BYTES: usize = 80;
 
 /// How much of a topic is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TapOptions {
+pub(crate) struct TapOptions {
     /// Records a second, at least 1.
-    pub rate: u32,
+    pub(crate) rate: u32,
     /// Only this partition.
-    pub partition: Option<i32>,
+    pub(crate) partition: Option<i32>,
     /// Longest part of a key, value or header that is copied, in bytes.
-    pub max_bytes: usize,
+    pub(crate) max_bytes: usize,
 }
 
 /// A record as it was read.
 #[derive(Debug)]
-pub struct TappedRecord {
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
+pub(crate) struct TappedRecord {
+    /// The partition it was read from.
+    pub(crate) partition: i32,
+    /// Its offset in the partition.
+    pub(crate) offset: i64,
     /// Milliseconds since the Unix epoch.
-    pub timestamp_ms: Option<i64>,
+    pub(crate) timestamp_ms: Option<i64>,
     /// Its key, or the beginning of it.
-    pub key: Option<Vec<u8>>,
+    pub(crate) key: Option<Vec<u8>>,
     /// Its value, or the beginning of it.
-    pub value: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
     /// Length of the value, in bytes.
-    pub value_bytes: usize,
+    pub(crate) value_bytes: usize,
     /// The first of its headers, values cut like the value.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
     /// How many headers it has.
-    pub header_count: usize,
+    pub(crate) header_count: usize,
     /// What it takes of the memory for taps.
-    pub charge: Charge,
+    pub(crate) charge: Charge,
 }
 
 impl TappedRecord {
@@ -141,7 +141,7 @@ impl Watcher {
 
 /// The watcher's end. The records stop being copied when it is dropped.
 #[derive(Debug)]
-pub struct Tap {
+pub(crate) struct Tap {
     id: u64,
     pub(super) receiver: Receiver<TappedRecord>,
     seen: Arc<AtomicU64>,
@@ -178,13 +178,13 @@ impl Tap {
     }
 
     /// The next record that is shown.
-    pub async fn next(&mut self) -> Option<TappedRecord> {
+    pub(crate) async fn next(&mut self) -> Option<TappedRecord> {
         self.receiver.recv().await
     }
 
     /// Records that passed since the tap was opened, shown or not.
     #[must_use]
-    pub fn seen(&self) -> u64 {
+    pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
 }

@@ -15,7 +15,7 @@ const PREFIX: &str = "kafkamq-dlq-";
 const FIRST: &str = "topic";
 
 /// Header that a replayed record carries: how often it was sent back, from `1`.
-pub const REPLAY_HEADER: &str = "kafkamq-replay";
+pub(crate) const REPLAY_HEADER: &str = "kafkamq-replay";
 
 /// Headers of a record: names and values in order.
 pub(crate) type Headers = Vec<(String, Option<Bytes>)>;
@@ -41,7 +41,7 @@ pub(crate) fn encode(letter: &DeadLetter) -> Headers {
     own(letter).chain(context).collect()
 }
 
-/// The letter that `record` of a dead letter topic is; `None` if it is none.
+/// Reads `record` of a dead letter topic as a letter; `None` if it is not one.
 pub(crate) fn decode(record: StoredRecord) -> Option<DeadLetter> {
     let about = |name: &str| name.strip_prefix(PREFIX) == Some(FIRST);
     let at = record.headers.iter().rposition(|(name, _)| about(name))?;

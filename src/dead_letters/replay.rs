@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::headers::{Headers, returning};
 use super::points::PointSender;
 use super::topic::{MARK_HEADER, ranges};
-use super::{DeadLetters, DeadLettersError, Entry, LetterId, Origin, Store};
+use super::{DeadLetters, DeadLettersError, Entry, InputTarget, LetterId, Store};
 use crate::kafka::client::producer_config;
 use crate::kafka::{KafkaError, Outbound, Producer};
 use kafkamq_conversion::wrapped;
@@ -20,57 +20,57 @@ use kafkamq_settings::{ClusterSettings, SplitFormat};
 /// Letters that wait for the brokers together, and bytes of their values.
 const TOGETHER: usize = 500;
 const TOGETHER_BYTES: usize = 8 << 20;
-/// Failures that are told one by one.
+/// Failures that are reported one by one.
 const TOLD: usize = 20;
 /// Whether a letter is too large is for the broker to decide, not for the client.
 const MAX_BYTES: &str = "1000000000";
 
 /// What is to be replayed. The default is all that were not replayed yet.
 #[derive(Clone, Debug, Default)]
-pub struct Replay {
+pub(crate) struct Replay {
     /// Only these; otherwise all that are there when the replay begins.
-    pub ids: Option<Vec<LetterId>>,
+    pub(crate) ids: Option<Vec<LetterId>>,
     /// Only those that match, with ids too.
-    pub filter: Filter,
+    pub(crate) filter: Filter,
     /// Also those that were replayed before.
-    pub again: bool,
+    pub(crate) again: bool,
     /// Count only: nothing is sent or marked.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// What became of the letters of a replay.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, JsonSchema)]
-pub struct ReplayReport {
+pub(crate) struct ReplayReport {
     /// Letters that brokers confirmed, or that would be sent by a dry run.
-    pub replayed: u64,
+    pub(crate) replayed: u64,
     /// Letters that were asked for by id and left out: replayed before, or no match.
-    pub skipped: u64,
+    pub(crate) skipped: u64,
     /// Ids for which there is no letter.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
     /// Letters that could not be sent; they stay as they were.
-    pub failed: u64,
+    pub(crate) failed: u64,
     /// The first of those: id and reason.
     #[schemars(with = "Vec<[String; 2]>")]
-    pub failures: Vec<(String, String)>,
+    pub(crate) failures: Vec<(String, String)>,
     /// Why the replay ended before all letters were tried, if it did.
-    pub stopped: Option<String>,
+    pub(crate) stopped: Option<String>,
 }
 
 impl ReplayReport {
     /// Whether every letter that was asked for is back.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.failed == 0 && self.missing.is_empty() && self.stopped.is_none()
     }
 }
 
 impl DeadLetters {
-    /// Sends letters back to the topics they came from, and tells `progress` now and then.
+    /// Sends letters back to the topics they came from, and reports to `progress` from time to time.
     ///
     /// # Errors
-    /// If letters cannot be read or marked, or another replay of the folder runs. A letter that
-    /// brokers refuse is no error; the report has it.
-    pub fn replay(
+    /// If letters cannot be read or marked, or another replay of the folder runs. It is not an
+    /// error if brokers refuse a letter; the report counts it.
+    pub(crate) fn replay(
         &self,
         replay: &Replay,
         mut progress: impl FnMut(&ReplayReport),
@@ -123,7 +123,7 @@ impl DeadLetters {
 
 impl DeadLetters {
     /// The input to which a letter may return, otherwise why it may not.
-    fn origin_of(&self, entry: &Entry) -> Result<&Origin, String> {
+    fn origin_of(&self, entry: &Entry) -> Result<&InputTarget, String> {
         let (input, topic) = (&entry.letter.input, &entry.letter.topic);
         let origin = self.inputs.iter().find(|origin| origin.name == *input);
         let origin = origin.ok_or_else(|| format!("no input is called `{input}`"))?;

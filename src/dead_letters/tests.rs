@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use kafkamq_broker::{Broker, BrokerOptions, Record};
 
+use super::headers::REPLAY_HEADER;
 use super::*;
 use kafkamq_delivery::dead_letter::{DeadLetterOptions, DeadLetterStore, LetterPart};
 use kafkamq_settings::{Sources, load};
@@ -182,7 +183,7 @@ fn letters_in_a_topic_return() {
         again: true,
         ..all()
     };
-    assert_eq!(run(&letters, &again).replayed, 2, "marks are no letters");
+    assert_eq!(run(&letters, &again).replayed, 2, "marks are not letters");
     let replayed = Filter {
         include_replayed: true,
         ..Filter::default()
@@ -333,7 +334,7 @@ fn one_replay_of_a_folder_runs_at_a_time() {
 }
 
 #[test]
-fn no_letters_is_no_error_but_none_kept_is() {
+fn an_empty_list_is_not_an_error_but_a_missing_store_is() {
     let rig = Rig::new();
     let folder = rig.folder.path().join("none");
     let letters = rig.letters(&format!("path = \"{}\"", folder.display()));

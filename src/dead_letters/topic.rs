@@ -211,7 +211,7 @@ pub(super) fn ranges(offsets: &[i64]) -> Bytes {
     Bytes::from(text.join(","))
 }
 
-/// Reads what [`ranges`] wrote; what is no range is passed over.
+/// Reads what [`ranges`] wrote; anything else is skipped.
 fn parse(ranges: &[u8]) -> Vec<Range<i64>> {
     let text = String::from_utf8_lossy(ranges);
     text.split(',')

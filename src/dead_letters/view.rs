@@ -8,70 +8,70 @@ use kafkamq_delivery::dead_letter::LetterPart;
 
 /// A letter without its content.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
-pub struct LetterSummary {
+pub(crate) struct LetterSummary {
     /// What it is called.
-    pub id: String,
+    pub(crate) id: String,
     /// When it was given up, in RFC 3339.
-    pub time: String,
+    pub(crate) time: String,
     /// Where the record stood.
-    pub topic: String,
+    pub(crate) topic: String,
     /// Where the record stood.
-    pub partition: i32,
+    pub(crate) partition: i32,
     /// Where the record stood.
-    pub offset: i64,
+    pub(crate) offset: i64,
     /// The record's own timestamp, in RFC 3339.
-    pub timestamp: Option<String>,
+    pub(crate) timestamp: Option<String>,
     /// Where it failed.
-    pub stage: String,
+    pub(crate) stage: String,
     /// Why it failed.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Last status of the destination.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// How often it was tried.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// The input it came by.
-    pub input: String,
+    pub(crate) input: String,
     /// Bytes of its value; null is a tombstone.
-    pub value_bytes: Option<usize>,
+    pub(crate) value_bytes: Option<usize>,
     /// Whether it was sent back already.
-    pub replayed: bool,
+    pub(crate) replayed: bool,
     /// What of the record it is: `record`, `element` or `point`.
-    pub part: &'static str,
+    pub(crate) part: &'static str,
     /// The number of the element, from 0, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub element: Option<u32>,
+    pub(crate) element: Option<u32>,
     /// The output that would have the point, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
+    pub(crate) output: Option<String>,
 }
 
 /// A letter with its content.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
-pub struct LetterDetail {
+pub(crate) struct LetterDetail {
     /// What is known about it.
     #[serde(flatten)]
-    pub summary: LetterSummary,
-    /// Its key.
-    pub key: Option<Payload>,
-    /// Its value.
-    pub value: Option<Payload>,
+    pub(crate) summary: LetterSummary,
+    /// Its key; null if the record has none.
+    pub(crate) key: Option<Payload>,
+    /// Its value; null for a tombstone.
+    pub(crate) value: Option<Payload>,
     /// Its headers in order.
-    pub headers: Vec<HeaderView>,
+    pub(crate) headers: Vec<HeaderView>,
 }
 
 /// One header.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, JsonSchema)]
-pub struct HeaderView {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: Option<Payload>,
+pub(crate) struct HeaderView {
+    /// Name of the header.
+    pub(crate) name: String,
+    /// Its value; null if it has none.
+    pub(crate) value: Option<Payload>,
 }
 
 /// Bytes: as text where they are UTF-8, else in base64.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Payload {
+pub(crate) enum Payload {
     /// UTF-8.
     Text(String),
     /// Anything else, in standard base64.
@@ -86,7 +86,7 @@ pub enum Payload {
 impl Payload {
     /// The bytes in the form that fits them.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
             Err(_) => Self::Base64(base64_simd::STANDARD.encode_to_string(bytes)),

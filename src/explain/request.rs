@@ -14,25 +14,25 @@ use kafkamq_record::{Record, TopicPartition};
 
 /// A request with the items of one record.
 #[derive(Debug, Serialize)]
-pub struct RequestView {
-    /// The destination.
-    pub destination: String,
+pub(crate) struct RequestView {
+    /// Name of the destination.
+    pub(crate) destination: String,
     /// `POST`, or what stands for it: `produce` to a topic, `append` to a file, `write` to standard
     /// output.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// Where to, secrets masked.
-    pub url: String,
+    pub(crate) url: String,
     /// Headers, secrets masked.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// Items in it: points, or payloads.
-    pub items: usize,
+    pub(crate) items: usize,
     /// Bytes of its body before compression.
-    pub body_bytes: usize,
+    pub(crate) body_bytes: usize,
     /// Bytes of its body as they are sent.
-    pub sent_bytes: u64,
+    pub(crate) sent_bytes: u64,
     /// Its body before compression, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<Payload>,
+    pub(crate) body: Option<Payload>,
 }
 
 impl RequestView {

@@ -11,7 +11,8 @@ use super::{Fate, PointStory, ResultStory, ScriptError, ScriptStory};
 use kafkamq_conversion::route::{DestinationId, Route, RouteKind};
 use kafkamq_conversion::scripts::{Scripts, shown};
 use kafkamq_conversion::{
-    Ending, Finish, Finished, LaneNames, Made, Memory, Processor, RecordRules, Resume, Witness,
+    Ending, Finish, Finished, LaneNames, Memory, Processor, ProcessorOutput, RecordRules, Resume,
+    Witness,
 };
 use kafkamq_conversion::{Sampler, ScriptStep, Scripted, SplitError, slices};
 use kafkamq_delivery::dead_letter::DeadLetter;
@@ -58,7 +59,7 @@ pub(super) fn follow(
         &mut memory,
         ScriptStep::new(scripts.snapshot(), &mut run),
         Finish::by(&rules, SystemClock.now_ns(), None),
-        Made::with_capacity(account, 0, 0),
+        ProcessorOutput::with_capacity(account, 0, 0),
         story,
     );
     processor.run(batch, &mut Resume::default(), &mut |_| true);
@@ -78,7 +79,7 @@ pub(super) fn follow(
     }
 }
 
-/// The sampler of the flow where it decides by key; by chance it decides for nobody but itself.
+/// The sampler of the flow where it decides by key. A random decision for one record does not show that of the flow.
 fn sampler(route: &Route, record: &Record<'_>, steps: &mut Vec<String>) -> Option<Sampler> {
     let (rate, by) = route.sampling?;
     let percent = rate * 100.0;
@@ -92,7 +93,7 @@ fn sampler(route: &Route, record: &Record<'_>, steps: &mut Vec<String>) -> Optio
     None
 }
 
-fn outgoing(route: &Route, made: Made<'_>) -> Vec<Outgoing> {
+fn outgoing(route: &Route, made: ProcessorOutput<'_>) -> Vec<Outgoing> {
     let mut outgoing: Vec<Outgoing> = made
         .outgoing
         .into_iter()

@@ -31,13 +31,13 @@ const STALL: Duration = Duration::from_secs(20);
 
 /// What the loop read.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct BareReading {
-    /// Records.
-    pub records: u64,
+pub(crate) struct BareReading {
+    /// How many records were read.
+    pub(crate) records: u64,
     /// Bytes of their values.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Time from the first batch to the last record.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// The queue of one partition; destroyed before its consumer is.
@@ -62,7 +62,7 @@ impl Drop for Queue<'_> {
     clippy::disallowed_methods,
     reason = "the loop has a process of its own"
 )]
-pub fn read_bare(
+pub(crate) fn read_bare(
     bootstrap: &str,
     sources: &[TopicPartition],
     records: u64,

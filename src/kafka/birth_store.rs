@@ -23,7 +23,7 @@ struct File {
 
 /// Since when each group looks at its topics.
 #[derive(Debug, Default)]
-pub struct BirthStore {
+pub(crate) struct BirthStore {
     folder: Option<PathBuf>,
     file: Mutex<File>,
 }
@@ -32,7 +32,7 @@ impl BirthStore {
     /// Reads what an earlier process has kept in `folder`. What cannot be read is put aside and said:
     /// the commits of the groups remember the same.
     #[must_use]
-    pub fn open(folder: Option<&Path>) -> Self {
+    pub(crate) fn open(folder: Option<&Path>) -> Self {
         let kept = folder.map(|folder| state_folder::read::<File>(folder, FILE));
         let file = match kept {
             Some(Ok(Some(file))) if file.version == VERSION => file,
@@ -53,7 +53,7 @@ impl BirthStore {
 
     /// Those of one group of one cluster.
     #[must_use]
-    pub fn of(self: &Arc<Self>, group: &str, brokers: &[String]) -> GroupBirths {
+    pub(crate) fn of(self: &Arc<Self>, group: &str, brokers: &[String]) -> GroupBirths {
         let mut brokers: Vec<&str> = brokers.iter().map(String::as_str).collect();
         brokers.sort_unstable();
         GroupBirths {
@@ -65,7 +65,7 @@ impl BirthStore {
 
 /// The births of one group.
 #[derive(Debug, Clone)]
-pub struct GroupBirths {
+pub(crate) struct GroupBirths {
     store: Arc<BirthStore>,
     key: String,
 }

@@ -20,14 +20,14 @@ const PREFETCH_KIB: std::ops::RangeInclusive<u64> = 256..=2048;
 
 /// Room for prefetched records of one partition, in KiB, which a client keeps for its life.
 #[must_use]
-pub fn prefetch_kib(limits: &LimitSettings) -> u64 {
+pub(crate) fn prefetch_kib(limits: &LimitSettings) -> u64 {
     let per_partition = limits.memory_bytes / PREFETCH_SHARE / limits.partitions.max(1) as u64;
     (per_partition / 1024).clamp(*PREFETCH_KIB.start(), *PREFETCH_KIB.end())
 }
 
 /// What `offsets` and `offset_out_of_range` mean to those who look for positions.
 #[must_use]
-pub const fn initial_offset(offset: Offset) -> InitialOffset {
+pub(crate) const fn initial_offset(offset: Offset) -> InitialOffset {
     match offset {
         Offset::Newest => InitialOffset::Newest,
         Offset::Oldest => InitialOffset::Oldest,
@@ -38,7 +38,7 @@ pub const fn initial_offset(offset: Offset) -> InitialOffset {
 
 /// The configuration of a consumer for `input`.
 #[must_use]
-pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {
+pub(crate) fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     // The operator's options come first so that nothing in them can undo the delivery contract.
     for (key, value) in &input.cluster.librdkafka {
@@ -107,10 +107,10 @@ pub fn consumer_config(input: &InputSettings, limits: &LimitSettings) -> ClientC
     config
 }
 
-/// The configuration of a consumer that reads what `input` reads, and is no member of its group: it
+/// The configuration of a consumer that reads what `input` reads, and is not a member of its group: it
 /// commits nothing, and hears where a partition ends.
 #[must_use]
-pub fn outside_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {
+pub(crate) fn outside_config(input: &InputSettings, limits: &LimitSettings) -> ClientConfig {
     let mut config = consumer_config(input, limits);
     config
         // Records that were removed meanwhile are counted as skipped.
@@ -152,7 +152,7 @@ pub(crate) fn refused_options(mut config: ClientConfig) -> Result<(), KafkaError
 /// The configuration of a producer for `cluster`. What is not confirmed in half a minute is given
 /// back, so that an operator learns why and whoever sent it can send it again.
 #[must_use]
-pub fn producer_config(cluster: &ClusterSettings) -> ClientConfig {
+pub(crate) fn producer_config(cluster: &ClusterSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("linger.ms", "5")
@@ -166,7 +166,7 @@ pub fn producer_config(cluster: &ClusterSettings) -> ClientConfig {
 }
 
 /// Adds what every client of `cluster` needs: addresses, transport, authentication.
-pub fn set_cluster(config: &mut ClientConfig, cluster: &ClusterSettings) {
+pub(crate) fn set_cluster(config: &mut ClientConfig, cluster: &ClusterSettings) {
     let security = &cluster.security;
     config
         .set_log_level(RDKafkaLogLevel::Info)

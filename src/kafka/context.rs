@@ -20,7 +20,7 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::lookup::{Answer, Found, Lookup, NotFound, Question};
+use super::lookup::{FoundPosition, Lookup, LookupAnswer, NotFound, Question};
 use super::native;
 use super::partition::{PartitionReader, Placement};
 use super::poll_loop::Reading;
@@ -111,7 +111,7 @@ impl PollContext {
                 }
             }
         }
-        // With a position of its own the client asks nobody for one, and by its own rules. It fetches
+        // With a given position the client does not look for one by its own rules. It fetches
         // nothing there, since the partition is paused at once.
         for mut element in partitions.elements() {
             self.told(element.set_offset(Offset::Offset(0)));
@@ -287,9 +287,9 @@ impl PollContext {
     }
 
     /// Takes what the brokers answered. Returns whether topics were described.
-    pub(super) fn answered(&self, answer: Answer, now: Instant) -> bool {
+    pub(super) fn answered(&self, answer: LookupAnswer, now: Instant) -> bool {
         match answer {
-            Answer::Position(answer) => match *answer {
+            LookupAnswer::Position(answer) => match *answer {
                 (wanted, Ok(found)) => self.found(&wanted, found, now),
                 (wanted, Err(NotFound::Failed(cause))) => {
                     let partition = &wanted.source;
@@ -300,7 +300,7 @@ impl PollContext {
                     self.positions.lock().stopped(now, &wanted, &cause);
                 }
             },
-            Answer::Topics(topics) => {
+            LookupAnswer::Topics(topics) => {
                 if !topics.is_empty() {
                     self.listener.described(topics.keys().cloned().collect());
                 }
@@ -322,7 +322,7 @@ impl PollContext {
         false
     }
 
-    fn found(&self, wanted: &Wanted, found: Found, now: Instant) {
+    fn found(&self, wanted: &Wanted, found: FoundPosition, now: Instant) {
         let source = &wanted.source;
         if !self.positions.lock().found(wanted, found.log) {
             return;

@@ -1,7 +1,7 @@
 //! Finds out whether a cluster can be used from here and, if not, which layer is in the way.
 //!
 //! Every broker is dialled on its own and from the bottom up: its name, TCP, then a client that
-//! knows no other address and asks it for metadata, which takes TLS and SASL. The addresses that
+//! does not know any other address and asks it for metadata, which takes TLS and SASL. The addresses that
 //! brokers announce are dialled like those of the configuration, since records come from there.
 //! Through the first broker that answers, topics and the group are looked at. Nothing is joined,
 //! created, written or committed, and no secret appears in a text.
@@ -31,7 +31,7 @@ pub(super) mod fault;
 mod tests;
 
 use certificate::judge;
-pub use fault::{DialFault, Layer};
+pub(crate) use fault::{DialFault, Layer};
 
 /// Brokers dialled at the same time.
 const AT_ONCE: usize = 16;
@@ -44,23 +44,23 @@ const NO_GROUP: &str = "kafkamq-check";
 
 /// What is to be reached.
 #[derive(Debug, Clone, Copy)]
-pub struct DialTarget<'a> {
+pub(crate) struct DialTarget<'a> {
     /// Addresses, transport and authentication.
-    pub cluster: &'a ClusterSettings,
+    pub(crate) cluster: &'a ClusterSettings,
     /// The consumer group whose offsets are to be readable.
-    pub group: Option<&'a str>,
+    pub(crate) group: Option<&'a str>,
     /// Topics that are to be there.
-    pub topics: &'a [&'a str],
+    pub(crate) topics: &'a [&'a str],
 }
 
 /// What a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DialSubject {
+pub(crate) enum DialSubject {
     /// A broker of the configuration, as `host:port`.
     Broker(String),
     /// A broker that another one announced, as `host:port`.
     Announced(String),
-    /// A topic.
+    /// A topic that is read or written, by name.
     Topic(String),
     /// A consumer group.
     Group(String),
@@ -79,11 +79,11 @@ impl fmt::Display for DialSubject {
 
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DialFinding {
+pub(crate) struct DialFinding {
     /// What it was.
-    pub subject: DialSubject,
+    pub(crate) subject: DialSubject,
     /// What is wrong with it, if something is.
-    pub fault: Option<DialFault>,
+    pub(crate) fault: Option<DialFault>,
 }
 
 /// Dials everything `target` names. `timeout` bounds each step of each broker: name resolution,
@@ -91,7 +91,7 @@ pub struct DialFinding {
 ///
 /// Topics and the group are left out of the findings when no broker answers.
 #[must_use]
-pub fn dial(target: &DialTarget<'_>, timeout: Duration) -> Vec<DialFinding> {
+pub(crate) fn dial(target: &DialTarget<'_>, timeout: Duration) -> Vec<DialFinding> {
     let configured = target.cluster.addrs.clone();
     let mut findings = Vec::new();
     let mut first = None;

@@ -2,7 +2,7 @@
 //!
 //! Committed offsets, offsets of times, and topic ids are asked for here, so that a slow coordinator
 //! keeps neither the group waiting nor a rebalance from being served. The poll thread asks and takes
-//! the answers; the thread ends when it lets go.
+//! the answers; the thread ends when the asking end is dropped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
@@ -41,7 +41,7 @@ pub(super) enum Question {
 
 /// A position that was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundPosition {
     pub(super) start: Position,
     pub(super) log: Option<LogId>,
     pub(super) memo: Memo,
@@ -62,10 +62,10 @@ pub(super) enum NotFound {
 }
 
 /// What a look for a position brought.
-pub(super) type Looked = Result<Found, NotFound>;
+pub(super) type Looked = Result<FoundPosition, NotFound>;
 
 /// What is answered.
-pub(super) enum Answer {
+pub(super) enum LookupAnswer {
     Position(Box<(Wanted, Looked)>),
     Topics(HashMap<String, Described>),
 }
@@ -92,7 +92,7 @@ pub(super) struct Subscription {
 /// The asking end.
 pub(super) struct Lookup {
     questions: mpsc::Sender<Question>,
-    answers: mpsc::Receiver<Answer>,
+    answers: mpsc::Receiver<LookupAnswer>,
 }
 
 impl Lookup {
@@ -131,7 +131,7 @@ impl Lookup {
     }
 
     /// What was answered since.
-    pub(super) fn answers(&self) -> impl Iterator<Item = Answer> + '_ {
+    pub(super) fn answers(&self) -> impl Iterator<Item = LookupAnswer> + '_ {
         self.answers.try_iter()
     }
 }
@@ -147,7 +147,7 @@ type Topics = HashMap<String, Result<Described, RDKafkaErrorCode>>;
 type Positions = HashMap<TopicPartition, Result<Position, String>>;
 
 impl LookupThread {
-    fn answer(&mut self, question: Question) -> Vec<Answer> {
+    fn answer(&mut self, question: Question) -> Vec<LookupAnswer> {
         let Some(consumer) = self.consumer.upgrade() else {
             return Vec::new();
         };
@@ -158,7 +158,11 @@ impl LookupThread {
         answers
     }
 
-    fn ask(&mut self, consumer: &BaseConsumer<PollContext>, question: Question) -> Vec<Answer> {
+    fn ask(
+        &mut self,
+        consumer: &BaseConsumer<PollContext>,
+        question: Question,
+    ) -> Vec<LookupAnswer> {
         match question {
             Question::Topics(topics) => {
                 let client = consumer.client().native_ptr();
@@ -167,11 +171,11 @@ impl LookupThread {
                         self.notice(&topics);
                         let known = topics.into_iter();
                         let known = known.filter_map(|(name, topic)| Some((name, topic.ok()?)));
-                        vec![Answer::Topics(known.collect())]
+                        vec![LookupAnswer::Topics(known.collect())]
                     }
                     Err(error) => {
                         tracing::debug!(%error, "cannot describe topics");
-                        vec![Answer::Topics(HashMap::new())]
+                        vec![LookupAnswer::Topics(HashMap::new())]
                     }
                 }
             }
@@ -182,7 +186,7 @@ impl LookupThread {
                     .map(|wanted| {
                         let missing = || Err(NotFound::Failed("it was not looked up".to_owned()));
                         let found = found.remove(&wanted.source).unwrap_or_else(missing);
-                        Answer::Position(Box::new((wanted, found)))
+                        LookupAnswer::Position(Box::new((wanted, found)))
                     })
                     .collect()
             }
@@ -327,7 +331,7 @@ impl LookupThread {
                         _ => found.get(&one.source).cloned().unwrap_or_else(unanswered),
                     };
                     let (log, memo) = memo(one);
-                    Ok(Found {
+                    Ok(FoundPosition {
                         start: start.map_err(NotFound::Failed)?,
                         log,
                         memo,
@@ -471,7 +475,7 @@ impl LookupThread {
         };
         let topics = HashMap::from([(source.topic.to_string(), Ok(*topic))]);
         let (log, memo) = self.memo(wanted, &topics);
-        Ok(Found {
+        Ok(FoundPosition {
             start: start.map_err(NotFound::Failed)?,
             log,
             memo,

@@ -21,9 +21,9 @@
 #[cfg(feature = "demo")]
 mod bare;
 mod birth_store;
-pub mod client;
+pub(crate) mod client;
 mod context;
-pub mod dial;
+pub(crate) mod dial;
 mod lookup;
 mod native;
 mod partition;
@@ -33,34 +33,36 @@ mod reader;
 mod replay_range;
 mod report;
 mod statistics;
+#[cfg(feature = "demo")]
 mod topics;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 #[cfg(feature = "demo")]
-pub use bare::{BareReading, read_bare};
-pub use birth_store::{BirthStore, GroupBirths};
-pub use partition::{PartitionReader, Placement, ReadResult, Wake};
-pub use poll_loop::{ConsumerThread, PollOptions, PreparedConsumer, Reading};
-pub use producer::{Outbound, Producer};
+pub(crate) use bare::read_bare;
+pub(crate) use birth_store::BirthStore;
+pub(crate) use partition::{PartitionReader, Placement};
+pub(crate) use poll_loop::{ConsumerThread, PollOptions, PreparedConsumer, Reading};
+pub(crate) use producer::{Outbound, Producer};
 use rdkafka::error::RDKafkaErrorCode;
-pub use reader::{Records, StoredRecord, TopicReader};
-pub use replay_range::ReplayRange;
-pub use statistics::{PartitionStatistics, Statistics};
-pub use topics::Topics;
+pub(crate) use reader::{StoredRecord, TopicReader};
+pub(crate) use replay_range::ReplayRange;
+pub(crate) use statistics::Statistics;
+#[cfg(feature = "demo")]
+pub(crate) use topics::Topics;
 
 use kafkamq_record::{NextOffset, TopicPartition};
-pub use kafkamq_source::commits::{Confirmed, Unconfirmed};
-pub use kafkamq_source::lease::Generation;
-pub use kafkamq_source::positions::Unknown;
-pub use kafkamq_source::start::{InitialOffset, Why};
+pub(crate) use kafkamq_source::commits::{Confirmed, Unconfirmed};
+pub(crate) use kafkamq_source::lease::Generation;
+pub(crate) use kafkamq_source::positions::Unknown;
+pub(crate) use kafkamq_source::start::InitialOffset;
 use kafkamq_source::trouble::Trouble;
 
 /// What can go wrong between this process and the brokers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum KafkaError {
+pub(crate) enum KafkaError {
     /// A key of the client configuration was refused. The value is not shown: it may be a secret.
     #[error("the client refused `{key}`: {reason}")]
     Configuration {
@@ -72,7 +74,7 @@ pub enum KafkaError {
     /// A topic name that no broker can have.
     #[error("`{0}` is not a topic name")]
     InvalidTopic(String),
-    /// The client knows no such partition.
+    /// The client does not know the partition.
     #[error("{0} is unknown to the client")]
     UnknownPartition(TopicPartition),
     /// The brokers sent nothing of a partition, although there should be something.
@@ -163,7 +165,7 @@ impl KafkaError {
 
     /// Whether the record itself is at fault: no broker will ever take it.
     #[must_use]
-    pub fn is_refusal(&self) -> bool {
+    pub(crate) fn is_refusal(&self) -> bool {
         matches!(
             self.code(),
             Some(
@@ -177,7 +179,7 @@ impl KafkaError {
 
     /// Whether the topic written to does not exist or cannot.
     #[must_use]
-    pub fn is_unknown_topic(&self) -> bool {
+    pub(crate) fn is_unknown_topic(&self) -> bool {
         matches!(
             self.code(),
             Some(
@@ -192,7 +194,7 @@ impl KafkaError {
     /// Whether somebody has to act before data flows again: access is refused, or an offset is out
     /// of range and the operator asked to stop there.
     #[must_use]
-    pub fn needs_operator(&self) -> bool {
+    pub(crate) fn needs_operator(&self) -> bool {
         if let Self::InTheWay(trouble) = self {
             return trouble.is_alarm;
         }
@@ -212,28 +214,28 @@ impl KafkaError {
 
 /// How the partitions of a client stand, about once a second.
 #[derive(Debug, Clone, Default)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Assigned partitions whose position is not known.
-    pub unknown: HashMap<TopicPartition, Unknown>,
+    pub(crate) unknown: HashMap<TopicPartition, Unknown>,
     /// Partitions whose commits are not confirmed for too long.
-    pub overdue: HashMap<TopicPartition, Unconfirmed>,
+    pub(crate) overdue: HashMap<TopicPartition, Unconfirmed>,
     /// Partitions that are read.
-    pub read: HashMap<TopicPartition, PartitionStanding>,
+    pub(crate) read: HashMap<TopicPartition, PartitionStanding>,
 }
 
 /// How one partition stands that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PartitionStanding {
+pub(crate) struct PartitionStanding {
     /// The committed offset, if that is known.
-    pub committed: Option<NextOffset>,
+    pub(crate) committed: Option<NextOffset>,
     /// From where on records count as outstanding: the committed offset, or before the first commit
     /// the offset at which reading began.
-    pub basis: NextOffset,
+    pub(crate) basis: NextOffset,
 }
 
 /// Hears what the group decides. The methods run on the poll thread inside the client's rebalance
 /// callback: the group waits meanwhile.
-pub trait AssignmentListener: Send + Sync {
+pub(crate) trait AssignmentListener: Send + Sync {
     /// Partitions were given to this member. Each is read once it is placed.
     fn assigned(&self, generation: Generation, readers: Vec<PartitionReader>);
 

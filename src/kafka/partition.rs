@@ -43,7 +43,7 @@ use kafkamq_source::start::Why;
 
 /// Called from a thread of the client library when the partition's queue turns non-empty. It must
 /// only hand the news on; it may be called late, or once for many records.
-pub type Wake = Box<dyn Fn() + Send + Sync>;
+pub(crate) type Wake = Box<dyn Fn() + Send + Sync>;
 
 /// The client answers a seek within milliseconds; after this it is tried again.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -53,31 +53,31 @@ const DISCARDED_AT_ONCE: usize = 64;
 
 /// Where a partition is read from, and by which right.
 #[derive(Debug)]
-pub struct Placement {
+pub(crate) struct Placement {
     /// The position of the next record.
-    pub start: Position,
+    pub(crate) start: Position,
     /// The lease from now on; `None` if the one before stays in force.
-    pub lease: Option<Lease>,
+    pub(crate) lease: Option<Lease>,
     /// Why it is there.
-    pub why: Why,
+    pub(crate) why: Why,
 }
 
 /// What one read brought.
 #[derive(Debug)]
-pub struct ReadResult {
+pub(crate) struct ReadResult {
     /// The records, possibly none.
-    pub batch: RecordBatch,
+    pub(crate) batch: RecordBatch,
     /// Their leader epochs.
-    pub epochs: Epochs,
+    pub(crate) epochs: Epochs,
     /// The offset behind everything there is, if reading got there: behind the last record, and behind
     /// what is not a record, such as the end of a transaction.
-    pub end: Option<i64>,
+    pub(crate) end: Option<i64>,
     /// Errors that the queue held in between, such as a lost authorization.
-    pub errors: Vec<KafkaError>,
+    pub(crate) errors: Vec<KafkaError>,
 }
 
 /// The reading end of one assigned partition, for one assignment.
-pub struct PartitionReader {
+pub(crate) struct PartitionReader {
     source: TopicPartition,
     queue: *mut native::rd_kafka_queue_t,
     messages: Vec<*mut native::rd_kafka_message_t>,
@@ -147,32 +147,32 @@ impl PartitionReader {
 
     /// The partition being read.
     #[must_use]
-    pub const fn source(&self) -> &TopicPartition {
+    pub(crate) const fn source(&self) -> &TopicPartition {
         &self.source
     }
 
     /// The first offset of what is read outside the group.
     #[must_use]
-    pub const fn first(&self) -> Option<NextOffset> {
+    pub(crate) const fn first(&self) -> Option<NextOffset> {
         self.first
     }
 
     /// The number that confirmed commits of this reader carry.
     #[must_use]
-    pub fn generation(&self) -> Generation {
+    pub(crate) fn generation(&self) -> Generation {
         let lease = self.lease.as_ref();
         lease.map_or(self.generation, Lease::generation)
     }
 
     /// Whether records can be read: the position is known and the client is there.
     #[must_use]
-    pub const fn is_placed(&self) -> bool {
+    pub(crate) const fn is_placed(&self) -> bool {
         self.placed && self.start.is_none()
     }
 
     /// Whether it knows where to read and the client is not there.
     #[must_use]
-    pub const fn is_bound(&self) -> bool {
+    pub(crate) const fn is_bound(&self) -> bool {
         self.placed && self.start.is_some()
     }
 
@@ -183,7 +183,7 @@ impl PartitionReader {
     ///
     /// # Errors
     /// When the client is not ready for it; it fetches as before then.
-    pub fn rest(&mut self, at: Position) -> Result<bool, KafkaError> {
+    pub(crate) fn rest(&mut self, at: Position) -> Result<bool, KafkaError> {
         if self.range.is_some() || !self.is_placed() {
             return Ok(false);
         }
@@ -220,7 +220,7 @@ impl PartitionReader {
     }
 
     /// Has reading go on elsewhere. Nothing that was fetched before is read any more.
-    pub fn place(&mut self, start: Position, lease: Option<Lease>) {
+    pub(crate) fn place(&mut self, start: Position, lease: Option<Lease>) {
         self.placed = true;
         self.start = Some(start);
         if lease.is_some() {
@@ -233,7 +233,7 @@ impl PartitionReader {
     ///
     /// # Errors
     /// When the client is not ready for it; it is to be tried again.
-    pub fn go_there(&mut self) -> Result<(), KafkaError> {
+    pub(crate) fn go_there(&mut self) -> Result<(), KafkaError> {
         let Some(start) = self.start else {
             return Ok(());
         };
@@ -248,7 +248,7 @@ impl PartitionReader {
 
     /// The client went on at `seen` by itself, although the next record was expected at `at`. Returns
     /// whether that may be; if not, nothing is read until the reader is placed anew.
-    pub fn jumped(&mut self, at: Position, seen: i64) -> bool {
+    pub(crate) fn jumped(&mut self, at: Position, seen: i64) -> bool {
         let context = self.consumer.context();
         if self.range.is_some() || (seen > at.next.0 && context.client_resets) {
             return true;
@@ -264,7 +264,7 @@ impl PartitionReader {
     }
 
     /// Has `wake` called whenever the queue turns from empty to non-empty.
-    pub fn on_nonempty(&mut self, wake: Wake) {
+    pub(crate) fn on_nonempty(&mut self, wake: Wake) {
         unsafe extern "C" fn call(_client: *mut native::rd_kafka_t, opaque: *mut c_void) {
             // SAFETY: `opaque` is the `Wake` registered below, freed only after the callback was
             // disabled; the library calls back under the queue's lock.
@@ -280,7 +280,7 @@ impl PartitionReader {
     }
 
     /// Takes up to `max_records` records that are there already; never waits.
-    pub fn read(&mut self, max_records: usize) -> ReadResult {
+    pub(crate) fn read(&mut self, max_records: usize) -> ReadResult {
         let reached = self.range.as_ref().is_some_and(|own| own.is_reached());
         if reached || !self.is_placed() {
             return ReadResult {
@@ -417,7 +417,7 @@ impl PartitionReader {
 
     /// Everything below `at` is settled. With `hurry` the commit that says so does not wait for its
     /// interval. Does nothing once the partition belongs to somebody else or to another log.
-    pub fn settle(&self, at: Position, hurry: bool) {
+    pub(crate) fn settle(&self, at: Position, hurry: bool) {
         let context = self.consumer.context();
         if let Some(range) = &self.range {
             // What a range remembers needs no broker: it is confirmed at once.
@@ -434,7 +434,7 @@ impl PartitionReader {
     }
 
     /// Records from `end` on were taken back: nothing beyond it may stay committed.
-    pub fn retreat(&self, end: NextOffset) {
+    pub(crate) fn retreat(&self, end: NextOffset) {
         if let Some(lease) = &self.lease {
             let context = self.consumer.context();
             context.retreat(lease, end);
@@ -442,7 +442,7 @@ impl PartitionReader {
     }
 
     /// Commits what is settled ahead of the interval.
-    pub fn hurry(&self) {
+    pub(crate) fn hurry(&self) {
         if let Some(lease) = &self.lease {
             let context = self.consumer.context();
             context.hurry(&self.consumer, Instant::now(), lease);
@@ -451,7 +451,7 @@ impl PartitionReader {
 
     /// The partition's low and high watermark as the client saw them last; no request is made.
     #[must_use]
-    pub fn watermarks(&self) -> Option<(i64, i64)> {
+    pub(crate) fn watermarks(&self) -> Option<(i64, i64)> {
         let topic = CString::new(&*self.source.topic).ok()?;
         let (mut low, mut high) = (-1, -1);
         // SAFETY: the client handle is alive and both out pointers are valid.

@@ -3,7 +3,7 @@
 //! Records never come through here, because every assigned partition has a queue of its own. Polling
 //! serves rebalances, statistics, answers to commits and errors, and keeps the member in its group
 //! however long destinations are away. In between the thread drives what the client is to do: commits,
-//! and the search for positions. It waits for nobody outside a rebalance.
+//! and the search for positions. Outside a rebalance it does not wait for other threads.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,37 +44,37 @@ const FOREVER: Duration = Duration::from_secs(1 << 32);
 
 /// What a client reads, and for whom.
 #[derive(Debug, Clone)]
-pub enum Reading {
+pub(crate) enum Reading {
     /// The partitions that its group gives it, which are committed.
     Member,
-    /// These ranges once, outside any group, which is told nothing.
+    /// These ranges once, outside any group.
     Once(Arc<[Arc<ReplayRange>]>),
 }
 
 /// What a consumer thread needs.
-pub struct PollOptions {
+pub(crate) struct PollOptions {
     /// Name of the input, for the thread's name and the log.
-    pub input: String,
+    pub(crate) input: String,
     /// Addresses, transport and authentication.
-    pub cluster: ClusterSettings,
+    pub(crate) cluster: ClusterSettings,
     /// Topics to subscribe to; none leaves the thread idle.
-    pub topics: TopicSelection,
+    pub(crate) topics: TopicSelection,
     /// The client's configuration, from [`super::client::consumer_config`].
-    pub client: ClientConfig,
+    pub(crate) client: ClientConfig,
     /// Where a new group begins.
-    pub initial: InitialOffset,
+    pub(crate) initial: InitialOffset,
     /// Where a partition goes on whose committed offset no longer exists; `None` stops it.
-    pub out_of_range: Option<InitialOffset>,
+    pub(crate) out_of_range: Option<InitialOffset>,
     /// Time between commits.
-    pub commit_interval: Duration,
+    pub(crate) commit_interval: Duration,
     /// Since when the group looks at its topics.
-    pub births: GroupBirths,
+    pub(crate) births: GroupBirths,
     /// Whether the member has a name of its own, so that it keeps its place over a restart.
-    pub is_static: bool,
+    pub(crate) is_static: bool,
     /// How long a revocation waits for records in flight.
-    pub drain_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
     /// What is read.
-    pub reading: Reading,
+    pub(crate) reading: Reading,
 }
 
 impl std::fmt::Debug for PollOptions {
@@ -94,7 +94,7 @@ enum Command {
 }
 
 /// A client that was accepted and does nothing yet.
-pub struct PreparedConsumer {
+pub(crate) struct PreparedConsumer {
     poll: PollLoop,
     consumer: Arc<BaseConsumer<PollContext>>,
     commands: mpsc::Sender<Command>,
@@ -113,7 +113,7 @@ impl PreparedConsumer {
     ///
     /// # Errors
     /// When the client refuses its configuration.
-    pub fn try_new(
+    pub(crate) fn try_new(
         options: PollOptions,
         listener: Arc<dyn AssignmentListener>,
     ) -> Result<Self, KafkaError> {
@@ -136,7 +136,7 @@ impl PreparedConsumer {
     }
 
     /// Changes the topics it will subscribe to.
-    pub fn subscribe(&mut self, topics: TopicSelection) {
+    pub(crate) fn subscribe(&mut self, topics: TopicSelection) {
         self.poll.topics = topics;
     }
 
@@ -144,7 +144,7 @@ impl PreparedConsumer {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(self) -> Result<ConsumerThread, KafkaError> {
+    pub(crate) fn start(self) -> Result<ConsumerThread, KafkaError> {
         let Self {
             mut poll,
             consumer,
@@ -168,26 +168,26 @@ impl PreparedConsumer {
 
 /// Handle of a running consumer thread. Dropping it stops the thread without waiting.
 #[derive(Debug)]
-pub struct ConsumerThread {
+pub(crate) struct ConsumerThread {
     commands: mpsc::Sender<Command>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl ConsumerThread {
     /// Changes the subscribed topics without leaving the group.
-    pub fn subscribe(&self, topics: TopicSelection) {
+    pub(crate) fn subscribe(&self, topics: TopicSelection) {
         self.command(Command::Subscribe(topics));
     }
 
     /// Replaces the client, for instance because it makes no progress although there is lag.
-    pub fn rebuild(&self, reason: &'static str) {
+    pub(crate) fn rebuild(&self, reason: &'static str) {
         self.command(Command::Rebuild(reason));
     }
 
     /// Leaves the group: partitions are drained and committed. The returned handle ends when that
     /// is done.
     #[must_use]
-    pub fn stop(mut self) -> Option<JoinHandle<()>> {
+    pub(crate) fn stop(mut self) -> Option<JoinHandle<()>> {
         self.command(Command::Stop);
         self.thread.take()
     }

@@ -1,4 +1,5 @@
-//! Writing records: outputs and dead letters that are topics, and the demo's producers.
+//! Writing records: outputs and dead letters that are topics. `load` is for the demonstration and the
+//! benchmark.
 //!
 //! A [`Producer`] is idempotent: the client sends a record again as often as it takes, and brokers
 //! keep one copy of it. [`Producer::deliver`] promises more than that a record was handed over: it
@@ -6,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -20,6 +21,9 @@ use tokio::sync::Notify;
 
 use super::KafkaError;
 
+#[cfg(feature = "demo")]
+mod load;
+
 /// Pause while the client's queue is full.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 
@@ -28,10 +32,9 @@ const DEFAULT_MAX_BYTES: usize = 1_000_000;
 /// Most that the lengths of a header's name and value take.
 const HEADER_BYTES: usize = 10;
 
-/// Counts what the brokers said about each record.
+/// Counts records that the brokers refused for good.
 #[derive(Debug, Default)]
 struct Reports {
-    written: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -82,10 +85,7 @@ impl ProducerContext for ReportContext {
 
     fn delivery(&self, result: &DeliveryResult<'_>, place: Self::DeliveryOpaque) {
         match result {
-            Ok(_) => {
-                self.0.written.fetch_add(1, Ordering::AcqRel);
-                place.tally.settle();
-            }
+            Ok(_) => place.tally.settle(),
             Err((error, _)) => {
                 self.0.failed.fetch_add(1, Ordering::AcqRel);
                 place.tally.fail(place.index, error.clone());
@@ -102,25 +102,25 @@ struct Place {
 
 /// One record to be written.
 #[derive(Debug, Clone, Copy)]
-pub struct Outbound<'a> {
-    /// Topic.
-    pub topic: &'a str,
+pub(crate) struct Outbound<'a> {
+    /// Name of the topic it goes to.
+    pub(crate) topic: &'a str,
     /// Partition; `None` lets the key decide.
-    pub partition: Option<i32>,
-    /// Key.
-    pub key: Option<&'a [u8]>,
-    /// Value.
-    pub value: Option<&'a [u8]>,
+    pub(crate) partition: Option<i32>,
+    /// Its key; `None` writes a record without one.
+    pub(crate) key: Option<&'a [u8]>,
+    /// Its value; `None` writes a tombstone.
+    pub(crate) value: Option<&'a [u8]>,
     /// Headers in order; names may repeat, values may be null.
-    pub headers: &'a [(String, Option<Bytes>)],
+    pub(crate) headers: &'a [(String, Option<Bytes>)],
     /// Timestamp in milliseconds since 1970; `None` is the time of sending.
-    pub timestamp: Option<i64>,
+    pub(crate) timestamp: Option<i64>,
 }
 
 impl Outbound<'_> {
     /// Bytes as the client counts them against its limit.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let headers: usize = self
             .headers
             .iter()
@@ -131,7 +131,7 @@ impl Outbound<'_> {
 }
 
 /// A producer that retries until brokers confirmed each record once (idempotent, all replicas).
-pub struct Producer {
+pub(crate) struct Producer {
     client: ThreadedProducer<ReportContext>,
     reports: Arc<Reports>,
     max_bytes: usize,
@@ -150,7 +150,7 @@ impl Producer {
     ///
     /// # Errors
     /// When the client refuses its configuration.
-    pub fn try_new(mut config: ClientConfig) -> Result<Self, KafkaError> {
+    pub(crate) fn try_new(mut config: ClientConfig) -> Result<Self, KafkaError> {
         let context = ReportContext::default();
         let reports = Arc::clone(&context.0);
         config.set("enable.idempotence", "true");
@@ -168,67 +168,10 @@ impl Producer {
         })
     }
 
-    /// A producer for the brokers at `bootstrap`, without encryption or authentication.
-    ///
-    /// # Errors
-    /// When the client refuses its configuration.
-    pub fn connect(bootstrap: &str) -> Result<Self, KafkaError> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", bootstrap)
-            .set("linger.ms", "20")
-            .set("compression.type", "lz4")
-            .set("enable.metrics.push", "false");
-        Self::try_new(config)
-    }
-
-    /// A producer that loads the brokers at `bootstrap`: it gathers records for `linger` and packs
-    /// them with `compression`, a name that the client library knows.
-    ///
-    /// # Errors
-    /// When the client refuses its configuration.
-    pub fn for_load(
-        bootstrap: &str,
-        linger: Duration,
-        compression: &str,
-    ) -> Result<Self, KafkaError> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", bootstrap)
-            .set("linger.ms", linger.as_millis().to_string())
-            .set("compression.type", compression)
-            .set("queue.buffering.max.messages", "500000")
-            .set("enable.metrics.push", "false");
-        Self::try_new(config)
-    }
-
-    /// Hands a record to the client, waiting while its queue is full.
-    ///
-    /// # Errors
-    /// When the client refuses the record, for instance because it is too large.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "callers have a thread of their own"
-    )]
-    pub fn send(&self, record: Outbound<'_>) -> Result<(), KafkaError> {
-        // Nobody waits for this answer; the counters have it.
-        let mut message = message(&record, &Arc::default(), 0);
-        loop {
-            match self.client.send(message) {
-                Ok(()) => return Ok(()),
-                Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    message = back;
-                    std::thread::sleep(QUEUE_FULL_PAUSE);
-                }
-                Err((error, _)) => return Err(KafkaError::from_client(error)),
-            }
-        }
-    }
-
     /// Hands `records` to the client in order and waits until the brokers have answered for all.
     /// Returns the index of each that they have not confirmed, with the reason, in ascending order.
     /// Whoever drops the future gives up the answer, not the records.
-    pub async fn deliver(&self, records: &[Outbound<'_>]) -> Vec<(usize, KafkaError)> {
+    pub(crate) async fn deliver(&self, records: &[Outbound<'_>]) -> Vec<(usize, KafkaError)> {
         let tally = Arc::<Tally>::default();
         for (index, record) in records.iter().enumerate() {
             let mut message = message(record, &tally, index);
@@ -259,42 +202,14 @@ impl Producer {
 
     /// Largest key, value and headers together that the client takes, in bytes.
     #[must_use]
-    pub const fn max_bytes(&self) -> usize {
+    pub(crate) const fn max_bytes(&self) -> usize {
         self.max_bytes
     }
 
     /// Whether the client has given up for good and has to be made anew.
     #[must_use]
-    pub fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.client.client().fatal_error().is_some()
-    }
-
-    /// Records that the brokers confirmed.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.reports.written.load(Ordering::Acquire)
-    }
-
-    /// Records that the brokers refused for good.
-    #[must_use]
-    pub fn failed(&self) -> u64 {
-        self.reports.failed.load(Ordering::Acquire)
-    }
-
-    /// Waits until the brokers answered for every record, at most `timeout`.
-    ///
-    /// # Errors
-    /// When records are still on their way by then.
-    pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.client.flush(left.min(Duration::from_millis(200))) {
-                Ok(()) => return Ok(()),
-                Err(error) if left.is_zero() => return Err(KafkaError::from_client(error)),
-                Err(_) => {}
-            }
-        }
     }
 }
 

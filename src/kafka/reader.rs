@@ -26,21 +26,21 @@ const REPORT_WAIT: Duration = Duration::from_millis(50);
 
 /// A record with everything in it, detached from the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredRecord {
-    /// Its offset.
-    pub offset: i64,
+pub(crate) struct StoredRecord {
+    /// Its offset in the partition.
+    pub(crate) offset: i64,
     /// Its timestamp in milliseconds since 1970, if it has one.
-    pub timestamp: Option<i64>,
-    /// Its key; `None` is no key, which is not an empty one.
-    pub key: Option<Bytes>,
+    pub(crate) timestamp: Option<i64>,
+    /// Its key. `None` means that the record has none, which differs from an empty key.
+    pub(crate) key: Option<Bytes>,
     /// Its value; `None` is a tombstone.
-    pub value: Option<Bytes>,
+    pub(crate) value: Option<Bytes>,
     /// Its headers in order, repeated names included.
-    pub headers: Vec<(String, Option<Bytes>)>,
+    pub(crate) headers: Vec<(String, Option<Bytes>)>,
 }
 
 /// Reads one topic, partition by partition.
-pub struct TopicReader {
+pub(crate) struct TopicReader {
     consumer: BaseConsumer<Hearing>,
     topic: String,
     timeout: Duration,
@@ -64,7 +64,7 @@ impl TopicReader {
     ///
     /// # Errors
     /// When the client refuses its configuration.
-    pub fn try_new(
+    pub(crate) fn try_new(
         cluster: &ClusterSettings,
         group: &str,
         topic: &str,
@@ -95,17 +95,11 @@ impl TopicReader {
         })
     }
 
-    /// The topic.
-    #[must_use]
-    pub fn topic(&self) -> &str {
-        &self.topic
-    }
-
     /// Its partitions, ascending; none if the topic does not exist.
     ///
     /// # Errors
     /// When no broker answers in time, or access is refused.
-    pub fn partitions(&self) -> Result<Vec<i32>, KafkaError> {
+    pub(crate) fn partitions(&self) -> Result<Vec<i32>, KafkaError> {
         let metadata = self
             .consumer
             .fetch_metadata(Some(&self.topic), self.timeout)
@@ -130,7 +124,7 @@ impl TopicReader {
     ///
     /// # Errors
     /// When no broker answers in time, or there is no such partition.
-    pub fn bounds(&self, partition: i32) -> Result<Range<i64>, KafkaError> {
+    pub(crate) fn bounds(&self, partition: i32) -> Result<Range<i64>, KafkaError> {
         let (low, high) = self
             .consumer
             .fetch_watermarks(&self.topic, partition, self.timeout)
@@ -139,11 +133,11 @@ impl TopicReader {
     }
 
     /// The offset of the first record of `partition` that was written at this time or later, in
-    /// milliseconds since 1970; `None` if there is none yet.
+    /// milliseconds since 1970; `None` if there is no such record yet.
     ///
     /// # Errors
     /// When no broker answers in time, or there is no such partition.
-    pub fn offset_at(&self, partition: i32, millis: i64) -> Result<Option<i64>, KafkaError> {
+    pub(crate) fn offset_at(&self, partition: i32, millis: i64) -> Result<Option<i64>, KafkaError> {
         let mut wanted = TopicPartitionList::new();
         wanted
             .add_partition_offset(&self.topic, partition, Offset::Offset(millis))
@@ -167,7 +161,7 @@ impl TopicReader {
     ///
     /// # Errors
     /// When no broker answers in time, or the group may not be looked at.
-    pub fn committed(&self, partition: i32) -> Result<Option<i64>, KafkaError> {
+    pub(crate) fn committed(&self, partition: i32) -> Result<Option<i64>, KafkaError> {
         let mut wanted = TopicPartitionList::new();
         wanted.add_partition(&self.topic, partition);
         let committed = self
@@ -194,7 +188,11 @@ impl TopicReader {
     ///
     /// # Errors
     /// When the client refuses the partition. What fails later is an item of the iterator, the last.
-    pub fn read(&self, partition: i32, offsets: Range<i64>) -> Result<Records<'_>, KafkaError> {
+    pub(crate) fn read(
+        &self,
+        partition: i32,
+        offsets: Range<i64>,
+    ) -> Result<Records<'_>, KafkaError> {
         let mut assignment = TopicPartitionList::new();
         assignment
             .add_partition_offset(&self.topic, partition, Offset::Offset(offsets.start))
@@ -211,7 +209,7 @@ impl TopicReader {
 
 /// Records of a [`TopicReader`]. One at a time is read from a reader.
 #[derive(Debug)]
-pub struct Records<'a> {
+pub(crate) struct Records<'a> {
     reader: &'a TopicReader,
     partition: i32,
     /// Those still wanted.
@@ -243,7 +241,8 @@ impl Iterator for Records<'_> {
                     self.done = self.offsets.is_empty();
                     return Some(Ok(detach(&message)));
                 }
-                // What a partition ends with may be no records, such as the end of a transaction.
+                // The last offsets of a partition may hold something other than records, such as the
+                // end of a transaction.
                 Some(Err(ClientError::PartitionEOF(partition))) if partition == self.partition => {
                     break;
                 }

@@ -15,7 +15,7 @@ use kafkamq_record::{RecordBatch, TopicPartition};
 
 /// The offsets to read of one partition, and how far that is.
 #[derive(Debug)]
-pub struct ReplayRange {
+pub(crate) struct ReplayRange {
     source: TopicPartition,
     offsets: Range<i64>,
     /// Behind the last record that was handed out.
@@ -29,7 +29,7 @@ pub struct ReplayRange {
 impl ReplayRange {
     /// The records of `source` with `offsets`.
     #[must_use]
-    pub const fn new(source: TopicPartition, offsets: Range<i64>) -> Self {
+    pub(crate) const fn new(source: TopicPartition, offsets: Range<i64>) -> Self {
         Self {
             source,
             read: AtomicI64::new(offsets.start),
@@ -41,19 +41,19 @@ impl ReplayRange {
 
     /// The partition.
     #[must_use]
-    pub const fn source(&self) -> &TopicPartition {
+    pub(crate) const fn source(&self) -> &TopicPartition {
         &self.source
     }
 
-    /// The offsets.
+    /// The offsets that are read once more, the end not included.
     #[must_use]
-    pub fn offsets(&self) -> Range<i64> {
+    pub(crate) fn offsets(&self) -> Range<i64> {
         self.offsets.clone()
     }
 
     /// How many of the offsets are behind.
     #[must_use]
-    pub fn passed(&self) -> i64 {
+    pub(crate) fn passed(&self) -> i64 {
         let end = match self.is_done() {
             true => self.offsets.end,
             false => self.settled.load(Ordering::Acquire),
@@ -63,7 +63,7 @@ impl ReplayRange {
 
     /// Whether every record was handed out and is settled.
     #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.reached.load(Ordering::Acquire)
             && self.settled.load(Ordering::Acquire) >= self.read.load(Ordering::Acquire)
     }

@@ -8,34 +8,34 @@ use kafkamq_record::TopicPartition;
 
 /// Positions of one assigned partition. `None` means not known yet, which is not the same as zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionStatistics {
+pub(crate) struct PartitionStatistics {
     /// Offset after the last record that may be read.
-    pub high_watermark: Option<i64>,
+    pub(crate) high_watermark: Option<i64>,
     /// Offset after the last record that a reader of committed records may have: records of
     /// transactions that are still open lie behind it.
-    pub end: Option<i64>,
+    pub(crate) end: Option<i64>,
     /// Records waiting in the client's queue.
-    pub prefetched_records: u64,
+    pub(crate) prefetched_records: u64,
     /// Bytes waiting in the client's queue.
-    pub prefetched_bytes: u64,
+    pub(crate) prefetched_bytes: u64,
 }
 
 /// One report of the client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Statistics {
+pub(crate) struct Statistics {
     /// Assigned partitions.
-    pub partitions: HashMap<TopicPartition, PartitionStatistics>,
+    pub(crate) partitions: HashMap<TopicPartition, PartitionStatistics>,
     /// State of the consumer group membership, for example `up`.
-    pub group_state: String,
+    pub(crate) group_state: String,
     /// Join state, for example `steady`.
-    pub join_state: String,
+    pub(crate) join_state: String,
     /// Rebalances this client took part in.
-    pub rebalances: u64,
+    pub(crate) rebalances: u64,
     /// Brokers connected and known.
-    pub brokers_up: u64,
+    pub(crate) brokers_up: u64,
     /// Brokers whose connection has stood for some seconds, as `host:port`. One that wants credentials,
     /// or gets wrong ones, is connected for a moment time and again.
-    pub connected: Vec<String>,
+    pub(crate) connected: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +100,7 @@ const fn unknown() -> i64 {
 impl Statistics {
     /// Whether the client is a settled member of its group.
     #[must_use]
-    pub fn is_member(&self) -> bool {
+    pub(crate) fn is_member(&self) -> bool {
         self.group_state == "up" && self.join_state == "steady"
     }
 

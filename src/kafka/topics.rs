@@ -12,7 +12,7 @@ use super::KafkaError;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The topics of one cluster.
-pub struct Topics {
+pub(crate) struct Topics {
     client: AdminClient<DefaultClientContext>,
 }
 
@@ -27,7 +27,7 @@ impl Topics {
     ///
     /// # Errors
     /// When the client cannot be made.
-    pub fn at(bootstrap: &str) -> Result<Self, KafkaError> {
+    pub(crate) fn at(bootstrap: &str) -> Result<Self, KafkaError> {
         let client = ClientConfig::new()
             .set("bootstrap.servers", bootstrap)
             .set("enable.metrics.push", "false")
@@ -40,7 +40,7 @@ impl Topics {
     ///
     /// # Errors
     /// When the brokers do not answer or refuse one of them.
-    pub async fn create(&self, names: &[&str], partitions: i32) -> Result<(), KafkaError> {
+    pub(crate) async fn create(&self, names: &[&str], partitions: i32) -> Result<(), KafkaError> {
         let topics: Vec<_> = names
             .iter()
             .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
@@ -53,7 +53,7 @@ impl Topics {
     ///
     /// # Errors
     /// When the brokers do not answer or refuse one of them.
-    pub async fn delete(&self, names: &[&str]) -> Result<(), KafkaError> {
+    pub(crate) async fn delete(&self, names: &[&str]) -> Result<(), KafkaError> {
         check(self.client.delete_topics(names, &options()).await)
     }
 }

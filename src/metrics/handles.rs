@@ -8,21 +8,21 @@ use kafkamq_record::Outcome;
 
 /// Children of one topic's metrics, resolved once.
 #[derive(Debug, Clone)]
-pub struct TopicMetrics {
+pub(crate) struct TopicMetrics {
     /// See [`Metrics::records_received`].
-    pub received: IntCounter,
+    pub(crate) received: IntCounter,
     /// See [`Metrics::received_bytes`].
-    pub received_bytes: IntCounter,
+    pub(crate) received_bytes: IntCounter,
     /// See [`Metrics::batches_in_flight`].
-    pub batches_in_flight: IntGauge,
+    pub(crate) batches_in_flight: IntGauge,
     /// See [`Metrics::in_flight_bytes`].
-    pub in_flight_bytes: IntGauge,
+    pub(crate) in_flight_bytes: IntGauge,
     /// See [`Metrics::backpressure_seconds`].
-    pub backpressure: Counter,
+    pub(crate) backpressure: Counter,
     /// See [`Metrics::offsets_skipped`].
-    pub offsets_skipped: IntCounter,
+    pub(crate) offsets_skipped: IntCounter,
     /// See [`Metrics::split_failures`].
-    pub split_failures: IntCounter,
+    pub(crate) split_failures: IntCounter,
     outcomes: [IntCounter; Outcome::ALL.len()],
     left_out: [IntCounter; LeftOut::ALL.len()],
 }
@@ -30,7 +30,7 @@ pub struct TopicMetrics {
 impl TopicMetrics {
     /// The children of `topic`.
     #[must_use]
-    pub fn new(metrics: &Metrics, topic: &str) -> Self {
+    pub(crate) fn new(metrics: &Metrics, topic: &str) -> Self {
         let topic = &[topic];
         Self {
             received: metrics.records_received.with_label_values(topic),
@@ -54,14 +54,14 @@ impl TopicMetrics {
     }
 
     /// Counts an element or point that a rule left out.
-    pub fn left_out(&self, rule: LeftOut) {
+    pub(crate) fn left_out(&self, rule: LeftOut) {
         if let Some(counter) = self.left_out.get(rule as usize) {
             counter.inc();
         }
     }
 
     /// Counts records that ended with `outcome`.
-    pub fn settled(&self, outcome: Outcome, records: u64) {
+    pub(crate) fn settled(&self, outcome: Outcome, records: u64) {
         if let Some(counter) = self.outcomes.get(outcome as usize) {
             counter.inc_by(records);
         }
@@ -70,23 +70,23 @@ impl TopicMetrics {
 
 /// The original's counters of one partition, for dashboards made for it.
 #[derive(Debug, Clone)]
-pub struct HandledCounters {
+pub(crate) struct HandledCounters {
     /// Records settled.
-    pub ok: IntCounter,
+    pub(crate) ok: IntCounter,
     /// Records that came back and were sent again.
-    pub fail: IntCounter,
+    pub(crate) fail: IntCounter,
 }
 
 impl HandledCounters {
     /// The children of one partition.
     #[must_use]
-    pub fn new(metrics: &Metrics, topic: &str, partition: i32) -> Self {
+    pub(crate) fn new(metrics: &Metrics, topic: &str, partition: i32) -> Self {
         Self::labelled(metrics, topic, &partition.to_string())
     }
 
     /// The children that stand for all partitions of a topic.
     #[must_use]
-    pub fn folded(metrics: &Metrics, topic: &str) -> Self {
+    pub(crate) fn folded(metrics: &Metrics, topic: &str) -> Self {
         Self::labelled(metrics, topic, FOLDED)
     }
 
@@ -104,34 +104,34 @@ impl HandledCounters {
 
 /// Children of one destination's metrics, resolved once.
 #[derive(Debug, Clone)]
-pub struct DestinationMetrics {
+pub(crate) struct DestinationMetrics {
     metrics: Metrics,
     destination: String,
     /// See [`Metrics::delivery_seconds`].
-    pub delivery_seconds: Histogram,
+    pub(crate) delivery_seconds: Histogram,
     /// See [`Metrics::destination_state`].
-    pub state: IntGauge,
+    pub(crate) state: IntGauge,
     /// See [`Metrics::destination_queue`].
-    pub queued: IntGauge,
+    pub(crate) queued: IntGauge,
     /// See [`Metrics::destination_refusing_since`].
-    pub refusing_since: IntGauge,
+    pub(crate) refusing_since: IntGauge,
     /// See [`Metrics::destination_suspects`].
-    pub suspects: IntGauge,
+    pub(crate) suspects: IntGauge,
     /// See [`Metrics::destination_concurrency`].
-    pub concurrency: IntGauge,
+    pub(crate) concurrency: IntGauge,
     /// See [`Metrics::partial_rejections`].
-    pub partial_rejections: IntCounter,
+    pub(crate) partial_rejections: IntCounter,
     /// Accepted items.
-    pub delivered: IntCounter,
+    pub(crate) delivered: IntCounter,
     /// Items refused for good.
-    pub rejected: IntCounter,
+    pub(crate) rejected: IntCounter,
     success: IntCounter,
 }
 
 impl DestinationMetrics {
     /// The children of destination `destination`.
     #[must_use]
-    pub fn new(metrics: &Metrics, destination: &str) -> Self {
+    pub(crate) fn new(metrics: &Metrics, destination: &str) -> Self {
         Self {
             delivery_seconds: metrics.delivery_seconds.with_label_values(&[destination]),
             state: metrics.destination_state.with_label_values(&[destination]),
@@ -159,7 +159,7 @@ impl DestinationMetrics {
     }
 
     /// Counts one request by its status or the layer that failed.
-    pub fn request(&self, status: &str) {
+    pub(crate) fn request(&self, status: &str) {
         if status == "200" {
             self.success.inc();
         } else {
@@ -171,7 +171,7 @@ impl DestinationMetrics {
     }
 
     /// Counts points that are dropped for `reason`.
-    pub fn dropped(&self, reason: &str, points: usize) {
+    pub(crate) fn dropped(&self, reason: &str, points: usize) {
         self.metrics
             .destination_dropped
             .with_label_values(&[&self.destination, reason])
@@ -179,7 +179,7 @@ impl DestinationMetrics {
     }
 
     /// Counts one request that will be sent again.
-    pub fn retry(&self, reason: &str) {
+    pub(crate) fn retry(&self, reason: &str) {
         self.metrics
             .retries
             .with_label_values(&[&self.destination, reason])

@@ -12,18 +12,18 @@ use kafkamq_record::TopicPartition;
 
 /// What is known of one partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PartitionGauges {
+pub(crate) struct PartitionGauges {
     /// Records that are not committed.
-    pub lag: Option<i64>,
+    pub(crate) lag: Option<i64>,
     /// Offset after the last record.
-    pub high_watermark: Option<i64>,
+    pub(crate) high_watermark: Option<i64>,
     /// Committed offset.
-    pub committed: Option<i64>,
+    pub(crate) committed: Option<i64>,
 }
 
 /// The gauges of all assigned partitions.
 #[derive(Debug)]
-pub struct PartitionSeries {
+pub(crate) struct PartitionSeries {
     metrics: Metrics,
     limit: usize,
     folded: bool,
@@ -33,7 +33,7 @@ pub struct PartitionSeries {
 impl PartitionSeries {
     /// None yet; `limit` partitions have series of their own.
     #[must_use]
-    pub fn new(metrics: &Metrics, limit: usize) -> Self {
+    pub(crate) fn new(metrics: &Metrics, limit: usize) -> Self {
         metrics.partition_series_folded.set(0);
         Self {
             metrics: metrics.clone(),
@@ -45,12 +45,12 @@ impl PartitionSeries {
 
     /// Whether partitions have no series of their own at present.
     #[must_use]
-    pub const fn is_folded(&self) -> bool {
+    pub(crate) const fn is_folded(&self) -> bool {
         self.folded
     }
 
     /// Takes what is known of some partitions. What is not known is left out: it is not zero.
-    pub fn update<'a>(
+    pub(crate) fn update<'a>(
         &mut self,
         partitions: impl IntoIterator<Item = (&'a TopicPartition, PartitionGauges)>,
     ) {
@@ -61,7 +61,7 @@ impl PartitionSeries {
     }
 
     /// Forgets partitions: a series of one that somebody else owns would show a lag that is not ours.
-    pub fn remove<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+    pub(crate) fn remove<'a>(&mut self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
         let mut topics = Vec::new();
         for source in partitions {
             if self.known.remove(source).is_some() {

@@ -8,8 +8,6 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
-use super::Definition;
-
 /// A metric with labels, whatever it counts.
 pub(super) trait Labelled: Send + Sync {
     /// Removes the series with this value of a label.
@@ -47,9 +45,48 @@ impl<B: MetricVecBuilder> Labelled for MetricVec<B> {
     }
 }
 
-/// Registers metrics, and keeps what the reference and the removal of series need.
+/// What can be said about a metric before it has a value.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Definition {
+    /// Its full name, prefix included.
+    pub(super) name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub(super) kind: &'static str,
+    /// Names of its labels.
+    pub(super) labels: Vec<String>,
+    /// One sentence.
+    pub(super) help: String,
+}
+
+#[cfg(test)]
+impl Definition {
+    fn of(metric: &impl Collector) -> impl Iterator<Item = Self> {
+        let kinds = metric
+            .collect()
+            .into_iter()
+            .map(|family| match family.get_field_type() {
+                prometheus::proto::MetricType::COUNTER => "counter",
+                prometheus::proto::MetricType::GAUGE => "gauge",
+                _ => "histogram",
+            });
+        metric
+            .desc()
+            .into_iter()
+            .zip(kinds)
+            .map(|(described, kind)| Self {
+                name: described.fq_name.clone(),
+                kind,
+                labels: described.variable_labels.clone(),
+                help: described.help.clone(),
+            })
+    }
+}
+
+/// Registers metrics, and keeps those with labels for the removal of series.
 pub(super) struct Adder<'a> {
     registry: &'a Registry,
+    #[cfg(test)]
     definitions: RefCell<Vec<Definition>>,
     labelled: RefCell<Vec<Box<dyn Labelled>>>,
 }
@@ -58,34 +95,34 @@ impl<'a> Adder<'a> {
     pub(super) fn new(registry: &'a Registry) -> Self {
         Self {
             registry,
+            #[cfg(test)]
             definitions: RefCell::default(),
             labelled: RefCell::default(),
         }
     }
 
-    /// What was registered, and what of it has labels.
-    pub(super) fn finish(self) -> (Vec<Definition>, Vec<Box<dyn Labelled>>) {
-        (self.definitions.into_inner(), self.labelled.into_inner())
+    /// The metrics with labels.
+    pub(super) fn labelled(&self) -> Vec<Box<dyn Labelled>> {
+        self.labelled.take()
     }
 
-    fn add<C: Collector + Clone + 'static>(
-        &self,
-        kind: &'static str,
-        metric: C,
-    ) -> Result<C, prometheus::Error> {
+    /// The definitions of all metrics.
+    #[cfg(test)]
+    pub(super) fn definitions(&self) -> Vec<Definition> {
+        self.definitions.take()
+    }
+
+    fn add<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
         self.registry.register(Box::new(metric.clone()))?;
-        let described = metric.desc().into_iter().map(|described| Definition {
-            name: described.fq_name.clone(),
-            kind,
-            labels: described.variable_labels.clone(),
-            help: described.help.clone(),
-        });
-        self.definitions.borrow_mut().extend(described);
+        #[cfg(test)]
+        self.definitions
+            .borrow_mut()
+            .extend(Definition::of(&metric));
         Ok(metric)
     }
 
     pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.add("counter", IntCounter::new(name, help)?)
+        self.add(IntCounter::new(name, help)?)
     }
 
     pub(super) fn counters(
@@ -96,11 +133,11 @@ impl<'a> Adder<'a> {
     ) -> Result<IntCounterVec, prometheus::Error> {
         let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
         self.labelled.borrow_mut().push(Box::new(metric.clone()));
-        self.add("counter", metric)
+        self.add(metric)
     }
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.add("gauge", IntGauge::new(name, help)?)
+        self.add(IntGauge::new(name, help)?)
     }
 
     pub(super) fn gauges(
@@ -111,7 +148,7 @@ impl<'a> Adder<'a> {
     ) -> Result<IntGaugeVec, prometheus::Error> {
         let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
         self.labelled.borrow_mut().push(Box::new(metric.clone()));
-        self.add("gauge", metric)
+        self.add(metric)
     }
 
     pub(super) fn float_counters(
@@ -122,7 +159,7 @@ impl<'a> Adder<'a> {
     ) -> Result<CounterVec, prometheus::Error> {
         let metric = CounterVec::new(Opts::new(name, help), labels)?;
         self.labelled.borrow_mut().push(Box::new(metric.clone()));
-        self.add("counter", metric)
+        self.add(metric)
     }
 
     pub(super) fn histogram(
@@ -132,7 +169,7 @@ impl<'a> Adder<'a> {
         buckets: &[f64],
     ) -> Result<Histogram, prometheus::Error> {
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.add("histogram", Histogram::with_opts(options)?)
+        self.add(Histogram::with_opts(options)?)
     }
 
     pub(super) fn histograms(
@@ -145,6 +182,6 @@ impl<'a> Adder<'a> {
         let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
         let metric = HistogramVec::new(options, labels)?;
         self.labelled.borrow_mut().push(Box::new(metric.clone()));
-        self.add("histogram", metric)
+        self.add(metric)
     }
 }

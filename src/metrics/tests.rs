@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::registration::Definition;
 use super::*;
 
 const BEGIN: &str = "<!-- metrics: written by the tests, do not edit -->\n";

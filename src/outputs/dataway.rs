@@ -9,7 +9,7 @@ use kafkamq_delivery::status::Profile;
 use kafkamq_settings::HttpSettings;
 use kafkamq_settings::outputs::DatawayOutput;
 
-/// The header in which the centre is told the index of log points.
+/// The header that names the index of log points to the centre.
 const STORAGE_INDEX_HEADER: &str = "X-Storage-Index-Name";
 
 pub(super) fn compile(

@@ -1,4 +1,4 @@
-//! What is reached by HTTP requests: outputs and the receivers of routes alike.
+//! Targets of HTTP requests: outputs, and the receivers of routes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use kafkamq_point::codec::Encoding;
 
-use super::{Carrier, CarrierError, Origin, Reach, Reachable, Trial};
+use super::{Carrier, CarrierError, ItemOrigin, Reach, Reachable, Trial};
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::endpoint::{Endpoint, EndpointError, EndpointOptions, Framing};
@@ -90,7 +90,7 @@ impl Reachable for HttpReach {
 }
 
 impl Carrier for Transport {
-    fn send(&self, post: Post, _: Vec<Origin>) -> BoxFuture<'_, Result<Reply, TransportError>> {
+    fn send(&self, post: Post, _: Vec<ItemOrigin>) -> BoxFuture<'_, Result<Reply, TransportError>> {
         self.send(post)
             .map(|answer| answer.map(Reply::Http))
             .boxed()

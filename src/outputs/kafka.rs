@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::{Carrier, CarrierError, Compiled, Origin, Reach, Reachable, Trial, Wanted, local};
+use super::{Carrier, CarrierError, Compiled, ItemOrigin, Reach, Reachable, Trial, Wanted, local};
 use crate::kafka::client::{producer_config, refused_options};
 use crate::kafka::{KafkaError, Outbound, Producer};
 use kafkamq_delivery::answer::{Layer, Reply, TransportError};
@@ -65,7 +65,7 @@ struct TopicCarrier {
 }
 
 impl TopicCarrier {
-    async fn write(&self, post: &Post, origins: &[Origin]) -> Result<Reply, TransportError> {
+    async fn write(&self, post: &Post, origins: &[ItemOrigin]) -> Result<Reply, TransportError> {
         let items = post.items.iter().enumerate();
         let records: Vec<_> = items
             .map(|(at, item)| (item, origins.get(at)))
@@ -90,7 +90,7 @@ impl Carrier for TopicCarrier {
     fn send(
         &self,
         post: Post,
-        origins: Vec<Origin>,
+        origins: Vec<ItemOrigin>,
     ) -> BoxFuture<'_, Result<Reply, TransportError>> {
         async move { self.write(&post, &origins).await }.boxed()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::{Carrier, Origin};
+use super::{Carrier, ItemOrigin};
 use kafkamq_delivery::answer::{Reply, TransportError};
 use kafkamq_delivery::delivery::DeliveryOptions;
 use kafkamq_delivery::health::HealthOptions;
@@ -35,7 +35,7 @@ pub(super) fn delivery(limits: Limits) -> DeliveryOptions {
 }
 
 impl Carrier for LocalWriter {
-    fn send(&self, post: Post, _: Vec<Origin>) -> BoxFuture<'_, Result<Reply, TransportError>> {
+    fn send(&self, post: Post, _: Vec<ItemOrigin>) -> BoxFuture<'_, Result<Reply, TransportError>> {
         self.send(Arc::clone(post.endpoint.name()), post.items)
             .boxed()
     }

@@ -135,7 +135,7 @@ pub(crate) trait Carrier: Send + Sync {
     fn send(
         &self,
         post: Post,
-        origins: Vec<Origin>,
+        origins: Vec<ItemOrigin>,
     ) -> BoxFuture<'_, Result<Reply, TransportError>>;
 
     /// Whether its end may take a while, as that of a client or of a writing thread does.
@@ -154,7 +154,7 @@ pub(crate) fn retire(carrier: Arc<dyn Carrier>) {
 /// Why a destination cannot be set up. None needs to be there or to be well for that.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CarrierError {
+pub(crate) enum CarrierError {
     /// TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -168,12 +168,12 @@ pub enum CarrierError {
 
 /// What an item takes over from the record that it was made from.
 #[derive(Debug, Default)]
-pub(crate) struct Origin {
+pub(crate) struct ItemOrigin {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Bytes>)>,
 }
 
-impl Origin {
+impl ItemOrigin {
     /// The `parts` of `record`.
     pub(crate) fn of(record: &Record<'_>, parts: OriginParts) -> Self {
         let header = |(name, value): (&str, Option<&[u8]>)| {

@@ -13,31 +13,31 @@ use kafkamq_settings::{Diagnostic, Severity, steps};
 /// A finding, for a machine to point at and for people to act on. It never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "ConfigurationFinding")]
-pub struct Finding {
+pub(crate) struct Finding {
     /// How bad it is.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// A stable code, such as `config` or that of the script language.
-    pub code: String,
+    pub(crate) code: String,
     /// What is wrong, in one sentence.
-    pub message: String,
+    pub(crate) message: String,
     /// JSON pointer into the document, if it is about a key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pointer: Option<String>,
+    pub(crate) pointer: Option<String>,
     /// The file or script, if it is about a text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
+    pub(crate) file: Option<String>,
     /// Line, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// Column in characters, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<usize>,
+    pub(crate) column: Option<usize>,
     /// The environment variable it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub variable: Option<String>,
+    pub(crate) variable: Option<String>,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Finding {

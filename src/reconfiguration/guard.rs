@@ -1,6 +1,6 @@
 //! What no change may take away: that callers have to say who they are.
 
-use super::{Finding, Origin};
+use super::{ConfigurationOrigin, Finding};
 use kafkamq_settings::ServerSettings;
 
 /// Why a change may not go from `running` to `wanted`; `in_force` is `wanted` without the keys that
@@ -13,7 +13,7 @@ pub(super) fn opened(
     running: &ServerSettings,
     wanted: &ServerSettings,
     in_force: &ServerSettings,
-    origin: Origin,
+    origin: ConfigurationOrigin,
 ) -> Option<Finding> {
     let (key, message, hint) = if in_force.is_restricted() {
         return None;

@@ -12,8 +12,8 @@
 
 mod finding;
 mod guard;
-pub mod plan;
-pub mod revisions;
+pub(crate) mod plan;
+pub(crate) mod revisions;
 mod state;
 mod watch;
 
@@ -28,20 +28,20 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-pub use self::finding::Finding;
-pub use self::plan::Plan;
-pub use self::revisions::{Change, History, Origin, Revision};
-pub use self::state::Beginning;
+pub(crate) use self::finding::Finding;
+pub(crate) use self::plan::Plan;
+pub(crate) use self::revisions::{Change, ConfigurationOrigin, History, Revision};
+pub(crate) use self::state::Beginning;
 use crate::actors::{Prepared, Router};
 use crate::metrics::Metrics;
-pub use crate::state_folder::StateError;
 use kafkamq_settings::{
-    ChangeBy, Diagnostics, Document, Loaded, Settings, Severity, Sources, load, load_change,
+    ChangeBy, Diagnostics, Document, Loaded, ServerSettings, Settings, Severity, Sources, load,
+    load_change,
 };
 
 /// What a change asks for.
 #[derive(Clone)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// This document instead of the one in force; masks keep the secrets that are there.
     Document(Sources),
     /// The document in force with this merge patch (RFC 7396).
@@ -56,38 +56,38 @@ pub enum Wanted {
 
 /// Who asks for a change, and under which conditions.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// Name of the token, or what else it is known by.
-    pub author: String,
+    pub(crate) author: String,
     /// What caused it.
-    pub origin: Origin,
+    pub(crate) origin: ConfigurationOrigin,
     /// The revisions that the change is meant for, as [`Current::etag`] names them; `None` takes any.
-    pub if_match: Option<Vec<String>>,
+    pub(crate) if_match: Option<Vec<String>>,
     /// Only say what would happen.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// What came of a change.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Number of the revision in force now.
-    pub revision: u64,
+    pub(crate) revision: u64,
     /// Whether nothing was done because that was asked for.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// What was or would be done.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     /// The keys that differ.
-    pub changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
     /// What the operator should know all the same.
-    pub warnings: Vec<Finding>,
+    pub(crate) warnings: Vec<Finding>,
     /// How long it took.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The configuration is not accepted, for these reasons.
     #[error("the configuration is not accepted: {}", told(.0))]
     Invalid(Vec<Finding>),
@@ -113,7 +113,7 @@ impl Refusal {
     }
 }
 
-/// Errors that are told one by one in a line.
+/// Errors that one line lists.
 const TOLD: usize = 3;
 
 /// The first errors with their places, and how many more there are.
@@ -132,17 +132,17 @@ fn told(findings: &[Finding]) -> String {
 }
 
 /// The configuration in force.
-pub struct Current {
+pub(crate) struct Current {
     /// Its number.
-    pub revision: u64,
+    pub(crate) revision: u64,
     /// Changes with every revision, over restarts too; quoted, as HTTP wants it.
-    pub etag: String,
+    pub(crate) etag: String,
     /// What was asked for.
-    pub document: Arc<Document>,
+    pub(crate) document: Arc<Document>,
     /// What the process works with: some keys wait for the next start.
-    pub settings: Arc<Settings>,
+    pub(crate) settings: Arc<Settings>,
     /// What caused it.
-    pub origin: Origin,
+    pub(crate) origin: ConfigurationOrigin,
 }
 
 impl fmt::Debug for Current {
@@ -155,7 +155,12 @@ impl fmt::Debug for Current {
 }
 
 impl Current {
-    fn new(revision: u64, document: Document, settings: Arc<Settings>, origin: Origin) -> Self {
+    fn new(
+        revision: u64,
+        document: Document,
+        settings: Arc<Settings>,
+        origin: ConfigurationOrigin,
+    ) -> Self {
         // Of what may be shown, so that the tag tells nothing about secrets.
         let digest = Sha256::digest(document.masked().to_string());
         let short = digest.iter().take(6).map(|byte| format!("{byte:02x}"));
@@ -171,39 +176,39 @@ impl Current {
 
 /// A change that was refused last, for the status page.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// Who asked for it.
-    pub author: String,
+    pub(crate) author: String,
     /// What caused it.
-    pub origin: Origin,
+    pub(crate) origin: ConfigurationOrigin,
     /// When, in RFC 3339.
-    pub time: String,
+    pub(crate) time: String,
     /// Why it was refused.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// What the status page says about the configuration.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct ConfigurationStatus {
+pub(crate) struct ConfigurationStatus {
     /// Number of the revision in force.
-    pub revision: u64,
+    pub(crate) revision: u64,
     /// Who asked for it.
-    pub author: String,
+    pub(crate) author: String,
     /// What caused it.
-    pub origin: Origin,
+    pub(crate) origin: ConfigurationOrigin,
     /// When it came into force, in RFC 3339.
-    pub time: String,
+    pub(crate) time: String,
     /// Whether it is what the files say: `files`, or `run_time` after a change over HTTP.
-    pub source: &'static str,
+    pub(crate) source: &'static str,
     /// What decides at the next start, in one sentence.
-    pub next_start: &'static str,
+    pub(crate) next_start: &'static str,
     /// The change that was refused last, unless one succeeded since.
-    pub last_refused: Option<Refused>,
+    pub(crate) last_refused: Option<Refused>,
 }
 
 /// Owner of the configuration in force. Clones share it.
 #[derive(Clone)]
-pub struct Reconfiguration {
+pub(crate) struct Reconfiguration {
     inner: Arc<Inner>,
 }
 
@@ -242,7 +247,12 @@ impl fmt::Debug for Reconfiguration {
 impl Reconfiguration {
     /// Takes charge of the configuration that `router` was started with.
     #[must_use]
-    pub fn new(router: Router, metrics: Metrics, beginning: Beginning, sources: Sources) -> Self {
+    pub(crate) fn new(
+        router: Router,
+        metrics: Metrics,
+        beginning: Beginning,
+        sources: Sources,
+    ) -> Self {
         let Beginning {
             loaded,
             earlier,
@@ -261,8 +271,8 @@ impl Reconfiguration {
             memory.history.push(revision, limit);
         }
         let (number, origin) = match resumed {
-            Some(number) => (number, Origin::Http),
-            None => (last + 1, Origin::Start),
+            Some(number) => (number, ConfigurationOrigin::Http),
+            None => (last + 1, ConfigurationOrigin::Start),
         };
         if resumed.is_none() {
             let revision = Revision {
@@ -300,32 +310,32 @@ impl Reconfiguration {
     }
 
     /// Has `listener` told of every configuration that comes into force from now on.
-    pub fn listen(&self, listener: impl Fn(&Settings) + Send + Sync + 'static) {
+    pub(crate) fn listen(&self, listener: impl Fn(&Settings) + Send + Sync + 'static) {
         self.inner.listeners.lock().push(Box::new(listener));
     }
 
     /// The configuration in force.
     #[must_use]
-    pub fn current(&self) -> Arc<Current> {
+    pub(crate) fn current(&self) -> Arc<Current> {
         self.inner.current.load_full()
     }
 
     /// The sources that the environment alone makes, to lay a document under.
     #[must_use]
-    pub fn environment(&self) -> Sources {
+    pub(crate) fn environment(&self) -> Sources {
         self.inner.sources.only_environment()
     }
 
     /// The remembered revisions, newest first.
     #[must_use]
-    pub fn revisions(&self) -> Vec<Revision> {
+    pub(crate) fn revisions(&self) -> Vec<Revision> {
         let memory = self.inner.memory.lock();
         memory.history.iter().rev().cloned().collect()
     }
 
     /// For the status page.
     #[must_use]
-    pub fn status(&self) -> ConfigurationStatus {
+    pub(crate) fn status(&self) -> ConfigurationStatus {
         let current = self.current();
         let memory = self.inner.memory.lock();
         let last = memory.history.get(current.revision);
@@ -351,7 +361,11 @@ impl Reconfiguration {
     ///
     /// # Errors
     /// Why it was refused; nothing has changed then.
-    pub async fn change(&self, wanted: Wanted, request: Request) -> Result<Outcome, Refusal> {
+    pub(crate) async fn change(
+        &self,
+        wanted: Wanted,
+        request: Request,
+    ) -> Result<Outcome, Refusal> {
         let this = self.clone();
         // Whoever asks may go away; a change that has begun is brought to its end all the same.
         let change = actix_rt::spawn(async move { this.one_change(wanted, request).await });
@@ -411,21 +425,10 @@ impl Reconfiguration {
         let number = current.revision + 1;
         let inner = Arc::clone(&self.inner);
         let before = Arc::clone(&current);
-        // Reads files, compiles scripts, makes clients: nothing for the threads of actors.
         let (dry_run, origin) = (request.dry_run, request.origin);
+        // Reads files, compiles scripts and makes clients, which would block the threads of actors.
         let prepared = tokio::task::spawn_blocking(move || {
-            let files = inner.sources.files_digest();
-            if matches!(wanted, Wanted::Files) && !dry_run {
-                inner.memory.lock().files.clone_from(&files);
-            }
-            let loaded = inner.read(&wanted, &before)?;
-            let prepared = inner.prepare(&loaded.settings, &before, number)?;
-            let (running, in_force) = (&before.settings.server, &prepared.settings().server);
-            if let Some(opened) = guard::opened(running, &loaded.settings.server, in_force, origin)
-            {
-                return Err(Refusal::Invalid(vec![opened]));
-            }
-            Ok((loaded, prepared, files))
+            inner.load_and_prepare(&wanted, &before, number, dry_run, origin)
         });
         let (loaded, prepared, files) = prepared.await.map_err(|_| Refusal::Stopping)??;
         let plan = prepared.plan.clone();
@@ -473,11 +476,7 @@ impl Reconfiguration {
         for listener in &*self.inner.listeners.lock() {
             listener(&settings);
         }
-        let limit = settings.server.revisions;
-        let mut memory = self.inner.memory.lock();
-        memory.history.push(revision, limit);
-        keep(settings.server.state_dir.as_deref(), &memory.history);
-        drop(memory);
+        self.inner.remember(revision, &settings.server);
         let current = Current::new(number, loaded.document, settings, request.origin);
         self.inner.current.store(Arc::new(current));
         Ok(outcome)
@@ -485,6 +484,36 @@ impl Reconfiguration {
 }
 
 impl Inner {
+    /// Reads what is wanted and prepares the change to revision `number`. Returns it with a digest of
+    /// the files as they were before they were read.
+    fn load_and_prepare(
+        &self,
+        wanted: &Wanted,
+        before: &Current,
+        number: u64,
+        dry_run: bool,
+        origin: ConfigurationOrigin,
+    ) -> Result<(Loaded, Prepared, String), Refusal> {
+        let files = self.sources.files_digest();
+        if matches!(wanted, Wanted::Files) && !dry_run {
+            self.memory.lock().files.clone_from(&files);
+        }
+        let loaded = self.read(wanted, before)?;
+        let prepared = self.prepare(&loaded.settings, before, number)?;
+        let (running, in_force) = (&before.settings.server, &prepared.settings().server);
+        if let Some(opened) = guard::opened(running, &loaded.settings.server, in_force, origin) {
+            return Err(Refusal::Invalid(vec![opened]));
+        }
+        Ok((loaded, prepared, files))
+    }
+
+    /// Adds `revision` to the history, in memory and in the folder of state.
+    fn remember(&self, revision: Revision, server: &ServerSettings) {
+        let mut memory = self.memory.lock();
+        memory.history.push(revision, server.revisions);
+        keep(server.state_dir.as_deref(), &memory.history);
+    }
+
     /// Reads what is wanted, whole and checked.
     fn read(&self, wanted: &Wanted, current: &Current) -> Result<Loaded, Refusal> {
         let environment = self.sources.only_environment();

@@ -16,48 +16,48 @@ use kafkamq_settings::{Assignor, ChangedKey, GroupProtocol, InputSettings, Setti
 
 /// Everything that differs between two configurations, by what has to be done about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// One line for people.
-    pub summary: String,
+    pub(crate) summary: String,
     /// Every input with what happens to its client.
-    pub inputs: Vec<InputPlan>,
+    pub(crate) inputs: Vec<InputPlan>,
     /// Routes that come, go or change.
-    pub routes: Vec<RoutePlan>,
+    pub(crate) routes: Vec<RoutePlan>,
     /// Destinations that come, go or change.
-    pub destinations: Vec<DestinationPlan>,
-    /// Scripts.
-    pub scripts: ScriptsPlan,
+    pub(crate) destinations: Vec<DestinationPlan>,
+    /// What happens to scripts.
+    pub(crate) scripts: ScriptsPlan,
     /// Keys that take effect at once without touching anything else.
-    pub in_place: Vec<String>,
+    pub(crate) in_place: Vec<String>,
     /// Keys that take effect when the process starts next, or as far as they say so with the next
     /// client of an input.
-    pub at_next_start: Vec<String>,
+    pub(crate) at_next_start: Vec<String>,
 }
 
 /// What happens to an input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct InputPlan {
-    /// Its name.
-    pub name: String,
+pub(crate) struct InputPlan {
+    /// Name in the configuration.
+    pub(crate) name: String,
     /// What happens to its client.
-    pub action: InputAction,
+    pub(crate) action: InputAction,
     /// How the group sees it.
-    pub rebalance: Rebalance,
+    pub(crate) rebalance: Rebalance,
     /// The keys that make a new client necessary.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub reasons: Vec<String>,
+    pub(crate) reasons: Vec<String>,
     /// Topics that are subscribed to in addition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub topics_added: Vec<String>,
+    pub(crate) topics_added: Vec<String>,
     /// Topics that are given up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub topics_removed: Vec<String>,
+    pub(crate) topics_removed: Vec<String>,
 }
 
 /// What happens to the client of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum InputAction {
+pub(crate) enum InputAction {
     /// It is not touched.
     Keep,
     /// It subscribes to other topics and stays a member.
@@ -73,7 +73,7 @@ pub enum InputAction {
 /// What the members of a consumer group notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Rebalance {
+pub(crate) enum Rebalance {
     /// Nothing.
     None,
     /// The group rebalances; partitions that stay where they are go on without a pause.
@@ -84,22 +84,22 @@ pub enum Rebalance {
 
 /// What happens to a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct RoutePlan {
-    /// Its input.
-    pub input: String,
-    /// Its topic.
-    pub topic: String,
+pub(crate) struct RoutePlan {
+    /// Name of the input that reads the topic.
+    pub(crate) input: String,
+    /// Name or pattern of the topic.
+    pub(crate) topic: String,
     /// What happens.
-    pub change: RouteChange,
+    pub(crate) change: RouteChange,
     /// Whether what is in flight is settled before the new route takes over, because it leads
     /// elsewhere.
-    pub settles_first: bool,
+    pub(crate) settles_first: bool,
 }
 
 /// What happens to a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum RouteChange {
+pub(crate) enum RouteChange {
     /// It is new.
     Added,
     /// It is different.
@@ -110,17 +110,17 @@ pub enum RouteChange {
 
 /// What happens to a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct DestinationPlan {
-    /// Its name.
-    pub name: String,
+pub(crate) struct DestinationPlan {
+    /// Name in the configuration.
+    pub(crate) name: String,
     /// What happens.
-    pub change: DestinationChange,
+    pub(crate) change: DestinationChange,
 }
 
 /// What happens to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum DestinationChange {
+pub(crate) enum DestinationChange {
     /// It is new.
     Start,
     /// Its limits or back-off change; its connections stay.
@@ -133,17 +133,17 @@ pub enum DestinationChange {
 
 /// What happens to scripts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ScriptsPlan {
+pub(crate) struct ScriptsPlan {
     /// Scripts that are added, changed or removed, as `category/name`.
-    pub changed: Vec<String>,
+    pub(crate) changed: Vec<String>,
     /// Whether the engine is set up anew, so that caches and windows of scripts begin empty.
-    pub engine: bool,
+    pub(crate) engine: bool,
 }
 
 impl Plan {
     /// The difference between what runs and what is wanted.
     #[must_use]
-    pub fn between(
+    pub(crate) fn between(
         running: (&Settings, &RouteTable),
         wanted: (&Settings, &RouteTable),
         scripts: ScriptsPlan,
@@ -163,7 +163,7 @@ impl Plan {
 
     /// Whether nothing would happen, now or at the next start.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.inputs
             .iter()
             .all(|input| input.action == InputAction::Keep)
@@ -176,7 +176,7 @@ impl Plan {
 
     /// Whether some consumer group takes notice.
     #[must_use]
-    pub fn rebalances(&self) -> bool {
+    pub(crate) fn rebalances(&self) -> bool {
         self.inputs
             .iter()
             .any(|input| input.rebalance != Rebalance::None)
@@ -486,7 +486,7 @@ fn at_next_start(running: &Settings, wanted: &Settings) -> Vec<String> {
 /// `wanted` with the running value of every key that takes effect at the next start, which is what
 /// the process works with until then.
 #[must_use]
-pub fn deferred(running: &Settings, wanted: &Settings) -> Settings {
+pub(crate) fn deferred(running: &Settings, wanted: &Settings) -> Settings {
     let mut effective = wanted.clone();
     effective.server.defer(&running.server);
     effective.pipeline.defer(&running.pipeline);
@@ -494,7 +494,7 @@ pub fn deferred(running: &Settings, wanted: &Settings) -> Settings {
     effective.recorder.defer(&running.recorder);
     effective.limits.defer(&running.limits);
     effective.log.defer(&running.log);
-    // Certificates that nobody asks clients for identify nobody.
+    // Clients are not asked for a certificate, so none identifies them.
     let tls = effective.server.tls.as_ref();
     let verified = tls.is_some_and(|tls| tls.client_ca_file.is_some());
     effective.server.client_role = effective.server.client_role.filter(|_| verified);

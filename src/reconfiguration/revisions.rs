@@ -12,22 +12,21 @@ use kafkamq_settings::Document;
 /// What caused a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "ConfigurationOrigin")]
-pub enum Origin {
+pub(crate) enum ConfigurationOrigin {
     /// The start of the process.
     Start,
     /// Files changed on disk.
     Files,
-    /// A signal.
+    /// SIGHUP.
     Signal,
     /// A request.
     Http,
 }
 
-impl Origin {
+impl ConfigurationOrigin {
     /// Its name, as in metrics.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
             Self::Files => "files",
@@ -38,61 +37,61 @@ impl Origin {
 
     /// Whether it says something the files do not.
     #[must_use]
-    pub const fn is_run_time(self) -> bool {
+    pub(crate) const fn is_run_time(self) -> bool {
         matches!(self, Self::Http)
     }
 }
 
 /// One key that differs between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Change {
+pub(crate) struct Change {
     /// JSON pointer of the key.
-    pub pointer: String,
+    pub(crate) pointer: String,
     /// What it was; absent if it was not written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old: Option<Value>,
-    /// What it is; absent if it is gone. Secrets are masked, so both may look alike.
+    pub(crate) old: Option<Value>,
+    /// What it is; absent if it was removed. Secrets are masked, so both may look the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new: Option<Value>,
+    pub(crate) new: Option<Value>,
 }
 
 /// One configuration that was put into force.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Revision {
+pub(crate) struct Revision {
     /// Its number; each is one more than the one before, over restarts too if a state folder is
     /// configured.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Name of the token that asked for it, or what else caused it.
-    pub author: String,
+    pub(crate) author: String,
     /// What caused it.
-    pub origin: Origin,
+    pub(crate) origin: ConfigurationOrigin,
     /// When, in RFC 3339.
-    pub time: String,
+    pub(crate) time: String,
     /// The plan in one line.
-    pub summary: String,
+    pub(crate) summary: String,
     /// How it ended, in words.
-    pub result: String,
+    pub(crate) result: String,
     /// How long it took.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Digest of the files at that time, by which a start notices that they changed since.
-    pub files: String,
+    pub(crate) files: String,
     /// What differs from the revision before.
-    pub changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
     /// The document, secrets included and the environment's part left out. Never shown.
     #[serde(skip)]
     #[schemars(skip)]
-    pub document: Value,
+    pub(crate) document: Value,
 }
 
 /// The latest revisions, oldest first.
 #[derive(Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     revisions: VecDeque<Revision>,
 }
 
 impl History {
     /// Adds the newest revision and forgets the oldest beyond `limit`.
-    pub fn push(&mut self, revision: Revision, limit: usize) {
+    pub(crate) fn push(&mut self, revision: Revision, limit: usize) {
         self.revisions.push_back(revision);
         while self.revisions.len() > limit.max(1) {
             self.revisions.pop_front();
@@ -101,20 +100,14 @@ impl History {
 
     /// The revision `number`, if it is remembered.
     #[must_use]
-    pub fn get(&self, number: u64) -> Option<&Revision> {
+    pub(crate) fn get(&self, number: u64) -> Option<&Revision> {
         self.revisions
             .iter()
             .find(|revision| revision.number == number)
     }
 
-    /// The newest.
-    #[must_use]
-    pub fn last(&self) -> Option<&Revision> {
-        self.revisions.back()
-    }
-
     /// All, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Revision> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Revision> {
         self.revisions.iter()
     }
 }
@@ -122,7 +115,7 @@ impl History {
 /// What differs between two documents, secrets masked. A secret that changed is listed, with masks
 /// on both sides.
 #[must_use]
-pub fn changes(old: &Document, new: &Document) -> Vec<Change> {
+pub(crate) fn changes(old: &Document, new: &Document) -> Vec<Change> {
     let mut found = Vec::new();
     let (old_shown, new_shown) = (old.masked(), new.masked());
     compare(
@@ -219,7 +212,7 @@ mod tests {
             let revision = Revision {
                 number,
                 author: "me".into(),
-                origin: Origin::Http,
+                origin: ConfigurationOrigin::Http,
                 time: String::new(),
                 summary: String::new(),
                 result: String::new(),

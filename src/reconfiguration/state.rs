@@ -34,7 +34,7 @@ struct Entry {
     document: Value,
 }
 
-/// Reads the history in `folder`; empty if there is none.
+/// Reads the history in `folder`; empty if it does not exist.
 pub(super) fn read(folder: &Path) -> Result<Vec<Revision>, StateError> {
     let Some(state) = state_folder::read::<State>(folder, FILE)? else {
         return Ok(Vec::new());
@@ -69,7 +69,7 @@ pub(super) fn write(folder: &Path, history: &History) -> Result<(), StateError> 
 
 /// What a process begins with.
 #[derive(Debug)]
-pub struct Beginning {
+pub(crate) struct Beginning {
     /// The configuration.
     pub(super) loaded: Loaded,
     /// The revisions of earlier processes, oldest first.
@@ -85,13 +85,13 @@ pub struct Beginning {
 impl Beginning {
     /// The settings to start with.
     #[must_use]
-    pub fn settings(&self) -> &kafkamq_settings::Settings {
+    pub(crate) fn settings(&self) -> &kafkamq_settings::Settings {
         &self.loaded.settings
     }
 
     /// The same with what the files say, if something else was to go on.
     #[must_use]
-    pub fn back_to_files(self) -> Option<Self> {
+    pub(crate) fn back_to_files(self) -> Option<Self> {
         let loaded = self.fallback?;
         Some(Self {
             loaded,
@@ -104,7 +104,7 @@ impl Beginning {
     /// Decides between the files, as `loaded` from `sources`, and what a state folder remembers.
     /// Trouble with the folder is logged and leaves the files.
     #[must_use]
-    pub fn decide(loaded: Loaded, sources: &Sources) -> Self {
+    pub(crate) fn decide(loaded: Loaded, sources: &Sources) -> Self {
         let files = sources.files_digest();
         let mut beginning = Self {
             loaded,

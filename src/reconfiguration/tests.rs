@@ -40,7 +40,7 @@ fn write(folder: &Path, more: &str) {
 fn by(author: &str) -> Request {
     Request {
         author: author.into(),
-        origin: Origin::Http,
+        origin: ConfigurationOrigin::Http,
         if_match: None,
         dry_run: false,
     }
@@ -240,7 +240,7 @@ async fn a_change_over_http_never_takes_the_last_token_away() {
     );
     fs::write(folder.path().join("kafkamq.toml"), open).unwrap();
     let files = Request {
-        origin: Origin::Files,
+        origin: ConfigurationOrigin::Files,
         ..by("files")
     };
     service.change(Wanted::Files, files).await.unwrap();
@@ -261,7 +261,7 @@ async fn not_even_files_open_an_address_that_others_reach() {
     // On loopback that would be fine, but the address changes with the next start only.
     fs::write(&file, rest).unwrap();
     let files = Request {
-        origin: Origin::Files,
+        origin: ConfigurationOrigin::Files,
         ..by("files")
     };
     let refused = service.change(Wanted::Files, files).await;
@@ -308,7 +308,10 @@ async fn files_and_scripts_are_taken_up_when_they_change() {
     volume(2, "[limits]\nbatch_records = 20\n");
     until(&service, |service| batch_records(service) == 20).await;
     let status = service.status();
-    assert_eq!((status.origin, status.source), (Origin::Files, "files"));
+    assert_eq!(
+        (status.origin, status.source),
+        (ConfigurationOrigin::Files, "files")
+    );
 
     let revision = service.current().revision;
     volume(3, "[limits]\nbatch_recods = 30\n");
@@ -324,7 +327,7 @@ async fn files_and_scripts_are_taken_up_when_they_change() {
     service.reload().await;
     assert_eq!(
         service.status().last_refused.unwrap().origin,
-        Origin::Signal
+        ConfigurationOrigin::Signal
     );
     volume(4, "[limits]\nbatch_records = 40\n");
     until(&service, |service| batch_records(service) == 40).await;

@@ -1,12 +1,12 @@
 //! Files and signals as causes of a change.
 //!
 //! Files are compared by content and not by time or link, so that a mounted ConfigMap, whose folder
-//! is swapped by one link, is one change, and writing the same again is none. Contents count when two
+//! is swapped by one link, is one change, and writing the same content again is not a change. Contents count when two
 //! looks in a row agree, so that what is only half written is not taken up.
 
 use std::time::Duration;
 
-use super::{Origin, Reconfiguration, Request, Wanted};
+use super::{ConfigurationOrigin, Reconfiguration, Request, Wanted};
 
 /// How often files are looked at.
 pub(super) const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ struct Look {
 
 impl Reconfiguration {
     /// Takes up changes of the configuration files and of the script folder, for ever.
-    pub async fn watch(self) {
+    pub(crate) async fn watch(self) {
         self.watch_every(WATCH_INTERVAL).await;
     }
 
@@ -47,21 +47,27 @@ impl Reconfiguration {
                 tried = Some(look);
                 let wanted = if files { Wanted::Files } else { Wanted::Same };
                 // What was refused is logged and shown; the files may be mended.
-                drop(self.change(wanted, request(Origin::Files)).await);
+                drop(
+                    self.change(wanted, request(ConfigurationOrigin::Files))
+                        .await,
+                );
             }
         }
     }
 
     /// Takes up what the files say, whatever was changed at run time.
-    pub async fn reload(&self) {
-        drop(self.change(Wanted::Files, request(Origin::Signal)).await);
+    pub(crate) async fn reload(&self) {
+        drop(
+            self.change(Wanted::Files, request(ConfigurationOrigin::Signal))
+                .await,
+        );
     }
 
     /// Reloads at every SIGHUP, for ever.
     ///
     /// # Errors
     /// When the signal cannot be listened to.
-    pub fn reload_on_hangup(&self) -> std::io::Result<()> {
+    pub(crate) fn reload_on_hangup(&self) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut hangup = signal(SignalKind::hangup())?;
         let this = self.clone();
@@ -75,7 +81,7 @@ impl Reconfiguration {
     }
 }
 
-fn request(origin: Origin) -> Request {
+fn request(origin: ConfigurationOrigin) -> Request {
     Request {
         author: origin.as_str().to_owned(),
         origin,

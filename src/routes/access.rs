@@ -21,7 +21,7 @@ use kafkamq_settings::{Role, ServerSettings, Token};
 
 /// Rules for callers.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub(crate) struct Access {
     tokens: Vec<Token>,
     client_role: Option<Role>,
     /// Whether callers have to say who they are.

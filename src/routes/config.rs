@@ -11,7 +11,7 @@ use super::Shared;
 use super::access::Identity;
 use super::operation::{Need, Operation};
 use super::problem::{Finding, Kind, Problem};
-use crate::reconfiguration::{self, Origin, Outcome, Refusal, Request, Wanted};
+use crate::reconfiguration::{self, ConfigurationOrigin, Outcome, Refusal, Request, Wanted};
 use kafkamq_settings::Role;
 
 const JSON: &str = "application/json";
@@ -145,7 +145,7 @@ async fn check(
         wanted,
         Request {
             author: caller.name,
-            origin: Origin::Http,
+            origin: ConfigurationOrigin::Http,
             if_match: None,
             dry_run: true,
         },
@@ -165,7 +165,7 @@ pub(super) async fn change(
         wanted,
         Request {
             author: caller.name,
-            origin: Origin::Http,
+            origin: ConfigurationOrigin::Http,
             if_match: if_match(request),
             dry_run,
         },

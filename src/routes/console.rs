@@ -1,6 +1,6 @@
 //! `GET /`: the console, one page without anything from elsewhere.
 //!
-//! The page itself holds nothing worth hiding and is served to everybody, since a browser cannot
+//! The page itself holds nothing secret and is served without a token, since a browser cannot
 //! show a token when it opens a page; what it shows it asks for with the token that its user gives.
 
 use std::sync::LazyLock;

@@ -176,10 +176,10 @@ about_letters! {
     }
 }
 
-/// Some letters.
+/// One page of the list of letters.
 #[derive(Debug, Serialize, JsonSchema)]
 struct LetterPage {
-    /// The letters.
+    /// The letters of this page.
     letters: Vec<LetterSummary>,
     /// What to ask for as `after` to see more; null if there are no more.
     next: Option<String>,

@@ -55,7 +55,7 @@ enum Action {
     Retry,
 }
 
-/// A decision.
+/// What is to become of a suspect request.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SuspectDecision {

@@ -87,7 +87,7 @@ fn admit(
     operation: Option<&Operation>,
     request: &ServiceRequest,
 ) -> Result<Option<Identity>, (Option<Identity>, Problem)> {
-    // What is not there is nobody's business either.
+    // Paths that do not exist need a token, too.
     let need = operation.map_or(Need::Role(Role::Read), |operation| operation.need);
     let Need::Role(role) = need else {
         return Ok(None);

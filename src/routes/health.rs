@@ -45,7 +45,7 @@ async fn live() -> HttpResponse {
 /// One part that has to be well.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Part {
-    /// Its name.
+    /// Name in the configuration.
     name: String,
     /// Whether it is.
     ready: bool,
@@ -60,7 +60,7 @@ struct Part {
 /// A partition that is not read.
 #[derive(Debug, Serialize, JsonSchema)]
 struct BlockedPartition {
-    /// Its topic.
+    /// The topic it belongs to.
     topic: String,
     /// Its number.
     partition: i32,
@@ -98,9 +98,9 @@ struct Readiness {
     ready: bool,
     /// Whether the service is shutting down.
     stopping: bool,
-    /// Its inputs.
+    /// Every input, and whether it is ready.
     inputs: Vec<Part>,
-    /// Its destinations.
+    /// Every destination, and whether it is ready.
     destinations: Vec<Part>,
     /// The writing of dead letters.
     dead_letters: Part,

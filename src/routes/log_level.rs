@@ -75,7 +75,7 @@ impl Level {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LevelChange {
-    /// The level.
+    /// The level from now on.
     level: Level,
     /// Only of this module and what is below it, such as `kafkamq::kafka`; the levels of others stay.
     #[serde(default)]

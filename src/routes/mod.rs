@@ -27,7 +27,7 @@ mod problem;
 mod records;
 mod revisions;
 mod status;
-pub mod tls;
+pub(crate) mod tls;
 mod topics;
 
 use std::collections::HashMap;
@@ -47,29 +47,29 @@ use crate::metrics::Metrics;
 use crate::reconfiguration::Reconfiguration;
 use crate::telemetry::LogLevel;
 
-pub use access::Access;
+pub(crate) use access::Access;
 
 /// What handlers share.
 #[derive(Debug, Clone)]
-pub struct Shared {
+pub(crate) struct Shared {
     /// The running actors.
-    pub router: Router,
+    pub(crate) router: Router,
     /// All metrics.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// The configuration in force.
-    pub configuration: Reconfiguration,
+    pub(crate) configuration: Reconfiguration,
     /// Rules for callers; they may be replaced at any time.
-    pub access: Arc<ArcSwap<Access>>,
+    pub(crate) access: Arc<ArcSwap<Access>>,
     /// The dead letters of the running configuration.
-    pub dead_letters: Arc<ArcSwap<DeadLetters>>,
+    pub(crate) dead_letters: Arc<ArcSwap<DeadLetters>>,
     /// The log filter of the process.
-    pub log_level: LogLevel,
+    pub(crate) log_level: LogLevel,
     /// The turns of heavy operations.
-    pub heavy: Arc<Semaphore>,
+    pub(crate) heavy: Arc<Semaphore>,
 }
 
 /// Heavy operations that may be under way at once.
-pub const HEAVY_AT_ONCE: usize = 2;
+pub(crate) const HEAVY_AT_ONCE: usize = 2;
 /// How long one waits for its turn before it is refused.
 const HEAVY_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -155,7 +155,7 @@ impl Interface {
 }
 
 /// Registers every operation. `body_bytes` is the largest request body.
-pub fn configure(shared: Shared, body_bytes: usize) -> impl FnOnce(&mut web::ServiceConfig) {
+pub(crate) fn configure(shared: Shared, body_bytes: usize) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         let interface = Interface::new(operations());
         let mut scope = web::scope("")

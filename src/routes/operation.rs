@@ -46,7 +46,7 @@ pub(super) struct Body {
 
 /// An answer other than a problem.
 #[derive(Clone)]
-pub(super) struct Answer {
+pub(super) struct AnswerDescription {
     pub(super) status: u16,
     pub(super) description: &'static str,
     /// Media type and schema; `None` for an empty body.
@@ -65,7 +65,7 @@ pub(crate) struct Operation {
     pub(super) description: &'static str,
     pub(super) parameters: Vec<Parameters>,
     pub(super) bodies: Vec<Body>,
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<AnswerDescription>,
     pub(super) problems: Vec<u16>,
     /// Whether it leaves everything as it was, although it is not a GET.
     pub(super) harmless: bool,
@@ -172,7 +172,7 @@ impl Operation {
         content_type: &'static str,
         description: &'static str,
     ) -> Self {
-        self.answers.push(Answer {
+        self.answers.push(AnswerDescription {
             status,
             description,
             content: Some((content_type, subschema::<T>)),
@@ -183,7 +183,7 @@ impl Operation {
 
     /// Answers without a body.
     pub(crate) fn answers_nothing(mut self, status: u16, description: &'static str) -> Self {
-        self.answers.push(Answer {
+        self.answers.push(AnswerDescription {
             status,
             description,
             content: None,

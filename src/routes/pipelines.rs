@@ -110,7 +110,7 @@ struct ScriptList {
 struct ScriptEntry {
     /// Category of the points it runs on.
     category: &'static str,
-    /// Its name.
+    /// Its file name, which ends in `.p`.
     name: String,
     /// `folder`, or `http` if it was given at run time.
     origin: &'static str,
@@ -150,7 +150,7 @@ struct Statistics {
     seconds: f64,
 }
 
-/// A script.
+/// A script with its text and what became of it.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ScriptView {
     #[serde(flatten)]

@@ -9,11 +9,11 @@ use crate::dead_letters::Payload;
 /// A record as it was read.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct RecordView {
-    /// Its topic.
+    /// The topic it was read from.
     topic: String,
-    /// Its partition.
+    /// The partition of that topic.
     partition: i32,
-    /// Its offset.
+    /// Its offset in the partition.
     offset: i64,
     /// Milliseconds since the Unix epoch.
     timestamp_ms: Option<i64>,
@@ -33,7 +33,7 @@ pub(super) struct RecordView {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "RecordHeader")]
 struct HeaderView {
-    /// Its name.
+    /// Name of the header.
     name: String,
     /// Its value.
     value: Option<Payload>,

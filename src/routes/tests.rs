@@ -9,7 +9,7 @@ use crate::actors::status::{
     ActorCounts, DeadLetterStatus, DestinationStatus, ErrorStatus, InputStatus, PartitionStatus,
     ServiceStatus, SuspectStatus,
 };
-use crate::reconfiguration::{Beginning, ConfigurationStatus, Origin, Refused};
+use crate::reconfiguration::{Beginning, ConfigurationOrigin, ConfigurationStatus, Refused};
 use crate::run_time::{PausedTopic, RunTimeScriptStatus, RunTimeStatus};
 use kafkamq_settings::{Sources, load};
 
@@ -209,13 +209,13 @@ fn full_status() -> ServiceStatus {
         configuration: Some(ConfigurationStatus {
             revision: 7,
             author: "night shift".into(),
-            origin: Origin::Http,
+            origin: ConfigurationOrigin::Http,
             time: "2026-11-22T18:00:00Z".into(),
             source: "run_time",
             next_start: "the files decide, and this revision is forgotten",
             last_refused: Some(Refused {
                 author: "files".into(),
-                origin: Origin::Files,
+                origin: ConfigurationOrigin::Files,
                 time: "2026-11-22T19:00:00Z".into(),
                 reason: "the configuration is not accepted: `group_id` is missing".into(),
             }),

@@ -18,7 +18,7 @@ use kafkamq_settings::ServerTls;
 
 /// The certificate that a client showed; kept with its connection.
 #[derive(Debug, Clone)]
-pub struct ClientCertificate {
+pub(crate) struct ClientCertificate {
     fingerprint: String,
 }
 
@@ -30,7 +30,7 @@ impl ClientCertificate {
 }
 
 /// Remembers with a new connection which certificate its client showed.
-pub fn remember_client(connection: &dyn Any, extensions: &mut Extensions) {
+pub(crate) fn remember_client(connection: &dyn Any, extensions: &mut Extensions) {
     let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() else {
         return;
     };
@@ -47,7 +47,7 @@ pub fn remember_client(connection: &dyn Any, extensions: &mut Extensions) {
 /// Why the server's TLS files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ServerTlsError {
+pub(crate) enum ServerTlsError {
     /// A file cannot be read or holds no usable PEM.
     #[error("{}: {reason}", path.display())]
     File {
@@ -68,7 +68,7 @@ pub enum ServerTlsError {
 ///
 /// # Errors
 /// When a file cannot be used.
-pub fn server_config(settings: &ServerTls) -> Result<ServerConfig, ServerTlsError> {
+pub(crate) fn server_config(settings: &ServerTls) -> Result<ServerConfig, ServerTlsError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;

@@ -134,7 +134,7 @@ struct TopicEntry {
     records_in_flight: usize,
 }
 
-/// A pause.
+/// A topic that an operator has paused.
 #[derive(Debug, Serialize, JsonSchema)]
 struct PauseView {
     /// Seconds since it began.

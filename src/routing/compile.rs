@@ -37,7 +37,7 @@ const SINGLE_PAYLOAD_BYTES: usize = usize::MAX;
 /// Why settings cannot be turned into routes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RoutingError {
+pub(crate) enum RoutingError {
     /// An address or header that no request can be sent with.
     #[error("{place}: {source}")]
     Endpoint {
@@ -46,14 +46,6 @@ pub enum RoutingError {
         /// What is wrong.
         source: EndpointError,
     },
-    /// A feature that this build does not have.
-    #[error("{place}: {feature} is not supported by this version")]
-    Unsupported {
-        /// The route or output.
-        place: String,
-        /// What was asked for.
-        feature: String,
-    },
 }
 
 impl RouteTable {
@@ -61,7 +53,7 @@ impl RouteTable {
     ///
     /// # Errors
     /// The first endpoint that cannot be used.
-    pub fn compile(settings: &Settings, revision: u64) -> Result<Self, RoutingError> {
+    pub(crate) fn compile(settings: &Settings, revision: u64) -> Result<Self, RoutingError> {
         let mut compiler = Compiler {
             revision,
             response_bytes: usize::try_from(settings.limits.response_bytes).unwrap_or(usize::MAX),

@@ -11,12 +11,12 @@ use kafkamq_record::RecordBatch;
 
 /// How much of its rate a key may use ahead: it begins with a second's worth.
 const AHEAD: Duration = Duration::from_secs(1);
-/// From so many keys on, those whose turn is over are forgotten before more are remembered.
+/// From so many keys on, keys that are below their rate again are removed before others are added.
 const REMEMBERED: usize = 10_000;
 
 /// Records per second for each key of one partition. Records without a key are not limited.
 #[derive(Debug)]
-pub struct KeyLimit {
+pub(crate) struct KeyLimit {
     interval: Duration,
     /// By hash of the key: when its share is used up to.
     used: HashMap<u64, Instant>,
@@ -27,7 +27,7 @@ pub struct KeyLimit {
 impl KeyLimit {
     /// A limit of `rate` records per second, or `None` for no limit.
     #[must_use]
-    pub fn new(rate: Option<u64>) -> Option<Self> {
+    pub(crate) fn new(rate: Option<u64>) -> Option<Self> {
         let rate = rate.filter(|&rate| rate > 0)?;
         Some(Self {
             interval: Duration::from_secs(1).div_f64(rate as f64),
@@ -39,7 +39,7 @@ impl KeyLimit {
 
     /// Cuts a batch into runs that may go on now (`None`) or at a moment. Of one key, no record may
     /// go on before an earlier one.
-    pub fn cut(
+    pub(crate) fn cut(
         &mut self,
         batch: &RecordBatch,
         now: Instant,

@@ -40,7 +40,7 @@ impl Bucket {
 
 /// Records and bytes per second for everything that shares it.
 #[derive(Debug)]
-pub struct RateLimit {
+pub(crate) struct RateLimit {
     records: Option<Mutex<Bucket>>,
     bytes: Option<Mutex<Bucket>>,
 }
@@ -48,7 +48,7 @@ pub struct RateLimit {
 impl RateLimit {
     /// A limit of records and of bytes per second, or `None` if neither is limited.
     #[must_use]
-    pub fn new(records: Option<u64>, bytes: Option<u64>, now: Instant) -> Option<Self> {
+    pub(crate) fn new(records: Option<u64>, bytes: Option<u64>, now: Instant) -> Option<Self> {
         let bucket = |rate: Option<u64>| {
             rate.filter(|&rate| rate > 0)
                 .map(|rate| Mutex::new(Bucket::new(rate, now)))
@@ -62,7 +62,7 @@ impl RateLimit {
 
     /// How long to wait before reading more; `None` when reading may go on.
     #[must_use]
-    pub fn wait(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
         let of = |bucket: &Option<Mutex<Bucket>>| bucket.as_ref().map(|b| b.lock().wait(now));
         of(&self.records)
             .max(of(&self.bytes))
@@ -72,14 +72,14 @@ impl RateLimit {
     /// How many records one read should bring at most: a small part of a second's worth, so that
     /// what is limited flows evenly and not in bursts.
     #[must_use]
-    pub fn most_records(&self) -> usize {
+    pub(crate) fn most_records(&self) -> usize {
         self.records.as_ref().map_or(usize::MAX, |bucket| {
             ((bucket.lock().rate / READS_A_SECOND) as usize).max(1)
         })
     }
 
     /// Takes what was read.
-    pub fn take(&self, records: u64, bytes: u64, now: Instant) {
+    pub(crate) fn take(&self, records: u64, bytes: u64, now: Instant) {
         for (bucket, amount) in [(&self.records, records), (&self.bytes, bytes)] {
             if let Some(bucket) = bucket {
                 let mut bucket = bucket.lock();
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_rate_is_no_limit() {
+    fn without_a_rate_there_is_not_a_limit() {
         assert!(RateLimit::new(None, Some(0), Instant::now()).is_none());
     }
 

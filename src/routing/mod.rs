@@ -11,9 +11,9 @@ mod pattern;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub use compile::RoutingError;
-pub use key_limit::KeyLimit;
-pub use limit::RateLimit;
+pub(crate) use compile::RoutingError;
+pub(crate) use key_limit::KeyLimit;
+pub(crate) use limit::RateLimit;
 use pattern::Patterns;
 
 use crate::outputs::Reach;
@@ -22,38 +22,38 @@ use kafkamq_delivery::delivery::DeliveryOptions;
 
 /// One destination: how its actor reaches it and how much it may do at once.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Destination {
+pub(crate) struct Destination {
     /// Its name.
-    pub id: DestinationId,
+    pub(crate) id: DestinationId,
     /// How it is reached.
     pub(crate) reach: Reach,
     /// Limits of requests, back-off, and the rule of refusals.
-    pub delivery: DeliveryOptions,
+    pub(crate) delivery: DeliveryOptions,
     /// If its output is not required: the bytes that may wait for it. What is more is dropped.
-    pub backlog: Option<usize>,
+    pub(crate) backlog: Option<usize>,
 }
 
 impl Destination {
     /// Whether what carries requests to `other` is built as for this one.
     #[must_use]
-    pub fn is_carried_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_carried_like(&self, other: &Self) -> bool {
         self.reach.kind().is_carried_like(&other.reach)
     }
 
     /// The address without secrets, for people.
     #[must_use]
-    pub fn shown_url(&self) -> String {
+    pub(crate) fn shown_url(&self) -> String {
         self.reach.kind().shown_url()
     }
 }
 
 /// All routes and destinations of one configuration revision.
 #[derive(Debug, Default)]
-pub struct RouteTable {
+pub(crate) struct RouteTable {
     /// Number of the revision.
-    pub revision: u64,
+    pub(crate) revision: u64,
     /// Where points go that belong to no record, such as those of aggregation.
-    pub outputs: Arc<[OutputRoute]>,
+    pub(crate) outputs: Arc<[OutputRoute]>,
     routes: HashMap<InputId, HashMap<Arc<str>, Arc<Route>>>,
     patterns: Patterns,
     destinations: BTreeMap<DestinationId, Destination>,
@@ -63,7 +63,7 @@ impl RouteTable {
     /// The route of `topic` as read by `input`: its own, else that of the first pattern that takes
     /// it.
     #[must_use]
-    pub fn route(&self, input: &InputId, topic: &str) -> Option<Arc<Route>> {
+    pub(crate) fn route(&self, input: &InputId, topic: &str) -> Option<Arc<Route>> {
         match self.routes.get(input)?.get(topic) {
             Some(route) => Some(Arc::clone(route)),
             None => self.patterns.route(input, topic),
@@ -73,20 +73,20 @@ impl RouteTable {
     /// Every route there is so far: those of topics that are named, and those of topics that a
     /// pattern has found.
     #[must_use]
-    pub fn known_routes(&self) -> Vec<Arc<Route>> {
+    pub(crate) fn known_routes(&self) -> Vec<Arc<Route>> {
         let mut all: Vec<_> = self.routes().cloned().collect();
         all.extend(self.patterns.found());
         all
     }
 
     /// Every route of a topic that is named.
-    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values().flat_map(HashMap::values)
     }
 
     /// Takes over from `before` every route that is the same there, so that only what changed is
     /// new.
-    pub fn inherit(&mut self, before: &Self) {
+    pub(crate) fn inherit(&mut self, before: &Self) {
         for (input, routes) in &mut self.routes {
             for (topic, route) in routes {
                 if let Some(old) = before.route(input, topic)
@@ -103,13 +103,13 @@ impl RouteTable {
     }
 
     /// Every destination, by name.
-    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
+    pub(crate) fn destinations(&self) -> impl Iterator<Item = &Destination> {
         self.destinations.values()
     }
 
     /// The destination called `id`.
     #[must_use]
-    pub fn destination(&self, id: &DestinationId) -> Option<&Destination> {
+    pub(crate) fn destination(&self, id: &DestinationId) -> Option<&Destination> {
         self.destinations.get(id)
     }
 }

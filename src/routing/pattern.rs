@@ -40,7 +40,7 @@ struct Template {
 }
 
 impl InputPatterns {
-    /// Takes the routes of patterns out of `routes`; `None` if there are none.
+    /// Takes the routes of patterns out of `routes`; `None` if it does not have any.
     pub(super) fn take(
         input: &InputSettings,
         routes: &mut HashMap<Arc<str>, Arc<Route>>,

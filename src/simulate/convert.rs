@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use kafkamq_conversion::route::{DestinationId, Route, RouteKind};
 use kafkamq_conversion::{
-    Finish, LaneNames, Made, Memory, Processor, Progress, RecordRules, Resume, ScriptStep, Witness,
-    slices,
+    Finish, LaneNames, Memory, Processor, ProcessorOutput, Progress, RecordRules, Resume,
+    ScriptStep, Witness, slices,
 };
 use kafkamq_delivery::lanes::Item;
 use kafkamq_memory::Account;
@@ -105,7 +105,7 @@ impl Work for RealWork {
             memory,
             ScriptStep::new(rules.scripts.snapshot(), run),
             Finish::by(rules, NOW_NS, None),
-            Made::with_capacity(Arc::clone(account), 0, 0),
+            ProcessorOutput::with_capacity(Arc::clone(account), 0, 0),
             Quiet,
         );
         let progress = processor.run(&self.batch, &mut self.at, &mut |made| made < most);
@@ -115,7 +115,12 @@ impl Work for RealWork {
 }
 
 impl RealWork {
-    fn portion<'a>(&self, route: &'a Route, mut made: Made<'a>, is_done: bool) -> Portion {
+    fn portion<'a>(
+        &self,
+        route: &'a Route,
+        mut made: ProcessorOutput<'a>,
+        is_done: bool,
+    ) -> Portion {
         if let RouteKind::Handle(handle) = &route.kind {
             let buffer = std::mem::take(&mut made.handle);
             let places = std::mem::take(&mut made.handle_places);

@@ -206,7 +206,7 @@ impl Broker {
     ///
     /// # Errors
     /// As there.
-    pub fn records_from(
+    pub(crate) fn records_from(
         &self,
         topic: &str,
         partition: i32,

@@ -40,7 +40,7 @@ pub enum Departure {
 pub enum EventKind {
     /// A member asked to join, or to join again; `owned` is what it says it still holds (cooperative members).
     Join {
-        /// Group.
+        /// The group id.
         group: String,
         /// Member id.
         member: String,
@@ -49,7 +49,7 @@ pub enum EventKind {
     },
     /// A member is gone.
     Leave {
-        /// Group.
+        /// The group id.
         group: String,
         /// Member id.
         member: String,
@@ -58,14 +58,14 @@ pub enum EventKind {
     },
     /// The group began to rebalance: from now on heartbeats tell members to rejoin.
     Rebalance {
-        /// Group.
+        /// The group id.
         group: String,
         /// The generation that ends.
         generation: i32,
     },
     /// All members have joined: a new generation.
     Generation {
-        /// Group.
+        /// The group id.
         group: String,
         /// Its number.
         generation: i32,
@@ -78,9 +78,9 @@ pub enum EventKind {
     },
     /// A member has been told its partitions.
     Assigned {
-        /// Group.
+        /// The group id.
         group: String,
-        /// Generation.
+        /// The generation that the partitions are assigned in.
         generation: i32,
         /// Member id.
         member: String,
@@ -89,7 +89,7 @@ pub enum EventKind {
     },
     /// A member, or a client outside the group, committed an offset.
     Committed {
-        /// Group.
+        /// The group id.
         group: String,
         /// Member id, empty for a client outside the group.
         member: String,
@@ -105,7 +105,7 @@ pub enum EventKind {
     },
     /// A commit was refused.
     CommitRefused {
-        /// Group.
+        /// The group id.
         group: String,
         /// Member id.
         member: String,

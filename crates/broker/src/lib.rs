@@ -28,7 +28,6 @@ mod shared;
 mod topics;
 
 pub use broker::Broker;
-pub use error::{BatchError, BrokerError};
 pub use events::{Departure, Event, EventKind, TopicPartition};
 pub use faults::Fault;
 pub use kafka_protocol::ResponseError;

@@ -1,4 +1,4 @@
-//! The broker's thread: accepts connections, obeys the in-process side, and ends with everything it started.
+//! The broker's thread: accepts connections, carries out calls of the in-process side, and ends with everything it started.
 
 use std::io;
 use std::net::SocketAddr;

@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) coordinator: Coordinator,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) faults: Faults,
-    /// The port clients are told, known once it is bound.
+    /// The port that clients get, known once it is bound.
     port: AtomicU16,
     producers: AtomicI64,
     requests: [AtomicU64; COUNTED],

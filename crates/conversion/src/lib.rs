@@ -6,8 +6,8 @@
 //!   points that a handle answered with, [`ScriptTrial`] for a script that somebody tries.
 //! * [`scripts`]: the script language with the services and the scripts that the settings name.
 //!
-//! It knows no Kafka client, no actor, no metric and no clock: the time comes in, and what comes out
-//! is handed on by whoever drives it. What is worth counting or telling is said to a [`Witness`].
+//! It does not depend on a Kafka client, actors, metrics or a clock: the caller passes the time in
+//! and hands the results on. A [`Witness`] is told what to count or report.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod parse;
@@ -16,13 +16,12 @@ pub mod route;
 pub mod scripts;
 
 pub use parse::{
-    Bodies, Conversion, Elements, Form, OtlpJson, OutputItems, PointConversion, Sampler,
-    ScriptStep, Scripted, Signal, SplitError, TranscodeError, answer_category, encode_for_handle,
-    slices, wrapped,
+    Bodies, Conversion, Elements, Form, OtlpJson, PointConversion, Sampler, ScriptStep, Scripted,
+    Signal, SplitError, answer_category, encode_for_handle, slices, wrapped,
 };
 pub use process::{
-    AnswerProgress, Answers, AskedAbout, Cause, Copies, Ending, Finish, Finished, LaneNames, Made,
-    Memory, Origin, Outgoing, Pace, Processor, Progress, RecordRules, Refused, Resume, ScriptTrial,
-    Tried, TriedPoint, TriedRecord, Witness, letter_of_element, letter_of_point, pool,
+    AnswerProgress, Answers, AskedAbout, Cause, Copies, Ending, Finish, Finished, LaneNames,
+    Memory, Outgoing, Processor, ProcessorOutput, Progress, RecordOrigin, RecordRules, Refused,
+    Resume, ScriptTrial, Tried, TriedRecord, Witness, letter_of_element, letter_of_point, pool,
     record_letter,
 };

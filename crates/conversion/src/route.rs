@@ -44,7 +44,7 @@ pub struct Route {
     pub since: u64,
     /// The input that reads the topic.
     pub input: InputId,
-    /// The topic.
+    /// The name of the topic, without partition.
     pub topic: Arc<str>,
     /// Where its records go.
     pub kind: RouteKind,
@@ -239,7 +239,7 @@ pub struct PointRoute {
     pub fields: RecordFields,
     /// Where a point's time comes from before its script runs.
     pub time: PointTime,
-    /// The outputs.
+    /// Every output of the service; a point goes to those that take its category.
     pub outputs: Arc<[OutputRoute]>,
 }
 

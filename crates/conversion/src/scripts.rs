@@ -25,7 +25,7 @@ use kafkamq_point::{Category, Point, Text};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-pub use runtime::{GivenScript, Origin as ScriptOrigin, RunTimeScript, Trial, TrialError, shown};
+pub use runtime::{GivenScript, RunTimeScript, ScriptOrigin, Trial, TrialError, shown};
 
 use kafkamq_settings::PipelineSettings;
 
@@ -73,7 +73,7 @@ struct Outbox {
 /// as it lives no further points are given out, and the buckets go on gathering.
 #[derive(Debug)]
 pub struct Aggregated {
-    /// The points.
+    /// One point for each group of a bucket that was flushed.
     pub points: Vec<Point>,
     /// What they take.
     pub charge: Charge,
@@ -139,7 +139,7 @@ impl ScriptsInForce {
     /// Whether the script that `select` chooses waits for answers from outside. It is asked only if
     /// there is such a script at all; without a choice, any such script counts.
     #[must_use]
-    pub fn waits(
+    pub(crate) fn waits(
         &self,
         select: impl FnOnce(&Snapshot) -> Option<Option<&Arc<LoadedScript>>>,
     ) -> bool {

@@ -16,7 +16,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 pub trait Letters {
     /// How many letters it holds.
     fn count(&self) -> usize;
-    /// Whether nobody waits for it any more.
+    /// Whether it is not waited for any more.
     fn is_cancelled(&self) -> bool;
 }
 
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cancelled_is_not_written_and_is_no_trouble() {
+    fn what_was_cancelled_is_not_written_and_is_not_a_failure() {
         let now = Instant::now();
         let mut burial = burial();
         let gone = job(1, 1);

@@ -72,7 +72,7 @@ pub enum DeadLetterError {
         used: u64,
         /// Bytes the letters would take.
         needed: u64,
-        /// The limit.
+        /// `max_bytes` of `[dead_letter]`.
         limit: u64,
     },
     /// Another process writes to the directory.
@@ -89,13 +89,13 @@ pub struct DeadLetterStats {
     /// Letters in the store.
     pub letters: u64,
     /// Letters that are not marked as replayed.
-    pub pending: u64,
+    pub(crate) pending: u64,
     /// Bytes in use.
     pub bytes: u64,
     /// Bytes that may be used.
     pub limit_bytes: u64,
     /// Bytes that cannot be read any more, because the disk lost or changed them.
-    pub damaged_bytes: u64,
+    pub(crate) damaged_bytes: u64,
     /// Letters by topic, replayed ones included until their segment goes.
     pub topics: BTreeMap<String, u64>,
 }
@@ -227,7 +227,7 @@ impl DeadLetterStore {
         };
         let written = writer.write_all(&block).and_then(|()| writer.sync_data());
         if let Err(source) = written {
-            // After a failed write or flush nobody knows what is on disk: this segment ends where
+            // After a failed write or flush it is unknown what is on disk: this segment ends where
             // it was known to be good, and the next letter begins another.
             if let Err(error) = writer.set_len(segment.index.bytes) {
                 tracing::warn!(path = %segment.path.display(), %error, "cannot cut a failed append off");

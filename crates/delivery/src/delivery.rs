@@ -1,7 +1,7 @@
 //! [`Delivery`]: every decision about one destination.
 //!
 //! It owns the queue (`Lanes`), the state of health (`Health`) and the number of requests at once
-//! (`Concurrency`), and says which request is sent when and what becomes of it. It knows no clock,
+//! (`Concurrency`), and says which request is sent when and what becomes of it. It does not depend on a clock,
 //! thread, chance or input and output: its owner passes the time and the outcomes in, sends what
 //! [`next`](Delivery::next) gives out, and calls again at [`wake_at`](Delivery::wake_at).
 //!
@@ -136,7 +136,7 @@ pub struct Delivery<P> {
     accepted_at: u64,
     last_refusal: Option<LastRefusal>,
     /// Whether a request under way may have been refused so often that others go before it. While
-    /// nothing was refused, nobody has to look at all requests to know that there is none.
+    /// nothing was refused, requests need not be searched for one.
     may_yield: bool,
     /// Whether [`Notice::Suspect`] was given for the suspects there are.
     suspect_told: bool,

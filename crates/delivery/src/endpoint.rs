@@ -108,13 +108,13 @@ pub enum EndpointError {
     /// A header name that HTTP does not allow.
     #[error("`{name}` is not a valid header name")]
     HeaderName {
-        /// The name.
+        /// The name as it was configured.
         name: String,
     },
     /// A header that belongs to the transport.
     #[error("header `{name}` is set by the client and cannot be configured")]
     ReservedHeader {
-        /// The name.
+        /// The name as it was configured.
         name: String,
     },
 }

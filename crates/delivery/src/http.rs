@@ -193,7 +193,7 @@ impl Transport {
 
     /// Sends one request and reads its answer, whatever its status.
     ///
-    /// A success whose body breaks off, or does not end in time, fails the exchange: nobody knows
+    /// A success whose body breaks off, or does not end in time, fails the exchange: it is unknown
     /// whether the destination got as far as its status promised. With any other status, or where
     /// nothing but the decompression fails and the endpoint's policy does not need the body of a
     /// success, the answer is marked as truncated.

@@ -45,7 +45,7 @@ use ready::{Group, GroupId, Lane, ParcelId, Run};
 
 /// A map that is walked in the same order whenever the same was put into it: a walk becomes an order of
 /// effects, and equal inputs have to give equal ones. Its keys are numbers of our own, and hashes of
-/// keys that nobody outside can choose.
+/// keys that cannot be chosen from outside.
 pub(crate) type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
 struct ParcelState<P> {

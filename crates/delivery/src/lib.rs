@@ -14,7 +14,7 @@
 //! What no destination accepts ends in the [`dead_letter`] store, byte for byte; [`burial`] decides
 //! which letters are written when.
 //!
-//! Everything here is told the time. Only [`http`] does network input and output, only [`local`]
+//! The caller passes the time in. Only [`http`] does network input and output, only [`local`]
 //! and [`dead_letter`] touch files, which they open by [`private_files`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -1,4 +1,4 @@
-//! Files that hold records: nobody but the user of the service reads them, and no link leads a
+//! Files that hold records: only the user of the service can read them, and no link leads a
 //! write somewhere else.
 //!
 //! What is in a record is as confidential as its topic. So everything that the service writes to

@@ -193,7 +193,7 @@ impl Policy {
         self
     }
 
-    /// True if the answer's body carries points, so that a success without its whole body is none.
+    /// True if the answer's body carries points, so that a success without its whole body does not count.
     #[must_use]
     pub(crate) fn needs_body(&self) -> bool {
         self.profile == Profile::Handle
@@ -219,7 +219,7 @@ pub struct Reason {
     /// Stable short name, fit for a metric label: `status_429`, `connect`, `timeout`.
     pub code: Cow<'static, str>,
     /// What the destination or the transport said; at most 400 characters, printable.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 impl fmt::Display for Reason {
@@ -299,7 +299,7 @@ pub enum Verdict {
         /// Why.
         reason: Reason,
     },
-    /// The user wants records with this answer settled and forgotten.
+    /// The user wants records with this answer counted and dropped.
     Dropped {
         /// Why.
         reason: Reason,

@@ -71,7 +71,7 @@ pub(crate) const STAGES: &[Stage] = &[
     }),
     ("compile/nginx", |n| {
         let engine = Engine::new();
-        // Far dearer than a run, so fewer of them.
+        // Far more expensive than a run, so fewer of them.
         repeat(n / 10, || {
             Script::compile(&engine, "nginx.p", NGINX_SCRIPT).is_ok()
         });

@@ -18,11 +18,11 @@ pub struct Exhausted {
     /// The account that refused: the one asked, or one above it.
     pub account: Arc<str>,
     /// Bytes that were asked for.
-    pub asked: usize,
+    pub(crate) asked: usize,
     /// Bytes charged to that account at the time.
-    pub used: usize,
+    pub(crate) used: usize,
     /// The limit of that account in bytes.
-    pub limit: usize,
+    pub(crate) limit: usize,
 }
 
 struct Waiting {
@@ -242,8 +242,8 @@ impl fmt::Debug for Charge {
 
 impl Charge {
     /// Bytes of this charge.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
@@ -272,7 +272,7 @@ impl Charge {
     }
 
     /// Gives back all but `to` bytes; a charge of fewer bytes stays as it is.
-    pub fn shrink(&mut self, to: usize) {
+    pub(crate) fn shrink(&mut self, to: usize) {
         let back = self.bytes.saturating_sub(to);
         if back > 0 {
             self.bytes = to;

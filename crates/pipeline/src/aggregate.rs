@@ -2,7 +2,7 @@
 //!
 //! A script fills buckets; they live with the loaded script. The host's side is the [`Aggregator`]:
 //! it knows every bucket alive, hands finished points to the host's sink, and is asked by the
-//! host's timer to flush what is due. Nothing is lost when a script is replaced: a bucket that dies
+//! host's timer to flush what is due. Nothing is lost when a script is replaced: a bucket that is removed
 //! flushes what it holds.
 //!
 //! Nothing grows without bound. Groups and the points given out are charged to an account; while the points
@@ -20,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::engine::{Clock, SystemClock};
 
 /// How many groups a bucket holds at most.
-pub const MAX_GROUPS: usize = 100_000;
+pub(crate) const MAX_GROUPS: usize = 100_000;
 
 /// How many bytes groups and points given out may take unless the host says so.
 pub const MAX_BYTES: usize = 32 << 20;
@@ -37,8 +37,8 @@ pub trait AggregateSink: Send + Sync {
 
 /// How values of a group become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Function {
-    /// The sum.
+pub(crate) enum Function {
+    /// The sum of all values.
     Sum,
     /// The mean.
     Avg,
@@ -53,7 +53,7 @@ pub enum Function {
 impl Function {
     /// The function of a name in a script.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "sum" => Self::Sum,
             "avg" => Self::Avg,
@@ -67,15 +67,15 @@ impl Function {
 
 /// What a script asks of a bucket.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BucketOptions {
+pub(crate) struct BucketOptions {
     /// Nanoseconds between flushes by time; `None` for none.
-    pub interval: Option<u64>,
+    pub(crate) interval: Option<u64>,
     /// Successful calls between flushes by count; `None` for none.
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
     /// Whether groups go on accumulating after a flush.
-    pub keep: bool,
+    pub(crate) keep: bool,
     /// Tags for every point the bucket gives out.
-    pub const_tags: Vec<(Text, Text)>,
+    pub(crate) const_tags: Vec<(Text, Text)>,
 }
 
 /// The host's side of aggregation; a service of the engine. A handle: clones are the same one.
@@ -150,7 +150,7 @@ impl Aggregator {
 
     /// Whether points given out before are not settled yet.
     #[must_use]
-    pub fn waits(&self) -> bool {
+    pub(crate) fn waits(&self) -> bool {
         self.0.given.used() > 0
     }
 
@@ -161,7 +161,7 @@ impl Aggregator {
 
     /// Bytes of groups and of points that are not settled yet.
     #[must_use]
-    pub fn used_bytes(&self) -> usize {
+    pub(crate) fn used_bytes(&self) -> usize {
         self.0.groups.used() + self.0.given.used()
     }
 
@@ -178,7 +178,7 @@ pub struct Buckets(RwLock<HashMap<(Category, Text), Arc<Bucket>>>);
 
 impl Buckets {
     /// Makes a bucket unless there is one of this category and name; its interval starts now.
-    pub fn create(
+    pub(crate) fn create(
         &self,
         aggregator: &Aggregator,
         category: Category,
@@ -208,7 +208,7 @@ impl Buckets {
 
     /// The bucket of this category and name.
     #[must_use]
-    pub fn get(&self, category: Category, name: &str) -> Option<Arc<Bucket>> {
+    pub(crate) fn get(&self, category: Category, name: &str) -> Option<Arc<Bucket>> {
         let buckets = self.0.read();
         // A script has a handful of buckets; comparing them needs no owned key.
         buckets
@@ -325,7 +325,7 @@ impl Bucket {
     /// Adds a value to the field `field` of the group of `tags`. The first function used for a
     /// field of a group stays. Returns whether the value was taken: a new group or field is refused where
     /// there is no room.
-    pub fn add(
+    pub(crate) fn add(
         &self,
         tags: &[(Text, Text)],
         field: &str,

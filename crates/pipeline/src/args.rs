@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::diagnostic::Code;
 use crate::error::RunError;
 use crate::functions::ParamKind;
@@ -32,7 +32,7 @@ impl<'s> Args<'s> {
         self.site.args.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no arguments.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.site.args.is_empty()
@@ -40,7 +40,7 @@ impl<'s> Args<'s> {
 
     /// Whether the script wrote this argument, as opposed to a default.
     #[must_use]
-    pub fn given(self, at: usize) -> bool {
+    pub(crate) fn given(self, at: usize) -> bool {
         self.arg(at).is_some_and(|arg| arg.given)
     }
 
@@ -54,7 +54,7 @@ impl<'s> Args<'s> {
 
     /// The place of the function's name.
     #[must_use]
-    pub fn name_span(self) -> Span {
+    pub(crate) fn name_span(self) -> Span {
         self.site.name_span
     }
 
@@ -68,9 +68,9 @@ impl<'s> Args<'s> {
         }
     }
 
-    /// The literal (or default) of an argument, [`Constant::Nil`] when it is none.
+    /// The literal (or default) of an argument, [`Constant::Nil`] when it is not a literal.
     #[must_use]
-    pub fn constant(self, at: usize) -> &'s Constant {
+    pub(crate) fn constant(self, at: usize) -> &'s Constant {
         const NIL: &Constant = &Constant::Nil;
         match self.arg(at) {
             Some(Arg {
@@ -81,18 +81,18 @@ impl<'s> Args<'s> {
         }
     }
 
-    /// The text of a string literal, empty when it is none.
+    /// The text of a string literal, empty when it is not one.
     #[must_use]
-    pub fn literal_str(self, at: usize) -> &'s str {
+    pub(crate) fn literal_str(self, at: usize) -> &'s str {
         self.constant(at).as_str().unwrap_or("")
     }
 
-    /// Evaluates an argument. A key reads as in [`Cx::read`] (absent: `nil`); a literal or default
+    /// Evaluates an argument. A key reads as in [`RunContext::read`] (absent: `nil`); a literal or default
     /// is its value; a missing argument is `nil`.
     ///
     /// # Errors
     /// The error of the expression, or a value of a type the parameter does not take.
-    pub fn value(self, cx: &mut Cx<'_>, at: usize) -> Result<Value, RunError> {
+    pub fn value(self, cx: &mut RunContext<'_>, at: usize) -> Result<Value, RunError> {
         let Some(arg) = self.arg(at) else {
             return Ok(Value::Nil);
         };
@@ -120,7 +120,7 @@ impl<'s> Args<'s> {
     ///
     /// # Errors
     /// As [`Args::value`], or a value that is not a `str`.
-    pub fn str(self, cx: &mut Cx<'_>, at: usize) -> Result<kafkamq_point::Text, RunError> {
+    pub fn str(self, cx: &mut RunContext<'_>, at: usize) -> Result<kafkamq_point::Text, RunError> {
         match self.value(cx, at)? {
             Value::Str(text) => Ok(text),
             other => Err(self.wrong_type(at, Types::STR, &other)),
@@ -131,7 +131,7 @@ impl<'s> Args<'s> {
     ///
     /// # Errors
     /// As [`Args::value`], or a value that is not an `int`.
-    pub fn int(self, cx: &mut Cx<'_>, at: usize) -> Result<i64, RunError> {
+    pub(crate) fn int(self, cx: &mut RunContext<'_>, at: usize) -> Result<i64, RunError> {
         match self.value(cx, at)? {
             Value::Int(number) => Ok(number),
             other => Err(self.wrong_type(at, Types::INT, &other)),
@@ -142,7 +142,7 @@ impl<'s> Args<'s> {
     ///
     /// # Errors
     /// As [`Args::value`], or a value that is not a `bool`.
-    pub fn bool(self, cx: &mut Cx<'_>, at: usize) -> Result<bool, RunError> {
+    pub fn bool(self, cx: &mut RunContext<'_>, at: usize) -> Result<bool, RunError> {
         if let Some(truth) = self.constant(at).as_bool() {
             return Ok(truth);
         }
@@ -157,7 +157,12 @@ impl<'s> Args<'s> {
     ///
     /// # Errors
     /// As [`Args::value`], or a value of another type.
-    pub fn typed(self, cx: &mut Cx<'_>, at: usize, types: Types) -> Result<Value, RunError> {
+    pub(crate) fn typed(
+        self,
+        cx: &mut RunContext<'_>,
+        at: usize,
+        types: Types,
+    ) -> Result<Value, RunError> {
         let value = self.value(cx, at)?;
         if types.has(value.types()) {
             Ok(value)
@@ -168,7 +173,7 @@ impl<'s> Args<'s> {
 
     /// Whether an argument is the call of a function that never has a result.
     #[must_use]
-    pub fn yields_nothing(self, at: usize) -> bool {
+    pub(crate) fn yields_nothing(self, at: usize) -> bool {
         match self.arg(at).map(|arg| &arg.kind) {
             Some(ArgKind::Value(node)) => node.yields_nothing(),
             _ => false,
@@ -177,7 +182,7 @@ impl<'s> Args<'s> {
 
     /// The name an argument was written as, if it is a bare one that reads as `str`; lets a
     /// function look at the text where it stands instead of copying it.
-    pub(crate) fn str_name(self, cx: &Cx<'_>, at: usize) -> Option<&'s Key> {
+    pub(crate) fn str_name(self, cx: &RunContext<'_>, at: usize) -> Option<&'s Key> {
         match &self.arg(at)?.kind {
             ArgKind::Value(Node {
                 kind: NodeKind::Load(key),
@@ -210,7 +215,7 @@ impl<'s> Args<'s> {
     ///
     /// # Errors
     /// An internal error when the hook prepared nothing of this type.
-    pub fn prepared<T: Any>(self) -> Result<&'s T, RunError> {
+    pub(crate) fn prepared<T: Any>(self) -> Result<&'s T, RunError> {
         self.site
             .prepared
             .as_deref()

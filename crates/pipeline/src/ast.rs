@@ -11,23 +11,23 @@ use crate::span::Span;
 #[derive(Debug, Clone, Default)]
 pub struct Script {
     /// The statements of the outermost block.
-    pub statements: Vec<Statement>,
+    pub(crate) statements: Vec<Statement>,
     /// How many levels blocks, brackets and operators nest.
-    pub levels: usize,
+    pub(crate) levels: usize,
 }
 
 /// A statement with its place.
 #[derive(Debug, Clone)]
-pub struct Statement {
+pub(crate) struct Statement {
     /// What it is.
-    pub kind: StatementKind,
+    pub(crate) kind: StatementKind,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// The kinds of statements.
 #[derive(Debug, Clone)]
-pub enum StatementKind {
+pub(crate) enum StatementKind {
     /// An expression evaluated for its effects.
     Expression(Expr),
     /// `target op value`.
@@ -45,7 +45,7 @@ pub enum StatementKind {
         target: Expr,
         /// What is walked.
         source: Expr,
-        /// The body.
+        /// The statements of one round.
         body: Vec<Statement>,
     },
     /// `for init; condition; step { }`.
@@ -56,7 +56,7 @@ pub enum StatementKind {
         condition: Option<Expr>,
         /// Runs after each round.
         step: Option<Box<Statement>>,
-        /// The body.
+        /// The statements of one round.
         body: Vec<Statement>,
     },
     /// `break`.
@@ -65,31 +65,31 @@ pub enum StatementKind {
     Continue,
 }
 
-/// An assignment.
+/// `target = value`, or with an operator such as `+=`.
 #[derive(Debug, Clone)]
-pub struct Assign {
+pub(crate) struct Assign {
     /// What stands left of the operator; one name or index expression unless the script is wrong.
-    pub targets: Vec<Expr>,
+    pub(crate) targets: Vec<Expr>,
     /// `None` for `=`, the arithmetic operator for a compound assignment.
-    pub operator: Option<BinaryOp>,
+    pub(crate) operator: Option<BinaryOp>,
     /// Where the operator stands.
-    pub operator_span: Span,
+    pub(crate) operator_span: Span,
     /// What stands right of the operator.
-    pub values: Vec<Expr>,
+    pub(crate) values: Vec<Expr>,
 }
 
 /// An expression with its place.
 #[derive(Debug, Clone)]
-pub struct Expr {
+pub(crate) struct Expr {
     /// What it is.
-    pub kind: ExprKind,
+    pub(crate) kind: ExprKind,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// The kinds of expressions.
 #[derive(Debug, Clone)]
-pub enum ExprKind {
+pub(crate) enum ExprKind {
     /// `nil` or `null`.
     Nil,
     /// `true` or `false`.
@@ -129,78 +129,74 @@ pub enum ExprKind {
 
 /// An identifier with its place.
 #[derive(Debug, Clone)]
-pub struct Name {
+pub(crate) struct Name {
     /// The text, without backquotes.
-    pub text: Text,
+    pub(crate) text: Text,
     /// Where it stands.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// One `[e]` of an index expression.
 #[derive(Debug, Clone)]
-pub struct Index {
+pub(crate) struct Index {
     /// The expression between the brackets.
-    pub expr: Expr,
-    /// The brackets and what is between.
-    pub span: Span,
+    pub(crate) expr: Expr,
 }
 
 /// One dot-separated part of an attribute expression.
 #[derive(Debug, Clone)]
-pub struct PathPart {
+pub(crate) struct PathPart {
     /// The name; `None` for the leading `.` of `.[0]`.
-    pub name: Option<Name>,
+    pub(crate) name: Option<Name>,
     /// The indexes that follow the name.
-    pub indexes: Vec<Index>,
+    pub(crate) indexes: Vec<Index>,
 }
 
 /// A function call.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub(crate) struct Call {
     /// The function's name.
-    pub name: Name,
+    pub(crate) name: Name,
     /// The arguments as written.
-    pub arguments: Vec<Argument>,
-    /// The closing bracket's place.
-    pub close: Span,
+    pub(crate) arguments: Vec<Argument>,
 }
 
 /// An argument as written.
 #[derive(Debug, Clone)]
-pub struct Argument {
+pub(crate) struct Argument {
     /// The name of a named argument.
-    pub name: Option<Name>,
+    pub(crate) name: Option<Name>,
     /// The expression.
-    pub value: Expr,
+    pub(crate) value: Expr,
 }
 
 /// A slice expression.
 #[derive(Debug, Clone)]
-pub struct Slice {
+pub(crate) struct Slice {
     /// What is sliced.
-    pub object: Expr,
+    pub(crate) object: Expr,
     /// The first bound.
-    pub start: Option<Expr>,
+    pub(crate) start: Option<Expr>,
     /// The second bound.
-    pub end: Option<Expr>,
+    pub(crate) end: Option<Expr>,
     /// The third bound.
-    pub step: Option<Expr>,
+    pub(crate) step: Option<Expr>,
     /// Where the opening bracket stands.
-    pub bracket: Span,
+    pub(crate) bracket: Span,
 }
 
 /// Operators of one precedence level applied from left to right.
 #[derive(Debug, Clone)]
-pub struct Chain {
+pub(crate) struct Chain {
     /// The leftmost operand.
-    pub first: Expr,
+    pub(crate) first: Expr,
     /// Each operator with its place and its right operand.
-    pub rest: Vec<(BinaryOp, Span, Expr)>,
+    pub(crate) rest: Vec<(BinaryOp, Span, Expr)>,
 }
 
 /// A unary operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnaryOp {
+pub(crate) enum UnaryOp {
     /// `!`
     Not,
     /// `-`
@@ -212,7 +208,7 @@ pub enum UnaryOp {
 impl UnaryOp {
     /// The operator as written.
     #[must_use]
-    pub const fn symbol(self) -> &'static str {
+    pub(crate) const fn symbol(self) -> &'static str {
         match self {
             Self::Not => "!",
             Self::Minus => "-",
@@ -223,7 +219,7 @@ impl UnaryOp {
 
 /// A binary operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BinaryOp {
+pub(crate) enum BinaryOp {
     /// `+`
     Add,
     /// `-`
@@ -257,7 +253,7 @@ pub enum BinaryOp {
 impl BinaryOp {
     /// The operator as written.
     #[must_use]
-    pub const fn symbol(self) -> &'static str {
+    pub(crate) const fn symbol(self) -> &'static str {
         match self {
             Self::Add => "+",
             Self::Subtract => "-",
@@ -280,7 +276,7 @@ impl BinaryOp {
 impl Expr {
     /// The place errors point at: the first token, which for a slice is its bracket.
     #[must_use]
-    pub fn start(&self) -> Span {
+    pub(crate) fn start(&self) -> Span {
         match &self.kind {
             ExprKind::Slice(slice) => slice.bracket,
             ExprKind::Chain(chain) => chain.first.start(),
@@ -292,7 +288,7 @@ impl Expr {
 
     /// The text of a string literal.
     #[must_use]
-    pub fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         match &self.kind {
             ExprKind::Str(text) => Some(text),
             _ => None,
@@ -301,7 +297,7 @@ impl Expr {
 
     /// The text of a bare identifier.
     #[must_use]
-    pub fn as_name(&self) -> Option<&str> {
+    pub(crate) fn as_name(&self) -> Option<&str> {
         match &self.kind {
             ExprKind::Name(text) => Some(text),
             _ => None,
@@ -310,7 +306,7 @@ impl Expr {
 
     /// The value of an int or float literal.
     #[must_use]
-    pub const fn as_number(&self) -> Option<f64> {
+    pub(crate) const fn as_number(&self) -> Option<f64> {
         match &self.kind {
             ExprKind::Int(number) => Some(*number as f64),
             ExprKind::Float(number) => Some(*number),
@@ -320,7 +316,7 @@ impl Expr {
 
     /// The elements of a list literal.
     #[must_use]
-    pub fn as_list(&self) -> Option<&[Expr]> {
+    pub(crate) fn as_list(&self) -> Option<&[Expr]> {
         match &self.kind {
             ExprKind::List(items) => Some(items),
             _ => None,
@@ -329,7 +325,7 @@ impl Expr {
 
     /// What this is in words, for messages.
     #[must_use]
-    pub const fn describe(&self) -> &'static str {
+    pub(crate) const fn describe(&self) -> &'static str {
         match &self.kind {
             ExprKind::Nil => "nil",
             ExprKind::Bool(_) => "a bool",

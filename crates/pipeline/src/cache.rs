@@ -14,7 +14,7 @@ use quick_cache::{DefaultHashBuilder, Weighter};
 use crate::value::Constant;
 
 /// How many bytes the values and names of one script's cache may take, roughly.
-pub const CAPACITY: u64 = 64 << 20;
+pub(crate) const CAPACITY: u64 = 64 << 20;
 
 /// The account that caches and windows of all scripts charge; a service of the engine. Without it each
 /// has a bound of its own.
@@ -57,7 +57,7 @@ impl Default for ScriptCache {
 impl ScriptCache {
     /// A cache that charges an account, besides its own bound.
     #[must_use]
-    pub fn within(account: &Arc<Account>) -> Self {
+    pub(crate) fn within(account: &Arc<Account>) -> Self {
         Self {
             values: Cache::with(
                 1024,

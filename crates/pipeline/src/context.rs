@@ -19,7 +19,7 @@ use crate::value::{Value, push_float};
 
 /// The context of a running script: the point, the variables and the engine.
 #[derive(Debug)]
-pub struct Cx<'r> {
+pub struct RunContext<'r> {
     pub(crate) set: &'r Set,
     /// The script being executed.
     pub(crate) unit: usize,
@@ -33,7 +33,7 @@ pub struct Cx<'r> {
     pub(crate) state: &'r mut RunState,
 }
 
-impl Cx<'_> {
+impl RunContext<'_> {
     /// The surroundings: limits, clock, time zone, services.
     #[must_use]
     pub fn engine(&self) -> &Engine {
@@ -68,15 +68,15 @@ impl Cx<'_> {
             .map_or(&*NONE, |unit| &unit.instance)
     }
 
-    /// The point.
+    /// The point that the script runs on, with the changes made so far.
     #[must_use]
     pub fn point(&self) -> &Point {
         self.point
     }
 
     /// The point, for changes that are not writes of keys (name, time). Write keys with
-    /// [`Cx::set`], which knows that tags stay tags.
-    pub fn point_mut(&mut self) -> &mut Point {
+    /// [`RunContext::set`], which knows that tags stay tags.
+    pub(crate) fn point_mut(&mut self) -> &mut Point {
         self.point
     }
 
@@ -89,7 +89,7 @@ impl Cx<'_> {
         Some(value)
     }
 
-    /// [`Cx::read`] for callers that pay for the copy themselves.
+    /// [`RunContext::read`] for callers that pay for the copy themselves.
     #[inline]
     pub(crate) fn read_unpaid(&self, key: &Key) -> Option<Value> {
         match self.variable(key) {
@@ -109,7 +109,7 @@ impl Cx<'_> {
     /// The canonical text of what a name reads as; `None` when there is no such name. Borrowed
     /// when it is text already.
     #[must_use]
-    pub fn read_text(&self, key: &Key) -> Option<Cow<'_, str>> {
+    pub(crate) fn read_text(&self, key: &Key) -> Option<Cow<'_, str>> {
         let text = match self.variable(key) {
             Some(container @ (Value::List(_) | Value::Map(_))) => {
                 let room = usize::try_from(self.state.memory.left).unwrap_or(usize::MAX);
@@ -132,7 +132,7 @@ impl Cx<'_> {
 
     /// The text of what a name reads as, if that is a `str`.
     #[must_use]
-    pub fn read_str(&self, key: &Key) -> Option<Cow<'_, str>> {
+    pub(crate) fn read_str(&self, key: &Key) -> Option<Cow<'_, str>> {
         let text = match self.variable(key) {
             Some(value) => Cow::Borrowed(value.as_str()?),
             None => match &self.point.get(&key.name)?.value {
@@ -159,10 +159,10 @@ impl Cx<'_> {
         }
     }
 
-    /// The bytes of what a name reads as: raw ones if [`Cx::set_bytes`] stored such, else those of
+    /// The bytes of what a name reads as: raw ones if [`RunContext::set_bytes`] stored such, else those of
     /// its text.
     #[must_use]
-    pub fn read_bytes(&self, key: &Key) -> Option<Cow<'_, [u8]>> {
+    pub(crate) fn read_bytes(&self, key: &Key) -> Option<Cow<'_, [u8]>> {
         if self.variable(key).is_none()
             && let Some(Field::Bytes(bytes)) = self.point.get(&key.name).map(|entry| &entry.value)
         {
@@ -200,7 +200,7 @@ impl Cx<'_> {
 
     /// The point's key, tag or field, never a variable.
     #[must_use]
-    pub fn point_value(&self, name: &str) -> Option<Value> {
+    pub(crate) fn point_value(&self, name: &str) -> Option<Value> {
         let value = Value::from_field(&self.point.get(name)?.value);
         self.note_look(value.heap());
         Some(value)
@@ -208,7 +208,7 @@ impl Cx<'_> {
 
     /// Writes a key of the point: a tag stays a tag and holds the value's text, anything else
     /// becomes a field of the value's type (lists and maps as JSON text).
-    pub fn set(&mut self, name: &str, value: Value) {
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
         let mut value = value;
         self.pay_stored(&mut value);
         match self.point.value_mut(name) {
@@ -221,8 +221,8 @@ impl Cx<'_> {
         }
     }
 
-    /// [`Cx::set`] with the name of a key argument.
-    pub fn set_key(&mut self, key: &Key, value: Value) {
+    /// [`RunContext::set`] with the name of a key argument.
+    pub(crate) fn set_key(&mut self, key: &Key, value: Value) {
         let mut value = value;
         self.pay_stored(&mut value);
         match self.point.value_mut(&key.name) {
@@ -235,7 +235,7 @@ impl Cx<'_> {
         }
     }
 
-    /// [`Cx::set_key`] with a member of the map `name` means, where that is a scalar of an untouched
+    /// [`RunContext::set_key`] with a member of the map `name` means, where that is a scalar of an untouched
     /// JSON object: the field is made where it stays, without values in between, each of which would
     /// have to be taken apart and put together again. False where it is anything else; then nothing
     /// has happened.
@@ -261,9 +261,9 @@ impl Cx<'_> {
         true
     }
 
-    /// Writes a key with text that may not be UTF-8. Until the run ends [`Cx::read_bytes`] gives
+    /// Writes a key with text that may not be UTF-8. Until the run ends [`RunContext::read_bytes`] gives
     /// the exact bytes; everyone else, and the finished point, sees U+FFFD in their place.
-    pub fn set_bytes(&mut self, name: &str, bytes: Vec<u8>) {
+    pub(crate) fn set_bytes(&mut self, name: &str, bytes: Vec<u8>) {
         let bytes = match String::from_utf8(bytes) {
             Ok(text) => return self.set(name, Value::from(text)),
             Err(error) => error.into_bytes(),
@@ -287,23 +287,23 @@ impl Cx<'_> {
     }
 
     /// Removes a key from the point.
-    pub fn remove(&mut self, name: &str) -> Option<Entry> {
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Entry> {
         self.note_look(0);
         self.point.remove(name)
     }
 
     /// Marks the point as dropped; the script goes on.
-    pub fn drop_point(&mut self) {
+    pub(crate) fn drop_point(&mut self) {
         self.state.marks.dropped = true;
     }
 
     /// Ends the current script after the statement that runs.
-    pub fn exit(&mut self) {
+    pub(crate) fn exit(&mut self) {
         self.state.marks.exited = true;
     }
 
     /// Switches the normalisation of `status` after the run.
-    pub fn set_status_mapping(&mut self, on: bool) {
+    pub(crate) fn set_status_mapping(&mut self, on: bool) {
         self.state.marks.status_mapping = on;
     }
 
@@ -312,7 +312,7 @@ impl Cx<'_> {
     ///
     /// # Errors
     /// A run error at `span` when the memory budget is used up.
-    pub fn emit(&mut self, created: Created, span: Span) -> Result<(), RunError> {
+    pub(crate) fn emit(&mut self, created: Created, span: Span) -> Result<(), RunError> {
         self.keep(point_bytes(&created.point), span)?;
         self.state.created.push(created);
         Ok(())
@@ -326,13 +326,13 @@ impl Cx<'_> {
     }
 
     /// Keeps something until the end of this run, replacing what was kept under the same type.
-    pub fn set_local<T: Any + Send + Sync>(&mut self, value: T) {
+    pub(crate) fn set_local<T: Any + Send + Sync>(&mut self, value: T) {
         self.state.locals.insert(Arc::new(value));
         self.state.locals_used = true;
     }
 
     /// Leaves work for the end of the run; skipped when the run fails.
-    pub fn after_run(&mut self, work: AfterRun) {
+    pub(crate) fn after_run(&mut self, work: AfterRun) {
         self.state.after.push(work);
     }
 
@@ -341,7 +341,7 @@ impl Cx<'_> {
     /// # Errors
     /// A run error at `span` when the budget is used up.
     #[inline]
-    pub fn step(&mut self, steps: u64, span: Span) -> Result<(), RunError> {
+    pub(crate) fn step(&mut self, steps: u64, span: Span) -> Result<(), RunError> {
         self.state
             .meter
             .pay(steps)
@@ -352,7 +352,7 @@ impl Cx<'_> {
 impl RunError {
     /// The run used up what it may do.
     #[cold]
-    pub fn spent(spent: Spent, span: Span) -> Self {
+    pub(crate) fn spent(spent: Spent, span: Span) -> Self {
         match spent {
             Spent::Work => Self::over_budget(span, "work"),
             Spent::Time => Self::over_budget(span, "time"),

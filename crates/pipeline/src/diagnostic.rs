@@ -57,7 +57,7 @@ pub enum Code {
     BadArgument,
     /// An operator on values it does not take.
     Operands,
-    /// Division by zero.
+    /// Division or remainder by zero.
     DividedByZero,
     /// An index on nothing, of a wrong type or out of range.
     BadIndex,
@@ -132,7 +132,7 @@ pub struct Diagnostic {
     /// What the author could do, if there is something to say.
     pub help: Option<String>,
     /// The calls that lead there, innermost first: script and place of each.
-    pub frames: Vec<(Source, Span)>,
+    pub(crate) frames: Vec<(Source, Span)>,
 }
 
 impl Diagnostic {
@@ -151,7 +151,7 @@ impl Diagnostic {
 
     /// The same with a hint for the author.
     #[must_use]
-    pub fn with_help(mut self, help: Option<String>) -> Self {
+    pub(crate) fn with_help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self
     }

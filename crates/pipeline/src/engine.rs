@@ -38,7 +38,7 @@ pub trait Clock: Send + Sync {
     fn now_ns(&self) -> i64;
 }
 
-/// The system's clock.
+/// The time of the system (`CLOCK_REALTIME`).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -63,28 +63,28 @@ pub struct StatusPolicy {
 
 /// Values of distinct types, found by their type.
 #[derive(Clone, Default)]
-pub struct TypeMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+pub(crate) struct TypeMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 impl TypeMap {
     /// The value of this type.
     #[must_use]
-    pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
+    pub(crate) fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.0.get(&TypeId::of::<T>())?.downcast_ref()
     }
 
     /// The value of this type, shared.
     #[must_use]
-    pub fn get_shared<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+    pub(crate) fn get_shared<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         Arc::clone(self.0.get(&TypeId::of::<T>())?).downcast().ok()
     }
 
     /// Adds or replaces the value of this type.
-    pub fn insert<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
+    pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
         self.0.insert(TypeId::of::<T>(), value);
     }
 
     /// Removes everything.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 }
@@ -151,8 +151,8 @@ impl Engine {
     }
 
     /// The same with another local time zone.
-    #[must_use]
-    pub fn with_time_zone(mut self, time_zone: jiff::tz::TimeZone) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_time_zone(mut self, time_zone: jiff::tz::TimeZone) -> Self {
         self.time_zone = time_zone;
         self
     }
@@ -185,7 +185,7 @@ impl Engine {
 
     /// The local time zone.
     #[must_use]
-    pub const fn time_zone(&self) -> &jiff::tz::TimeZone {
+    pub(crate) const fn time_zone(&self) -> &jiff::tz::TimeZone {
         &self.time_zone
     }
 

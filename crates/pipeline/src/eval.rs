@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use crate::ast::{BinaryOp, UnaryOp};
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::diagnostic::Code;
 use crate::error::RunError;
 use crate::ir::{CallSite, IndexNode, Key, Link, Node, NodeKind, SliceNode};
@@ -14,7 +14,7 @@ use crate::value::{Constant, List, Map, Value};
 /// Results up to this many bytes are not charged one by one; a step covers them.
 const FREE_BYTES: usize = 64;
 
-impl Cx<'_> {
+impl RunContext<'_> {
     /// Evaluates an expression.
     pub(crate) fn eval(&mut self, node: &Node) -> Result<Value, RunError> {
         match &node.kind {

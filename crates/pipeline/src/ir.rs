@@ -180,7 +180,7 @@ pub(crate) struct ForOp {
 /// Statements with a scope of their own.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Block {
-    /// The variables born here; emptied when the block is entered.
+    /// The variables of this block; emptied when the block is entered.
     pub(crate) slots: SlotRange,
     pub(crate) ops: Box<[Op]>,
 }

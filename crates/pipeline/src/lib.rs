@@ -8,7 +8,7 @@
 
 pub mod aggregate;
 mod args;
-pub mod ast;
+mod ast;
 pub mod cache;
 pub mod cases;
 mod charset;
@@ -46,16 +46,14 @@ pub mod time;
 mod user_agent;
 pub mod value;
 mod walk;
-pub mod window;
+mod window;
 mod xml;
 
 pub use args::Args;
-pub use context::Cx;
-pub use engine::{Clock, Engine, Limits, StatusPolicy, SystemClock, TypeMap};
-pub use error::RunError;
+pub use engine::{Clock, Engine, Limits, StatusPolicy, SystemClock};
 pub use functions::Effects;
 pub use ir::{Key, Prepared};
-pub use meter::{BYTES_PER_UNIT, Meter, Spent};
+pub use meter::Meter;
 pub use script::{Script, ScriptSet, parse_script};
 pub use span::{Position, Source, Span};
-pub use state::{AfterRun, Created, Finish, Instance, Outcome, RunState};
+pub use state::{Finish, Outcome, RunState};

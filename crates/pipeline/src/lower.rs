@@ -143,7 +143,7 @@ impl Lowerer<'_> {
         }
     }
 
-    /// A block with its own scope; `variable` is born in it besides what the statements assign.
+    /// A block with its own scope; it holds `variable` and the variables that its statements assign.
     fn block(&mut self, statements: &[Statement], variable: Option<&str>) -> Block {
         let mut names: Vec<Text> = variable.map(key_text).into_iter().collect();
         for statement in statements {

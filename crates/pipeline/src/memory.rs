@@ -1,6 +1,6 @@
 //! What a run keeps, in bytes, and the budget for it.
 //!
-//! Everything made is charged. What a script lets go of is not given back one by one: when the budget
+//! Every new value is charged. Values that a script drops are not given back one by one: when the budget
 //! is used up, what can still be reached is counted anew (variables, containers, the point, the
 //! points made) and only that stays charged. So a script may make and forget as much as its budget of
 //! work allows, and what it holds at a time is bounded.
@@ -8,7 +8,7 @@
 use hashbrown::HashSet;
 use kafkamq_point::{Entry, Point, Value as Field};
 
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::span::Span;
 use crate::value::{Constant, Value};
@@ -93,7 +93,7 @@ pub(crate) fn input_bytes(point: &Point) -> usize {
     texts.sum::<usize>() + point.entries().len() * 2 * size_of::<Entry>()
 }
 
-impl Cx<'_> {
+impl RunContext<'_> {
     /// Takes bytes from the run's memory budget, and pays for making them. The results of functions
     /// and what is written to the point are charged by the engine; call this for large intermediate
     /// values.
@@ -173,7 +173,7 @@ impl Cx<'_> {
         Ok(copy)
     }
 
-    /// How many bytes something that is being made may have before it is worth a look whether it fits.
+    /// How many bytes something that is being made may have before it is checked whether it fits.
     pub(crate) fn room(&mut self) -> usize {
         if self.state.memory.left < self.state.memory.limit / 2 {
             // What is over here shows when the result is charged.

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// Bytes that make a unit.
-pub const BYTES_PER_UNIT: usize = 64;
+pub(crate) const BYTES_PER_UNIT: usize = 64;
 
 /// Units between two looks at the clock: often enough to notice the end, seldom enough to cost nothing.
 pub(crate) const PORTION: u64 = 4096;
@@ -17,10 +17,10 @@ pub(crate) const PORTION: u64 = 4096;
 /// What was used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Spent {
-    /// The units.
+    /// More units of work than the limit.
     #[error("the budget of work is used up")]
     Work,
-    /// The time.
+    /// More time than the limit, waiting for `http_request` not counted.
     #[error("the budget of time is used up")]
     Time,
 }
@@ -85,7 +85,7 @@ impl Meter {
     /// # Errors
     /// When the budget is used up.
     #[inline]
-    pub fn pay(&self, units: u64) -> Result<(), Spent> {
+    pub(crate) fn pay(&self, units: u64) -> Result<(), Spent> {
         let units = i64::try_from(units).unwrap_or(i64::MAX / 2);
         let left = self.left.get().saturating_sub(units);
         self.left.set(left);
@@ -97,7 +97,7 @@ impl Meter {
     /// # Errors
     /// When the budget is used up.
     #[inline]
-    pub fn pass(&self, bytes: usize) -> Result<(), Spent> {
+    pub(crate) fn pass(&self, bytes: usize) -> Result<(), Spent> {
         self.pay(1 + (bytes / BYTES_PER_UNIT) as u64)
     }
 
@@ -159,7 +159,7 @@ impl Meter {
 
     /// The units taken so far.
     #[must_use]
-    pub fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         // The budget is at most half of an `i64`.
         let taken = self.budget.get().wrapping_sub(self.reserve.get());
         taken.saturating_add_signed(self.left.get().saturating_neg())

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use kafkamq_point::{Category, Point, Value as Field, normalise_point_status};
 
 use crate::ast;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::diagnostic::{Code as ErrorCode, Diagnostic};
 use crate::engine::Engine;
 use crate::functions::Effects;
@@ -127,7 +127,7 @@ impl ScriptSet {
             .find(|unit| unit.source.name() == name)
     }
 
-    /// The script of this name; `None` when there is none or it has errors.
+    /// The script of this name; `None` when it does not exist or has errors.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Script> {
         let unit = self
@@ -326,7 +326,7 @@ impl Script {
         let limits = self.set.engine.limits();
         state.meter.start(limits.work, limits.time);
         state.memory = Memory::new(limits.memory.saturating_add(input_bytes(point) as u64));
-        let result = Cx {
+        let result = RunContext {
             set: &self.set,
             unit: self.unit,
             root: self.unit,

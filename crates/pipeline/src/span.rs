@@ -9,7 +9,7 @@ pub struct Span {
     /// Offset of the first byte.
     pub start: u32,
     /// Offset one past the last byte.
-    pub end: u32,
+    pub(crate) end: u32,
 }
 
 impl Span {
@@ -108,7 +108,7 @@ impl Source {
 
     /// `name:line:column` of a span's first byte.
     #[must_use]
-    pub fn locate(&self, span: Span) -> String {
+    pub(crate) fn locate(&self, span: Span) -> String {
         let at = self.position(span.start);
         format!("{}:{at}", self.0.name)
     }

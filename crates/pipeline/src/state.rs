@@ -92,14 +92,14 @@ impl Default for Marks {
 /// A point made by `create_point`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {
-    /// The point.
+    /// The point as it was built, or as `after_use` left it.
     pub point: Point,
     /// Whether a script run on it by `after_use` dropped it.
     pub dropped: bool,
 }
 
 /// Work a function left for the end of a successful run.
-pub type AfterRun = Box<dyn FnOnce(&mut Finish<'_>)>;
+pub(crate) type AfterRun = Box<dyn FnOnce(&mut Finish<'_>)>;
 
 /// What [`AfterRun`] work sees: the finished point and the place for recovered ones.
 #[derive(Debug)]
@@ -134,7 +134,10 @@ pub struct Instance(parking_lot::RwLock<TypeMap>);
 
 impl Instance {
     /// The state of a type, made on first use.
-    pub fn get_or_init<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> std::sync::Arc<T> {
+    pub(crate) fn get_or_init<T: Any + Send + Sync>(
+        &self,
+        make: impl FnOnce() -> T,
+    ) -> std::sync::Arc<T> {
         if let Some(state) = self.0.read().get_shared() {
             return state;
         }
@@ -149,7 +152,7 @@ impl Instance {
 
     /// The state of a type, if a run made it.
     #[must_use]
-    pub fn get<T: Any + Send + Sync>(&self) -> Option<std::sync::Arc<T>> {
+    pub(crate) fn get<T: Any + Send + Sync>(&self) -> Option<std::sync::Arc<T>> {
         self.0.read().get_shared()
     }
 }

@@ -47,7 +47,7 @@ impl Value {
 
     /// The set that holds exactly this value's type.
     #[must_use]
-    pub const fn types(&self) -> Types {
+    pub(crate) const fn types(&self) -> Types {
         match self {
             Self::Nil => Types::NIL,
             Self::Bool(_) => Types::BOOL,
@@ -61,7 +61,7 @@ impl Value {
 
     /// `nil`, `bool`, `int`, `float`, `str`, `list` or `map`.
     #[must_use]
-    pub const fn type_name(&self) -> &'static str {
+    pub(crate) const fn type_name(&self) -> &'static str {
         match self {
             Self::Nil => "nil",
             Self::Bool(_) => "bool",
@@ -75,7 +75,7 @@ impl Value {
 
     /// The text of a `str`.
     #[must_use]
-    pub fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(text) => Some(text),
             _ => None,
@@ -84,7 +84,7 @@ impl Value {
 
     /// The number of an `int`.
     #[must_use]
-    pub const fn as_int(&self) -> Option<i64> {
+    pub(crate) const fn as_int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
             _ => None,
@@ -93,7 +93,7 @@ impl Value {
 
     /// The truth value of a `bool`.
     #[must_use]
-    pub const fn as_bool(&self) -> Option<bool> {
+    pub(crate) const fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(truth) => Some(*truth),
             _ => None,
@@ -102,19 +102,19 @@ impl Value {
 
     /// Whether this is `nil`.
     #[must_use]
-    pub const fn is_nil(&self) -> bool {
+    pub(crate) const fn is_nil(&self) -> bool {
         matches!(self, Self::Nil)
     }
 
     /// Whether this is a list or a map.
     #[must_use]
-    pub const fn is_container(&self) -> bool {
+    pub(crate) const fn is_container(&self) -> bool {
         matches!(self, Self::List(_) | Self::Map(_))
     }
 
     /// Truth in a condition: `nil`, `false`, zero, empty text and empty containers are false.
     #[must_use]
-    pub fn truth(&self) -> bool {
+    pub(crate) fn truth(&self) -> bool {
         match self {
             Self::Nil => false,
             Self::Bool(truth) => *truth,
@@ -138,7 +138,7 @@ impl Value {
     /// The value of a point's field. Text stays text, byte strings become text with U+FFFD for
     /// what is not UTF-8, arrays become their JSON text.
     #[must_use]
-    pub fn from_field(field: &Field) -> Self {
+    pub(crate) fn from_field(field: &Field) -> Self {
         match field {
             Field::Nil => Self::Nil,
             Field::Int(number) => Self::Int(*number),
@@ -158,7 +158,7 @@ impl Value {
 
     /// The value as a field of a point; lists and maps become their JSON text.
     #[must_use]
-    pub fn into_field(self) -> Field {
+    pub(crate) fn into_field(self) -> Field {
         match self {
             Self::Nil => Field::Nil,
             Self::Bool(truth) => Field::Bool(truth),
@@ -190,7 +190,7 @@ impl Value {
 
     /// [`Value::text`] as an owned point text, without a copy when this already is text.
     #[must_use]
-    pub fn into_text(self) -> Text {
+    pub(crate) fn into_text(self) -> Text {
         match self {
             Self::Str(text) => text,
             other => Text::from(other.text()),
@@ -200,7 +200,7 @@ impl Value {
     /// Compact JSON with sorted keys. A container inside itself, nesting beyond
     /// [`Value::MAX_DEPTH`] and output beyond [`Value::MAX_TEXT`] bytes are cut off as `null`.
     #[must_use]
-    pub fn json_text(&self) -> String {
+    pub(crate) fn json_text(&self) -> String {
         self.json_text_within(Self::MAX_TEXT)
     }
 
@@ -213,14 +213,14 @@ impl Value {
     }
 
     /// How deep lists and maps may nest before printing and comparing give up.
-    pub const MAX_DEPTH: usize = 600;
+    pub(crate) const MAX_DEPTH: usize = 600;
 
     /// How many bytes [`Value::json_text`] writes at most, roughly.
-    pub const MAX_TEXT: usize = 64 << 20;
+    pub(crate) const MAX_TEXT: usize = 64 << 20;
 
     /// Equality within containers: types have to agree, so `1` is not `1.0`.
     #[must_use]
-    pub fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         self.same_within(other, &Meter::new(4_000_000, std::time::Duration::MAX))
     }
 
@@ -319,47 +319,45 @@ impl From<Map> for Value {
 
 /// A set of value types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Types(u8);
+pub(crate) struct Types(u8);
 
 impl Types {
     /// `nil`.
-    pub const NIL: Self = Self(1);
+    pub(crate) const NIL: Self = Self(1);
     /// `bool`.
-    pub const BOOL: Self = Self(2);
+    pub(crate) const BOOL: Self = Self(2);
     /// `int`.
-    pub const INT: Self = Self(4);
+    pub(crate) const INT: Self = Self(4);
     /// `float`.
-    pub const FLOAT: Self = Self(8);
+    pub(crate) const FLOAT: Self = Self(8);
     /// `str`.
-    pub const STR: Self = Self(16);
+    pub(crate) const STR: Self = Self(16);
     /// `list`.
-    pub const LIST: Self = Self(32);
+    pub(crate) const LIST: Self = Self(32);
     /// `map`.
-    pub const MAP: Self = Self(64);
-    /// `int` and `float`.
-    pub const NUMBER: Self = Self(4 | 8);
+    pub(crate) const MAP: Self = Self(64);
     /// Everything but lists and maps.
-    pub const SCALAR: Self = Self(1 | 2 | 4 | 8 | 16);
+    pub(crate) const SCALAR: Self = Self(1 | 2 | 4 | 8 | 16);
     /// Everything.
-    pub const ANY: Self = Self(127);
+    pub(crate) const ANY: Self = Self(127);
     /// Nothing: the function has no result.
-    pub const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
 
     /// The types of either set.
     #[must_use]
-    pub const fn or(self, other: Self) -> Self {
+    pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Whether every type of `other` is in this set.
     #[must_use]
-    pub const fn has(self, other: Self) -> bool {
+    pub(crate) const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// The names of the types, such as `int or str`; `any` for all, `nothing` for none.
     #[must_use]
-    pub fn describe(self) -> String {
+    pub(crate) fn describe(self) -> String {
         if self == Self::ANY {
             return "any".to_owned();
         }
@@ -428,7 +426,7 @@ mod tests {
     #[test]
     fn type_sets_read_well() {
         assert_eq!(Types::STR.or(Types::NIL).describe(), "str or nil");
-        assert_eq!(Types::NUMBER.describe(), "int or float");
+        assert_eq!(Types::INT.or(Types::FLOAT).describe(), "int or float");
         assert_eq!(Types::ANY.describe(), "any");
     }
 }

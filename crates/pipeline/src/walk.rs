@@ -4,7 +4,7 @@
 use kafkamq_point::Point;
 
 use crate::ast::BinaryOp;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::diagnostic::Code as ErrorCode;
 use crate::error::RunError;
 use crate::ir::{Block, ForInOp, ForOp, IfOp, Key, Node, Op, SlotRange};
@@ -27,7 +27,7 @@ pub(crate) enum Flow {
 /// Maps of up to this many keys are walked without a charge for the list of these.
 const FEW_KEYS: usize = 64;
 
-impl Cx<'_> {
+impl RunContext<'_> {
     /// Runs the script of this context from its first statement.
     pub(crate) fn run_unit(&mut self) -> Result<(), RunError> {
         let set = self.set;
@@ -88,7 +88,7 @@ impl Cx<'_> {
             );
             return Err(RunError::new(ErrorCode::TooDeep, call, message));
         }
-        let mut inner = Cx {
+        let mut inner = RunContext {
             set,
             unit,
             root: self.root,

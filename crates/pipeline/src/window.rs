@@ -2,7 +2,7 @@
 //!
 //! A window belongs to one stream of points (those with the same values of some tags) in one loaded
 //! script. It holds the dropped points of the last few runs; a hit gives them back, and the points
-//! that follow with them. Windows of streams that went quiet are forgotten, so that a tag with many
+//! that follow with them. Windows of streams without new points are removed, so that a tag with many
 //! values cannot fill the memory; and what points take is charged to an account.
 
 use std::collections::VecDeque;
@@ -17,22 +17,22 @@ use parking_lot::Mutex;
 use crate::memory::point_bytes;
 
 /// How many points a window holds before an event, whatever the script asks for.
-pub const MAX_BEFORE: usize = 10_000;
-/// How many streams one script can follow; beyond that the quietest one is forgotten.
-pub const MAX_STREAMS: usize = 16_384;
+pub(crate) const MAX_BEFORE: usize = 10_000;
+/// How many streams one script can follow; beyond that the one without points for longest is removed.
+pub(crate) const MAX_STREAMS: usize = 16_384;
 /// How many bytes the points of all windows of a script take at most, unless the host says so.
-pub const MAX_BYTES: usize = 64 << 20;
-/// How long a stream may be quiet before its window may be forgotten, in nanoseconds.
-pub const IDLE_NS: i64 = 3_600_000_000_000;
+pub(crate) const MAX_BYTES: usize = 64 << 20;
+/// How long a stream may be without points before its window may be removed, in nanoseconds.
+pub(crate) const IDLE_NS: i64 = 3_600_000_000_000;
 
 const SHARDS: usize = 16;
 
 /// What identifies a stream: the tags' names and values.
-pub type Stream = Box<[(Text, Text)]>;
+pub(crate) type Stream = Box<[(Text, Text)]>;
 
 /// The windows of one loaded script.
 #[derive(Debug)]
-pub struct Windows {
+pub(crate) struct Windows {
     shards: [Mutex<HashMap<Stream, Window>>; SHARDS],
     hasher: DefaultHashBuilder,
     account: Arc<Account>,
@@ -58,7 +58,7 @@ struct Window {
 impl Windows {
     /// Windows that charge an account for their points.
     #[must_use]
-    pub fn within(account: &Arc<Account>) -> Self {
+    pub(crate) fn within(account: &Arc<Account>) -> Self {
         Self {
             shards: Default::default(),
             hasher: DefaultHashBuilder::default(),
@@ -71,7 +71,7 @@ impl Windows {
     ///
     /// The first call for a stream fixes its sizes. `hit` tells that the point is an event,
     /// `dropped` that the script dropped it.
-    pub fn finish(
+    pub(crate) fn finish(
         &self,
         stream: Stream,
         sizes: (usize, usize),
@@ -100,15 +100,9 @@ impl Windows {
     }
 
     /// How many streams are followed.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
-    }
-
-    /// Whether no stream is followed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -144,7 +138,7 @@ impl Window {
     }
 
     /// Charges a point; the oldest points of the window are removed where there is no room. One that
-    /// does not fit even so is forgotten.
+    /// does not fit even so is dropped.
     fn charge(&mut self, point: &Point, account: &Arc<Account>) -> Option<Charge> {
         let bytes = point_bytes(point);
         loop {
@@ -158,7 +152,7 @@ impl Window {
     }
 }
 
-/// Forgets quiet streams, or if there are none the quietest.
+/// Removes streams without points for long, or else the one without points for longest.
 fn make_room(windows: &mut HashMap<Stream, Window>, now_ns: i64) {
     let before = windows.len();
     windows.retain(|_, window| now_ns.saturating_sub(window.used_ns) < IDLE_NS);

@@ -1,4 +1,4 @@
-//! What a run keeps is bounded by the budget of its caller; what it lets go of is not counted.
+//! What a run keeps is bounded by the budget of its caller; values that it drops are not counted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use kafkamq_pipeline::diagnostic::Code;

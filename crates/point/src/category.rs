@@ -79,7 +79,7 @@ impl Category {
 
     /// The short alias, such as `L` for logging.
     #[must_use]
-    pub const fn alias(self) -> &'static str {
+    pub(crate) const fn alias(self) -> &'static str {
         match self {
             Self::Metric => "M",
             Self::Network => "N",

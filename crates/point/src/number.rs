@@ -6,7 +6,7 @@ use crate::{NEGATIVE_INFINITY, POSITIVE_INFINITY};
 /// without a trailing `.0`: `1`, `0.1`, `1000000000000000000000`, `0.0000001`, `-0`.
 ///
 /// Not-a-number becomes `NaN`, the infinities `inf` and `-inf`; the encoders never pass them.
-pub fn push_float(out: &mut Vec<u8>, number: f64) {
+pub(crate) fn push_float(out: &mut Vec<u8>, number: f64) {
     // Integral floats are common in metrics and much cheaper as integers.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked")]
@@ -31,7 +31,7 @@ pub fn push_float(out: &mut Vec<u8>, number: f64) {
 
 /// `number`, with the infinities replaced by the bounds that stand in for them on the wire.
 #[must_use]
-pub const fn finite(number: f64) -> f64 {
+pub(crate) const fn finite(number: f64) -> f64 {
     if number == f64::INFINITY {
         POSITIVE_INFINITY
     } else if number == f64::NEG_INFINITY {
@@ -42,7 +42,7 @@ pub const fn finite(number: f64) -> f64 {
 }
 
 /// Appends the decimal digits of an integer.
-pub fn push_int(out: &mut Vec<u8>, number: impl itoa::Integer) {
+pub(crate) fn push_int(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 

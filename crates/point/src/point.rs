@@ -82,7 +82,7 @@ impl Point {
 
     /// The same where tags and fields stood apart: a tag stays rather than a field of its name.
     #[must_use]
-    pub fn from_tags_and_fields(
+    pub(crate) fn from_tags_and_fields(
         name: impl Into<Text>,
         category: Category,
         time_ns: i64,
@@ -119,15 +119,10 @@ impl Point {
         self.name = name.into();
     }
 
-    /// The category.
+    /// The category, which decides about the rules of the point and its path at a receiver.
     #[must_use]
     pub const fn category(&self) -> Category {
         self.category
-    }
-
-    /// Moves the point to another category; construction rules are not applied again.
-    pub const fn set_category(&mut self, category: Category) {
-        self.category = category;
     }
 
     /// Nanoseconds since the Unix epoch.

@@ -13,12 +13,12 @@ use crate::words::{self, matching};
 use crate::{Category, Point, Text, Value};
 
 /// The measurement of points that come without one.
-pub const DEFAULT_NAME: &str = "__default";
+pub(crate) const DEFAULT_NAME: &str = "__default";
 
 /// What replaces positive infinity, the greatest unsigned 64-bit integer as a float.
-pub const POSITIVE_INFINITY: f64 = 18_446_744_073_709_551_615.0;
+pub(crate) const POSITIVE_INFINITY: f64 = 18_446_744_073_709_551_615.0;
 /// What replaces negative infinity, the least signed 64-bit integer as a float.
-pub const NEGATIVE_INFINITY: f64 = -9_223_372_036_854_775_808.0;
+pub(crate) const NEGATIVE_INFINITY: f64 = -9_223_372_036_854_775_808.0;
 
 /// The limits and corrections for the points of one category.
 ///
@@ -28,25 +28,25 @@ pub const NEGATIVE_INFINITY: f64 = -9_223_372_036_854_775_808.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// Longest measurement in bytes.
-    pub max_name: usize,
+    pub(crate) max_name: usize,
     /// Longest key in bytes, tag or field.
-    pub max_key: usize,
+    pub(crate) max_key: usize,
     /// Longest tag value in bytes.
-    pub max_tag_value: usize,
+    pub(crate) max_tag_value: usize,
     /// Longest text or binary field value in bytes.
-    pub max_field_value: usize,
+    pub(crate) max_field_value: usize,
     /// Most fields in one point; the first ones are kept.
-    pub max_fields: usize,
+    pub(crate) max_fields: usize,
     /// Most tags in one point; the first ones are kept.
-    pub max_tags: usize,
+    pub(crate) max_tags: usize,
     /// Keys the product uses itself: they are dropped.
-    pub reserved: &'static [&'static str],
+    pub(crate) reserved: &'static [&'static str],
     /// A key every point must have, with the text it gets as a field where it is missing.
     pub required: Option<(&'static str, &'static str)>,
     /// Whether keys may hold `.`; it becomes `_` otherwise.
     pub dots_in_keys: bool,
     /// Whether fields may hold text or bytes; they are dropped otherwise.
-    pub text_fields: bool,
+    pub(crate) text_fields: bool,
 }
 
 const LIMITS: Rules = Rules {

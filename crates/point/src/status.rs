@@ -19,7 +19,7 @@ const OK: [&str; 3] = ["o", "s", "ok"];
 /// The level a status text stands for, case ignored: abbreviations are spelled out, the empty text
 /// means `info`, and a word that is not a level stays, in lower case.
 #[must_use]
-pub fn normalise_status(text: &str) -> Cow<'_, str> {
+pub(crate) fn normalise_status(text: &str) -> Cow<'_, str> {
     let means = |spellings: &[&str]| spellings.iter().any(|s| s.eq_ignore_ascii_case(text));
     if let Some((level, _)) = LEVELS.iter().find(|(_, spellings)| means(spellings)) {
         return Cow::Borrowed(level);

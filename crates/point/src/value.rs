@@ -42,7 +42,7 @@ impl Value {
 
     /// Whether all of `values` are scalars of one type, as arrays on the wire have to be. True for none.
     #[must_use]
-    pub fn is_uniform(values: &[Self]) -> bool {
+    pub(crate) fn is_uniform(values: &[Self]) -> bool {
         let Some(first) = values.first() else {
             return true;
         };

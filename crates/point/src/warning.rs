@@ -15,7 +15,7 @@ pub struct Warning {
     /// What was corrected.
     pub kind: WarningKind,
     /// Where, usually the key, with sizes where they matter.
-    pub detail: Text,
+    pub(crate) detail: Text,
 }
 
 impl Warning {
@@ -97,7 +97,7 @@ pub enum WarningKind {
 impl WarningKind {
     /// The name receivers of the write interface use for it.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::ExceedMaxTags => "exceed_max_tags",
             Self::ExceedMaxFields => "exceed_max_fields",

@@ -12,7 +12,7 @@ use kafkamq_point::codec::line_protocol;
 use kafkamq_point::{Category, Point, Value};
 use proptest::prelude::*;
 
-/// Names both sides spell alike.
+/// Names that both sides spell in the same way.
 fn shared_name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_., =é-]{0,14}[a-z]"
 }

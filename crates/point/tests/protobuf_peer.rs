@@ -1,4 +1,4 @@
-//! The hand-written protobuf code against prost: the same bytes, read alike, both ways.
+//! The hand-written protobuf code against prost: both write the same bytes and read the same points.
 
 #![allow(clippy::unwrap_used, reason = "tests stop at faults")]
 

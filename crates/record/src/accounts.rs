@@ -70,7 +70,7 @@ impl PartitionAccounts {
         !self.is_small(size) && self.service.room() < bytes && self.topic.used() > 0
     }
 
-    /// Reserves room for what a fetch brings, to be given back when it was read; `None` if there is none.
+    /// Reserves room for what a fetch brings, to be given back when it was read; `None` without room.
     /// A topic of which nothing is in flight gets it in any case, and a partition that has used up its
     /// allowance does not.
     #[must_use]

@@ -20,7 +20,7 @@ pub enum Resolution {
     Settled,
     /// All shares are gone and some records are still open; they have to be sent again.
     Incomplete,
-    /// The same, but nobody was working on it alone: whoever had it died of something else.
+    /// The same, but it was not being worked on alone: whoever had it failed on something else.
     Untouched,
     /// The same, but by intention: work was called back because the configuration changed under it.
     /// Nothing failed.
@@ -28,7 +28,7 @@ pub enum Resolution {
 }
 
 /// Told exactly once how a batch ended; runs on whichever thread settled or dropped last.
-pub type OnResolved = Box<dyn Fn(Resolution) + Send + Sync>;
+pub(crate) type OnResolved = Box<dyn Fn(Resolution) + Send + Sync>;
 
 /// What the batches of one assignment of a partition share with their owner.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ impl Assignment {
 
     /// What its work in flight is charged to.
     #[must_use]
-    pub const fn accounts(&self) -> &PartitionAccounts {
+    pub(crate) const fn accounts(&self) -> &PartitionAccounts {
         &self.accounts
     }
 }
@@ -116,12 +116,6 @@ impl BatchAck {
             ack.resolve(Resolution::Settled);
         }
         (ack, share)
-    }
-
-    /// Records that are not settled yet.
-    #[must_use]
-    pub fn unsettled(&self) -> usize {
-        self.unsettled.load(Ordering::Acquire) as usize
     }
 
     /// Whether the record at `index` is settled.
@@ -228,8 +222,8 @@ impl AckShare {
         self.ack.at_work.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// States that this work is given back on purpose, so that dropping it is no failure. What is
-    /// open when the last share is gone is sent again at once and by the routes of that moment.
+    /// States that this work is given back on purpose, so that dropping it is not a failure. What
+    /// is open when the last share is dropped is sent again at once, by the routes in force then.
     pub fn recall(&self) {
         self.ack.recalled.store(true, Ordering::Release);
     }
@@ -289,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn recalled_work_is_no_failure_and_not_settled() {
+    fn recalled_work_has_not_failed_and_is_not_settled() {
         let (ack, share, resolutions) = open(2);
         let other = share.share();
         share.settle(0);

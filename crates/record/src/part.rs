@@ -2,7 +2,7 @@
 //!
 //! A record becomes elements, an element becomes points, a point goes to outputs. Each of these that
 //! can end by itself is a [`Part`]. It is spent exactly once: sent, left out by a rule, or buried. A
-//! part that is forgotten is noticed by the [`Fates`] of its record, which then stays open and is
+//! part that is not settled is noticed by the [`Fates`] of its record, which then stays open and is
 //! processed again: the promise of acknowledgements, one level down.
 
 use std::cell::Cell;

@@ -90,7 +90,7 @@ pub enum StatusAction {
     Retry,
     /// Stop the topic, raise an alarm, probe with a long back-off.
     Hold,
-    /// Write to the dead letter queue and go on.
+    /// Write to the dead letters and go on.
     DeadLetter,
     /// Count and go on.
     Drop,

@@ -36,7 +36,7 @@ pub struct Position {
     /// Column in characters, from 1.
     pub column: usize,
     /// Characters marked from there, at least 1.
-    pub length: usize,
+    pub(crate) length: usize,
     /// The line itself; empty when it may hold a secret.
     #[serde(skip)]
     pub text: String,
@@ -50,12 +50,12 @@ impl fmt::Display for Position {
 
 /// A second place that belongs to a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Related {
+pub(crate) struct Related {
     /// Where.
     #[serde(flatten)]
-    pub position: Position,
+    pub(crate) position: Position,
     /// What is there.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// One finding.
@@ -78,7 +78,7 @@ pub struct Diagnostic {
     pub hint: Option<String>,
     /// Other places.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub related: Vec<Related>,
+    pub(crate) related: Vec<Related>,
 }
 
 impl Diagnostic {

@@ -15,7 +15,7 @@ use super::{
 pub struct InputSettings {
     /// Name in metrics, logs and the status page; unique. The group id where the file gives none.
     pub name: String,
-    /// The cluster.
+    /// The cluster whose group the input joins.
     pub cluster: ClusterSettings,
     /// Consumer group, never empty.
     pub group_id: String,
@@ -218,7 +218,7 @@ pub enum ValuePolicy {
     /// Processed like any other.
     #[default]
     Pass,
-    /// Written to the dead letter queue.
+    /// Written to the dead letters.
     DeadLetter,
 }
 

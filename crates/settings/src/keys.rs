@@ -29,7 +29,7 @@ pub enum Kind {
     PathList,
     /// A whole number.
     Integer,
-    /// A number.
+    /// A number, with or without a fraction.
     Number,
     /// `true` or `false`.
     Flag,
@@ -59,8 +59,8 @@ pub enum Kind {
 
 impl Kind {
     /// The words of the reference for this type.
-    #[must_use]
-    pub fn describe(self) -> String {
+    #[cfg(test)]
+    pub(crate) fn describe(self) -> String {
         match self {
             Self::Text => "string".into(),
             Self::Path => "path".into(),
@@ -88,19 +88,19 @@ impl Kind {
 
     /// Whether values must be masked wherever they are shown.
     #[must_use]
-    pub const fn is_secret(self) -> bool {
+    pub(crate) const fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::SecretList | Self::HeaderTable)
     }
 
     /// Whether values name files or folders of this machine.
     #[must_use]
-    pub const fn is_path(self) -> bool {
+    pub(crate) const fn is_path(self) -> bool {
         matches!(self, Self::Path | Self::PathList)
     }
 
     /// Whether `<key>_file` is a key too.
     #[must_use]
-    pub const fn has_file(self) -> bool {
+    pub(crate) const fn has_file(self) -> bool {
         matches!(self, Self::Secret | Self::SecretList)
     }
 }
@@ -123,8 +123,8 @@ pub enum TakesEffect {
 
 impl TakesEffect {
     /// The words of the reference.
-    #[must_use]
-    pub const fn describe(self) -> &'static str {
+    #[cfg(test)]
+    pub(crate) const fn describe(self) -> &'static str {
         match self {
             Self::InPlace => "at once",
             Self::Route => "at once, by route",
@@ -141,7 +141,7 @@ pub struct Key {
     /// Name in the file.
     pub name: &'static str,
     /// Further accepted names.
-    pub aliases: &'static [&'static str],
+    pub(crate) aliases: &'static [&'static str],
     /// What it takes.
     pub kind: Kind,
     /// Default as TOML text; empty when the key is simply absent.
@@ -149,9 +149,13 @@ pub struct Key {
     /// A value for the manual where there is no default, as TOML text.
     pub example: &'static str,
     /// One sentence.
-    pub doc: &'static str,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests write the manual from it")
+    )]
+    pub(crate) doc: &'static str,
     /// For keys kept for old files: what to write today.
-    pub instead: Option<&'static str>,
+    pub(crate) instead: Option<&'static str>,
     /// Whether the value decides who receives the secrets of the same table.
     pub receiver: bool,
     /// When a change takes effect, where that differs from the table's other keys.
@@ -214,11 +218,19 @@ impl Key {
 #[derive(Debug, Clone, Copy)]
 pub struct Group {
     /// Title of keys that several tables share, so that they are explained once; otherwise empty.
-    pub shared: &'static str,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests write the manual from it")
+    )]
+    pub(crate) shared: &'static str,
     /// What stands above the keys of one table; may be empty.
-    pub about: &'static str,
-    /// The keys.
-    pub keys: &'static [Key],
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests write the manual from it")
+    )]
+    pub(crate) about: &'static str,
+    /// The keys, in the order of the manual.
+    pub(crate) keys: &'static [Key],
 }
 
 impl Group {
@@ -252,11 +264,15 @@ pub struct Table {
     /// Header in the file, such as `[server]`.
     pub header: &'static str,
     /// What the table is for.
-    pub doc: &'static str,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests write the manual from it")
+    )]
+    pub(crate) doc: &'static str,
     /// When a change of its keys takes effect, unless a key says otherwise.
     pub takes_effect: TakesEffect,
     /// Keys, in the order of the manual.
-    pub groups: &'static [Group],
+    pub(crate) groups: &'static [Group],
     /// Tables inside it, by key.
     pub tables: &'static [(&'static str, &'static Table)],
 }
@@ -282,7 +298,7 @@ impl Table {
 
     /// The secret whose `_file` variant `name` is.
     #[must_use]
-    pub fn file_key(&self, name: &str) -> Option<&'static Key> {
+    pub(crate) fn file_key(&self, name: &str) -> Option<&'static Key> {
         let name = name.strip_suffix("_file")?;
         self.keys()
             .find(|key| key.kind.has_file() && key.name == name)
@@ -305,7 +321,7 @@ impl Table {
 }
 
 /// The whole file.
-pub const ROOT: Table = Table {
+pub(crate) const ROOT: Table = Table {
     header: "",
     doc: "",
     takes_effect: TakesEffect::NextStart,
@@ -323,7 +339,7 @@ pub const ROOT: Table = Table {
 };
 
 /// `[inputs]`, which holds nothing but the array `kafkamq`.
-pub const INPUTS: Table = Table {
+pub(crate) const INPUTS: Table = Table {
     header: "[inputs]",
     doc: "",
     takes_effect: TakesEffect::NewClient,
@@ -348,7 +364,7 @@ const HTTP_KEYS: &[Key] = &[
         "ca_file",
         Kind::Path,
         "",
-        "PEM file of root certificates trusted besides the system's own.",
+        "PEM file of root certificates trusted in addition to the system's.",
     )
     .receiver()
     .example(r#""/etc/kafkamq/ca.pem""#),
@@ -377,7 +393,7 @@ const HTTP_KEYS: &[Key] = &[
         "concurrency",
         Kind::Integer,
         "16",
-        "Most requests that may be under way at once, at least `thread` of the route when absent; how many are is found out by answers.",
+        "Most requests that may be under way at once, at least `thread` of the route when absent; the number in use follows from the answers.",
     ),
     Key::new(
         "connect_timeout",
@@ -395,19 +411,19 @@ const HTTP_KEYS: &[Key] = &[
         "connection_max_age",
         Kind::Duration,
         r#""0s""#,
-        "How long a connection is used at most, for receivers behind a load balancer; 0 is as long as both sides keep it.",
+        "How long a connection is used at most, for receivers behind a load balancer; 0 means that a connection is used until one side closes it.",
     ),
     Key::new(
         "proxy",
         Kind::Choice(&["environment", "none"]),
         r#""environment""#,
-        "Whether requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name; addresses of this machine are always asked directly.",
+        "Whether requests go through the proxy that `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name; addresses of this machine are always connected to directly.",
     ),
     Key::new(
         "max_retries",
         Kind::Integer,
         "3",
-        "Unclear refusals of a request (such as 500 or a reset) after which other requests are sent before it; if those are accepted it is sent once more and, refused again, goes to the dead letters. 0 counts as 1.",
+        "Unclear refusals of a request (such as 500 or a reset) after which other requests are sent before it. If those are accepted, it is sent once more and goes to the dead letters if it is refused again. 0 counts as 1.",
     ),
     Key::new(
         "probe_past",
@@ -419,13 +435,13 @@ const HTTP_KEYS: &[Key] = &[
         "backoff_min",
         Kind::Duration,
         r#""100ms""#,
-        "Bound of the pause after the first failure; it doubles, up to `backoff_max`, and the pause is drawn at random below it.",
+        "Upper bound of the pause after the first failure. It doubles up to `backoff_max`; each pause is random below it.",
     ),
     Key::new(
         "backoff_max",
         Kind::Duration,
         r#""5s""#,
-        "Largest bound of a pause between tries.",
+        "Largest upper bound of a pause between tries.",
     ),
     Key::new(
         "hold_backoff",
@@ -443,19 +459,19 @@ const HTTP_KEYS: &[Key] = &[
         "retry_status",
         Kind::StatusList,
         "[]",
-        "Status codes that are retried for ever and never taken for the fault of a record.",
+        "Status codes that are retried without end and never count as the fault of a record.",
     ),
     Key::new(
         "hold_status",
         Kind::StatusList,
         "[]",
-        "Status codes that hold the topic and raise an alarm; its records are never given up for them.",
+        "Status codes that hold the topic and raise an alarm; its records never become dead letters because of them.",
     ),
     Key::new(
         "dlq_status",
         Kind::StatusList,
         "[]",
-        "Status codes that blame the content: the record at fault goes to the dead letters at once.",
+        "Status codes that mean a fault of the content: the record at fault goes to the dead letters at once.",
     ),
     Key::new(
         "drop_status",

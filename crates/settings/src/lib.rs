@@ -13,6 +13,7 @@ mod document;
 mod input;
 pub mod keys;
 mod log_filter;
+#[cfg(test)]
 mod manual;
 mod masking;
 pub mod outputs;
@@ -27,31 +28,38 @@ mod tables;
 mod topic_pattern;
 
 pub use change::ChangeBy;
-pub use delivery::{DeliverySettings, HttpSettings, StatusAction, StatusPolicy, StatusRange};
-pub use diagnostic::{Diagnostic, Diagnostics, Position, Related, Severity};
+pub(crate) use delivery::DeliverySettings;
+pub(crate) use delivery::StatusPolicy;
+pub(crate) use delivery::StatusRange;
+pub use delivery::{HttpSettings, StatusAction};
+pub use diagnostic::{Diagnostic, Diagnostics, Position, Severity};
 pub use document::steps;
 pub use document::{Document, MASK};
 pub use input::{
     Assignor, FlowSettings, GroupProtocol, InputSettings, Offset, Ordering, OutOfRange,
-    SamplingKey, Subscription, TopicRoute, ValuePolicy,
+    SamplingKey, Subscription, ValuePolicy,
 };
 pub use kafkamq_address::Compression;
 pub use log_filter::{LogFilter, LogFilterError};
-pub use manual::{manual, reference};
-pub use outputs::{BatchSettings, OriginParts, OutputKind, OutputSettings};
+pub use outputs::{OriginParts, OutputKind, OutputSettings};
 pub use quantity::time as parse_time;
 pub use resolve::{Loaded, load, load_change, scripts_folder};
+pub(crate) use route::CustomTopic;
+pub(crate) use route::SkywalkingTopic;
 pub use route::{
-    CustomRoute, CustomTopic, HandleContent, HeaderCheck, JaegerEncoding, JaegerRoute,
-    JaegerSource, Newlines, OtelEncoding, OtelRoute, OtelSignal, PointTime, RecordFields,
-    RemoteHandleRoute, SkywalkingKind, SkywalkingRoute, SkywalkingTarget, SkywalkingTopic,
-    SpanTarget, SplitFailure, SplitFormat, SplitSettings,
+    CustomRoute, HandleContent, HeaderCheck, JaegerEncoding, JaegerRoute, JaegerSource, Newlines,
+    OtelEncoding, OtelRoute, OtelSignal, PointTime, RecordFields, RemoteHandleRoute,
+    SkywalkingKind, SkywalkingRoute, SkywalkingTarget, SpanTarget, SplitFailure, SplitFormat,
+    SplitSettings,
 };
 pub use secret::Secret;
-pub use security::{ClientIdentity, ClusterSettings, OAuth, Protocol, Sasl, Security};
+pub(crate) use security::ClientIdentity;
+pub(crate) use security::OAuth;
+pub use security::{ClusterSettings, Protocol, Sasl, Security};
 pub use sources::Sources;
 pub use tables::ChangedKey;
-pub use tables::dead_letter::{DeadLetterKind, DeadLetterSettings};
+pub use tables::dead_letter::DeadLetterKind;
+pub(crate) use tables::dead_letter::DeadLetterSettings;
 pub use tables::limits::LimitSettings;
 pub use tables::log::{LogFormat, LogSettings};
 pub use tables::pipeline::{AgeAction, AgeRule, PipelineSettings, ScriptFailure};

@@ -24,7 +24,7 @@ bytes. Every secret has a second form, the same key with `_file` appended, that 
 
 /// The text of `config/kafkamq.toml`.
 #[must_use]
-pub fn manual() -> String {
+pub(crate) fn manual() -> String {
     let mut text = String::new();
     comment(&mut text, HEAD);
     let mut explained = BTreeSet::new();
@@ -137,7 +137,7 @@ fn comment(text: &mut String, prose: &str) {
 
 /// The key tables of `docs/configuration.md`.
 #[must_use]
-pub fn reference() -> String {
+pub(crate) fn reference() -> String {
     let mut text = String::new();
     let mut shared = BTreeSet::new();
     let mut later = Vec::new();

@@ -22,7 +22,7 @@ impl Document {
     /// secret of another; lists of other things by position, unless one became shorter. A mask in a
     /// table whose secrets would go to another receiver stays, and so does one without a secret.
     #[must_use]
-    pub fn unmask(&self, mut shown: Value) -> Value {
+    pub(crate) fn unmask(&self, mut shown: Value) -> Value {
         unmask(&mut shown, &self.tree, Some(&ROOT));
         shown
     }

@@ -266,12 +266,12 @@ impl<'a> Section<'a> {
         count.max(least)
     }
 
-    /// A number.
+    /// The number of the key, or its default.
     pub(super) fn number(&self, name: &str) -> f64 {
         self.read(name, number).unwrap_or_default()
     }
 
-    /// A duration.
+    /// The duration of the key, or its default.
     pub(super) fn duration(&self, name: &str) -> Duration {
         self.read(name, duration).unwrap_or_default()
     }

@@ -129,9 +129,9 @@ pub enum JaegerEncoding {
     ZipkinProto,
     /// Zipkin v2 JSON.
     ZipkinJson,
-    /// OTLP protobuf.
+    /// `ExportTraceServiceRequest` in protobuf.
     OtlpProto,
-    /// OTLP JSON.
+    /// `ExportTraceServiceRequest` in JSON.
     OtlpJson,
     /// Told from the first bytes of each record.
     Auto,
@@ -142,11 +142,11 @@ pub enum JaegerEncoding {
 pub struct OtelRoute {
     /// The receiver.
     pub http: HttpSettings,
-    /// Spans.
+    /// Topics, path and encoding of spans.
     pub traces: OtelSignal,
-    /// Metrics.
+    /// Topics, path and encoding of metrics.
     pub metrics: OtelSignal,
-    /// Logs.
+    /// Topics, path and encoding of logs.
     pub logs: OtelSignal,
     /// Records that may be merged into one request; 1 sends each alone.
     pub merge_records: usize,
@@ -238,7 +238,7 @@ pub enum SplitFailure {
     /// It is treated as one element and counted.
     #[default]
     Whole,
-    /// It goes to the dead letter queue.
+    /// It goes to the dead letters.
     DeadLetter,
 }
 

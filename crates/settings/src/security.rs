@@ -75,21 +75,21 @@ pub enum Sasl {
     Plain {
         /// User name.
         username: String,
-        /// Password.
+        /// Password of that user.
         password: Secret,
     },
     /// `SCRAM-SHA-256`.
     ScramSha256 {
         /// User name.
         username: String,
-        /// Password.
+        /// Password of that user.
         password: Secret,
     },
     /// `SCRAM-SHA-512`.
     ScramSha512 {
         /// User name.
         username: String,
-        /// Password.
+        /// Password of that user.
         password: Secret,
     },
     /// `OAUTHBEARER` with the client credentials grant.
@@ -113,15 +113,15 @@ impl Sasl {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OAuth {
     /// Token endpoint.
-    pub token_url: Url,
-    /// Client id.
+    pub(crate) token_url: Url,
+    /// Client id, sent to the token endpoint.
     pub client_id: String,
-    /// Client secret.
-    pub client_secret: Secret,
+    /// Secret of that client.
+    pub(crate) client_secret: Secret,
     /// Requested scope.
-    pub scope: Option<String>,
+    pub(crate) scope: Option<String>,
     /// SASL extensions sent to the broker.
-    pub extensions: BTreeMap<String, String>,
+    pub(crate) extensions: BTreeMap<String, String>,
 }
 
 /// A client certificate.

@@ -56,7 +56,7 @@ impl TopicPattern {
     ///
     /// # Errors
     /// As for [`TopicPattern::new`].
-    pub fn check(text: &str) -> Result<(), String> {
+    pub(crate) fn check(text: &str) -> Result<(), String> {
         Self::new(text).map(|_| ())
     }
 

@@ -53,7 +53,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them, with their names.
-    pub const ALL: [(Self, &'static str); 22] = [
+    pub(crate) const ALL: [(Self, &'static str); 22] = [
         (Self::CommitBeforeDelivery, "commit-before-delivery"),
         (Self::CommitAfterRevoke, "commit-after-revoke"),
         (Self::StepBackIgnored, "step-back-ignored"),

@@ -54,7 +54,7 @@ pub struct Outgoing {
     pub output: usize,
     /// Where they go.
     pub endpoint: Arc<Endpoint>,
-    /// The lane.
+    /// The lane whose order they keep.
     pub lane: u64,
     /// The items, each with its place in `parts`.
     pub items: Vec<Item>,

@@ -51,7 +51,6 @@ mod world;
 pub use bugs::Bug;
 pub use case::Fault;
 pub use convert::{Convert, Made, Outgoing, Work};
-pub use oracle::{Figures, Violation};
 pub use run::{Options, Report, Story, Summary, run, run_many, run_scene, shorten, shorten_scene};
 pub use scene::{Sample, Scene};
-pub use time::{MILLI, Micros, SECOND};
+pub use time::SECOND;

@@ -160,17 +160,17 @@ pub struct Figures {
     /// Items that arrived, repeats included.
     pub arrived: u64,
     /// Items that had arrived before.
-    pub repeated: u64,
+    pub(crate) repeated: u64,
     /// Dead letters.
     pub letters: u64,
     /// Parts that a rule left out.
     pub left_out: u64,
     /// Commits that brokers applied.
-    pub commits: u64,
+    pub(crate) commits: u64,
     /// The most memory that was charged at once, in bytes.
     pub peak: usize,
     /// The longest time from the end of the faults to the last commit, in microseconds.
-    pub recovery: Micros,
+    pub(crate) recovery: Micros,
 }
 
 impl Oracle {

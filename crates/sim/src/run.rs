@@ -39,7 +39,7 @@ impl Default for Options {
 /// What one seed came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The seed.
+    /// The number that the whole run was drawn from.
     pub seed: u64,
     /// The law that was broken, if one was.
     pub violation: Option<Violation>,

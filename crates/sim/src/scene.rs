@@ -10,9 +10,9 @@ use crate::convert::{Convert, StatedConverter};
 /// A record to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// Its key.
+    /// The key of the record; `None` without one.
     pub key: Option<Vec<u8>>,
-    /// Its value.
+    /// The bytes of its value.
     pub value: Vec<u8>,
 }
 

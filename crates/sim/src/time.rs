@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 /// Microseconds since the start of a run.
-pub type Micros = u64;
+pub(crate) type Micros = u64;
 
 /// A millisecond.
-pub const MILLI: Micros = 1_000;
+pub(crate) const MILLI: Micros = 1_000;
 /// A second.
 pub const SECOND: Micros = 1_000_000;
 /// The wall clock at the start of every run, in milliseconds since the Unix epoch.

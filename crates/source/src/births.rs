@@ -46,7 +46,7 @@ impl Births {
     }
 
     /// The group looks at the cluster, perhaps not for the first time.
-    pub fn look(&mut self, now_ms: i64) {
+    pub(crate) fn look(&mut self, now_ms: i64) {
         self.group.get_or_insert(now_ms);
     }
 

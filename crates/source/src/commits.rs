@@ -14,7 +14,7 @@ use super::lease::{Generation, Lease};
 use super::memo::Memo;
 
 /// Commits that were not confirmed for this long are an alarm.
-pub const OVERDUE_AFTER: Duration = Duration::from_secs(30);
+pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(30);
 /// Pause after a refused commit.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// The client gives up on a commit long before this; should it lose one, the next is sent.

@@ -185,12 +185,6 @@ impl<T: Ord + Clone> ChangeOver<T> {
         self.held.contains(topic)
     }
 
-    /// Those held.
-    #[must_use]
-    pub const fn held(&self) -> &BTreeSet<T> {
-        &self.held
-    }
-
     /// The topics have nothing in flight any more (`settled`), or the time for that is over. `routed`
     /// tells which topics the new routes know, `added` are those that get their first route.
     pub fn proceed(

@@ -206,7 +206,7 @@ impl Window {
         }
     }
 
-    /// The bounds.
+    /// The bounds, to change them while the partition is read.
     pub const fn bounds(&mut self) -> &mut Bounds {
         &mut self.bounds
     }

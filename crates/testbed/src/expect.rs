@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::id_set::IdSet;
 use crate::ledger::Ledger;
 use crate::payload::Sample;
-use crate::record::{RecordId, Route};
+#[cfg(test)]
+use crate::record::RecordId;
+use crate::record::Route;
 
 /// A rule that settles records without delivering them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,7 +38,6 @@ pub struct Expectation {
     records: BTreeMap<Route, u64>,
     produced: IdSet,
     expected: IdSet,
-    sampled_out: BTreeMap<Route, u64>,
 }
 
 impl Expectation {
@@ -64,10 +65,9 @@ impl Expectation {
         }
     }
 
-    /// The rule in force that drops this record, if one does. Sampling is not decided here; see
-    /// [`Expectation::sampled_out`].
+    /// The rule in force that drops this record, if one does. Sampling is not decided here.
     #[must_use]
-    pub fn rule_for(&self, sample: &Sample) -> Option<Rule> {
+    pub(crate) fn rule_for(&self, sample: &Sample) -> Option<Rule> {
         let unplaced = sample.ids.first().is_some_and(|id| {
             matches!(
                 id.route,
@@ -80,21 +80,9 @@ impl Expectation {
             .filter(|rule| self.in_force.contains(rule))
     }
 
-    /// Notes that the router reports `elements` of a route as dropped by sampling: which ones is
-    /// its own choice, so as many may be absent without being missing.
-    pub fn sampled_out(&mut self, route: Route, elements: u64) {
-        *self.sampled_out.entry(route).or_default() += elements;
-    }
-
-    /// The ids that must arrive, those sampled out included.
-    #[must_use]
-    pub const fn expected(&self) -> &IdSet {
-        &self.expected
-    }
-
     /// Up to `limit` expected ids that none of the ledgers has seen.
-    #[must_use]
-    pub fn missing(&self, ledgers: &[&Ledger], limit: usize) -> Vec<RecordId> {
+    #[cfg(test)]
+    pub(crate) fn missing(&self, ledgers: &[&Ledger], limit: usize) -> Vec<RecordId> {
         self.expected
             .difference(&seen(ledgers))
             .take(limit)
@@ -118,12 +106,6 @@ impl Expectation {
                 }
                 let expected = self.expected.count(route);
                 let absent = self.expected.count_missing(&seen, route);
-                let sampled = self
-                    .sampled_out
-                    .get(&route)
-                    .copied()
-                    .unwrap_or(0)
-                    .min(absent);
                 let accounts = reports
                     .iter()
                     .filter_map(|report| report.routes.get(&route));
@@ -132,8 +114,8 @@ impl Expectation {
                     records: self.records.get(&route).copied().unwrap_or(0),
                     produced,
                     delivered: expected - absent,
-                    dropped_by_rule: produced - expected + sampled,
-                    missing: absent - sampled,
+                    dropped_by_rule: produced - expected,
+                    missing: absent,
                     duplicated: accounts.map(|account| account.duplicates).sum(),
                     unexpected,
                 })
@@ -159,24 +141,24 @@ pub struct Row {
     /// Kafka records produced.
     pub records: u64,
     /// Elements in them: `delivered + dropped_by_rule + missing`.
-    pub produced: u64,
+    pub(crate) produced: u64,
     /// Expected and seen by a receiver.
     pub delivered: u64,
     /// Not delivered because a rule in force says so.
-    pub dropped_by_rule: u64,
+    pub(crate) dropped_by_rule: u64,
     /// Expected and not seen.
-    pub missing: u64,
+    pub(crate) missing: u64,
     /// Arrivals beyond the first.
-    pub duplicated: u64,
+    pub(crate) duplicated: u64,
     /// Seen although never produced, or although a rule should have dropped them.
-    pub unexpected: u64,
+    pub(crate) unexpected: u64,
 }
 
 /// Produced against delivered, one row for each route with traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Table {
     /// In the order of [`Route::ALL`].
-    pub rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
 }
 
 impl Table {
@@ -286,24 +268,6 @@ mod tests {
                 .sum::<u64>(),
             1
         );
-    }
-
-    #[test]
-    fn sampling_excuses_as_many_as_reported_and_no_more() {
-        let mut expectation = Expectation::new([Rule::Sampling]);
-        let ledger = Ledger::new();
-        for n in 0..10 {
-            let sample = json_log::line(RecordId::new(Route::CustomLog, 0, n), &mut faker());
-            expectation.produced(&sample);
-            if n < 6 {
-                ledger.delivered(&sample.ids, 1);
-            }
-        }
-        expectation.sampled_out(Route::CustomLog, 3);
-        let row = expectation.table(&[&ledger]).rows[0];
-        assert_eq!((row.delivered, row.dropped_by_rule, row.missing), (6, 3, 1));
-        expectation.sampled_out(Route::CustomLog, 1);
-        assert!(expectation.table(&[&ledger]).is_complete());
     }
 
     #[test]

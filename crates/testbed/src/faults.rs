@@ -22,20 +22,20 @@ pub struct Fault {
     pub path: Option<String>,
     /// The share of requests hit, 0 to 1.
     #[serde(default = "everything")]
-    pub fraction: f64,
+    pub(crate) fraction: f64,
     /// The fault starts this many milliseconds after it is set.
     #[serde(default)]
-    pub after_ms: u64,
+    pub(crate) after_ms: u64,
     /// It ends this many milliseconds after it starts; absent: when it is replaced.
     #[serde(default)]
-    pub for_ms: Option<u64>,
+    pub(crate) for_ms: Option<u64>,
     /// It ends after hitting this many requests.
     #[serde(default)]
     pub count: Option<u64>,
     /// The receiver keeps what it got although its answer says otherwise, as a server does that
     /// fails after storing; what is sent again is then a duplicate.
     #[serde(default)]
-    pub accept: bool,
+    pub(crate) accept: bool,
 }
 
 const fn everything() -> f64 {
@@ -89,7 +89,7 @@ pub enum FaultKind {
     PartialSuccess {
         /// How many items are rejected; 0 is a warning.
         rejected: u32,
-        /// The message.
+        /// The text of `error_message` in the answer.
         #[serde(default)]
         message: String,
     },
@@ -187,15 +187,15 @@ impl Fault {
     }
 
     /// Only after this much time.
-    #[must_use]
-    pub const fn starting_after(mut self, time: Duration) -> Self {
+    #[cfg(test)]
+    pub(crate) const fn starting_after(mut self, time: Duration) -> Self {
         self.after_ms = time.as_millis() as u64;
         self
     }
 
     /// The receiver keeps the data although it answers otherwise.
-    #[must_use]
-    pub const fn accepting(mut self) -> Self {
+    #[cfg(test)]
+    pub(crate) const fn accepting(mut self) -> Self {
         self.accept = true;
         self
     }
@@ -262,7 +262,7 @@ impl Faults {
 
     /// The faults with the number of requests each has hit so far.
     #[must_use]
-    pub fn list(&self) -> Vec<(Fault, u64)> {
+    pub(crate) fn list(&self) -> Vec<(Fault, u64)> {
         self.armed
             .lock()
             .iter()

@@ -94,18 +94,18 @@ pub struct RouteReport {
     /// Requests whose first id was of this route.
     pub requests: u64,
     /// Bytes of their bodies as sent.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Time of the first arrival, milliseconds since the Unix epoch.
-    pub first_ms: u64,
+    pub(crate) first_ms: u64,
     /// Time of the last arrival, milliseconds since the Unix epoch.
-    pub last_ms: u64,
+    pub(crate) last_ms: u64,
     /// How often the first arrival of an id came behind a later one of its partition, summed over
     /// partitions: 0 means every partition arrived in order.
     pub inversions: u64,
     /// The same for each key of a partition; see [`RecordId::lane`].
     pub key_inversions: u64,
     /// `inversions` by partition, where not 0.
-    pub inverted_partitions: BTreeMap<u16, u64>,
+    pub(crate) inverted_partitions: BTreeMap<u16, u64>,
 }
 
 impl Ledger {
@@ -225,8 +225,8 @@ impl Ledger {
     }
 
     /// Whether an id arrived.
-    #[must_use]
-    pub fn has(&self, id: RecordId) -> bool {
+    #[cfg(test)]
+    pub(crate) fn has(&self, id: RecordId) -> bool {
         self.state.lock().seen.contains(id)
     }
 
@@ -240,7 +240,7 @@ impl Ledger {
     }
 
     /// Forgets everything.
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         *self.state.lock() = State::default();
     }
 
@@ -266,7 +266,7 @@ impl Ledger {
 
     /// Waits until `done` holds; the caller sets the time limit. Asked after every accepted
     /// request.
-    pub async fn until(&self, mut done: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn until(&self, mut done: impl FnMut(&Self) -> bool) {
         loop {
             let arrival = self.notify.notified();
             tokio::pin!(arrival);

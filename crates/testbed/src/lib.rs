@@ -11,7 +11,7 @@ pub mod control;
 pub mod expect;
 pub mod faults;
 mod id_set;
-pub mod ledger;
+mod ledger;
 pub mod payload;
 pub mod receiver;
 mod record;
@@ -20,10 +20,7 @@ mod testbed;
 pub mod wire;
 
 pub use id_set::IdSet;
-pub use ledger::Ledger;
 pub use payload::{Faker, Sample};
 pub use receiver::Receiver;
-pub use record::{
-    InvalidId, LANES, MAX_ELEMENTS, MAX_SEQUENCE, RECORD_ID_KEY, RECORD_ID_PREFIX, RecordId, Route,
-};
+pub use record::{RECORD_ID_KEY, RecordId, Route};
 pub use testbed::{Addresses, Testbed};

@@ -12,17 +12,17 @@ use serde::{Deserialize, Serialize};
 pub const RECORD_ID_KEY: &str = "record_id";
 
 /// What every id text starts with, so that it can be found inside opaque bytes.
-pub const RECORD_ID_PREFIX: &str = "kmq:";
+pub(crate) const RECORD_ID_PREFIX: &str = "kmq:";
 
 /// How many elements one record can hold at most (an array of log lines); bounds
 /// [`RecordId::element`].
-pub const MAX_ELEMENTS: u16 = 8;
+pub(crate) const MAX_ELEMENTS: u16 = 8;
 
 /// Sequences stay below this, so that a damaged id cannot blow up a bitmap.
-pub const MAX_SEQUENCE: u32 = 1 << 28;
+pub(crate) const MAX_SEQUENCE: u32 = 1 << 28;
 
 /// How many keys the records of a partition are spread over; see [`RecordId::lane`].
-pub const LANES: u64 = 16;
+pub(crate) const LANES: u64 = 16;
 
 /// A kind of traffic: what a payload is and which way it takes through the router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ pub enum Route {
 
 impl Route {
     /// Every route, in the order of tables.
-    pub const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::SkywalkingSegments,
         Self::SkywalkingMetrics,
         Self::SkywalkingLogs,
@@ -117,7 +117,7 @@ impl Route {
 
     /// How many elements a record of this route may hold: 1, or [`MAX_ELEMENTS`] for arrays.
     #[must_use]
-    pub const fn fan_out(self) -> u16 {
+    pub(crate) const fn fan_out(self) -> u16 {
         match self {
             Self::CustomLogArray => MAX_ELEMENTS,
             _ => 1,
@@ -177,7 +177,7 @@ impl RecordId {
 
     /// The id of an element of this record.
     #[must_use]
-    pub const fn with_element(self, element: u16) -> Self {
+    pub(crate) const fn with_element(self, element: u16) -> Self {
         Self { element, ..self }
     }
 
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_id_are_refused() {
+    fn texts_that_are_not_ids_are_refused() {
         for text in [
             "",
             "kmq:",

@@ -18,7 +18,7 @@ pub struct Topic {
     /// What its records are.
     pub route: Route,
     /// Its share of the stream, relative to the others.
-    pub weight: u32,
+    pub(crate) weight: u32,
 }
 
 const fn topic(name: &'static str, partitions: u16, route: Route, weight: u32) -> Topic {

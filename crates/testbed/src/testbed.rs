@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::faults::Fault;
 use crate::receiver::{DatakitOptions, Handle, HandleOptions, Receiver};
 
 /// A DataKit stand-in, a Dataway, a standard collector and a handle, each on a port of its own.
@@ -27,7 +26,7 @@ pub struct Testbed {
 pub struct Addresses {
     /// The DataKit stand-in.
     pub datakit: SocketAddr,
-    /// The Dataway.
+    /// The Dataway stand-in.
     pub dataway: SocketAddr,
     /// The standard collector.
     pub collector: SocketAddr,
@@ -94,20 +93,5 @@ impl Testbed {
     /// Changes what the handle answers, from its next request on.
     pub fn set_handle(&self, options: HandleOptions) {
         self.handle_set_up.set(options);
-    }
-
-    /// Replaces the faults of all receivers.
-    pub fn set_faults(&self, faults: &[Fault]) {
-        for (_, receiver) in self.receivers() {
-            receiver.set_faults(faults.iter().cloned());
-        }
-    }
-
-    /// Forgets all accounts and request heads and lifts all faults.
-    pub fn reset(&self) {
-        for (_, receiver) in self.receivers() {
-            receiver.set_faults([]);
-            receiver.reset();
-        }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use kafkamq_pipeline::{Clock as _, SystemClock};
 
-use crate::actors::consignment::{Answer, Consignment, Parts, Records};
+use crate::actors::consignment::{Consignment, HandleAnswer, Parts, Records};
 use crate::actors::directory::{Addresses, Directory};
 use crate::actors::messages::{Forward, WriteDeadLetter};
 use kafkamq_conversion::route::RouteKind;
 use kafkamq_conversion::{Bodies, slices};
-use kafkamq_conversion::{Cause, Made, pool};
+use kafkamq_conversion::{Cause, ProcessorOutput, pool};
 use kafkamq_memory::Account;
 
 /// Sends what was made of records on its way.
@@ -17,7 +17,7 @@ pub(super) fn hand_on_records<'r>(
     addresses: &Addresses,
     directory: &Directory,
     records: &'r Records,
-    mut made: Made<'r>,
+    mut made: ProcessorOutput<'r>,
 ) {
     // Before anything that may settle one of them.
     for (record, obligations) in std::mem::take(&mut made.obligations) {
@@ -70,7 +70,11 @@ pub(super) fn hand_on_records<'r>(
 }
 
 /// Sends what was made of an answer on its way.
-pub(super) fn hand_on_answer(addresses: &Addresses, answer: &Arc<Answer>, made: Made<'_>) {
+pub(super) fn hand_on_answer(
+    addresses: &Addresses,
+    answer: &Arc<HandleAnswer>,
+    made: ProcessorOutput<'_>,
+) {
     let consignment = |parts| Consignment::Answer(Arc::clone(answer), Arc::new(parts));
     send_points(addresses, made.bodies, &made.account, None, consignment);
     if !made.letters.is_empty() {

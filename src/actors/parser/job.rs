@@ -12,13 +12,14 @@ use kafkamq_point::codec::Encoding;
 use super::hand_on::{bury_asked, hand_on_answer, hand_on_records};
 use super::watch::Watch;
 use super::{ParserActor, feed};
-use crate::actors::consignment::{Answer, Records};
+use crate::actors::consignment::{HandleAnswer, Records};
 use crate::actors::messages::{ParseAnswer, ParseBatch};
 use crate::metrics::{Metrics, TopicMetrics};
 use crate::recorder::{HANDLE_FEED, topic_feed};
 use kafkamq_conversion::route::{HandleRoute, Route, RouteKind};
 use kafkamq_conversion::{
-    AnswerProgress, Answers, Finish, Made, Memory, Processor, Progress, RecordRules, Resume,
+    AnswerProgress, Answers, Finish, Memory, Processor, ProcessorOutput, Progress, RecordRules,
+    Resume,
 };
 use kafkamq_conversion::{Sampler, ScriptStep};
 use kafkamq_memory::{Account, Charge};
@@ -51,7 +52,7 @@ pub(super) enum Job {
 /// The points of an answer.
 pub(super) struct AnswerJob {
     source: TopicPartition,
-    answer: Arc<Answer>,
+    answer: Arc<HandleAnswer>,
     accounts: PartitionAccounts,
     rules: Arc<RecordRules>,
     category: Category,
@@ -262,7 +263,7 @@ impl ParserActor {
             encoding,
             body: charge.keep(body),
             at: AnswerProgress::default(),
-            answer: Arc::new(Answer {
+            answer: Arc::new(HandleAnswer {
                 route,
                 asked,
                 open: AtomicU32::new(1),
@@ -323,7 +324,7 @@ impl ParserActor {
                 _ => 0,
             };
             let expected = state.growth.expect(batch.bytes());
-            let made = Made::with_capacity(
+            let made = ProcessorOutput::with_capacity(
                 Arc::clone(&account),
                 expected.min(portion.bytes),
                 handle_bytes.min(portion.bytes),
@@ -391,7 +392,7 @@ impl ParserActor {
                 lane,
                 asked: answer.asked_about(),
                 fates: &fates,
-                made: Made::with_capacity(Arc::clone(&account), 0, 0),
+                made: ProcessorOutput::with_capacity(Arc::clone(&account), 0, 0),
                 witness: Watch::new(&self.metrics, &topic_metrics),
             };
             let most = portion.bytes;
@@ -427,7 +428,7 @@ impl ParserActor {
 }
 
 /// Further handles of the records that an answer is about.
-fn shares(answer: &Answer) -> Vec<(crate::actors::consignment::Consignment, u32)> {
+fn shares(answer: &HandleAnswer) -> Vec<(crate::actors::consignment::Consignment, u32)> {
     let asked = answer.asked.iter();
     asked
         .map(|(consignment, record)| (consignment.share(), *record))

@@ -1,4 +1,4 @@
-//! Partitions that are not read: why, since when, and who is told.
+//! Partitions that are not read: why, since when, and where it is reported.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

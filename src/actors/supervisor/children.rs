@@ -46,7 +46,7 @@ impl Supervisor {
         }
     }
 
-    /// Starts a parser, and again when it dies.
+    /// Starts a parser, and starts it again when it stops unexpectedly.
     pub(super) fn supervise_parser(&mut self, index: usize, address: &Addr<Self>) {
         self.start_parser(index, address);
         let factory: Factory = Rc::new(move |supervisor, address| {
@@ -82,7 +82,7 @@ impl Supervisor {
             });
     }
 
-    /// Starts a forwarder, and again, by the routes in force then, when it dies.
+    /// Starts a forwarder, and starts it again, by the routes in force then, when it stops unexpectedly.
     pub(super) fn supervise_forwarder(
         &mut self,
         destination: Destination,
@@ -123,7 +123,7 @@ impl Supervisor {
         });
     }
 
-    /// Has the dead letter writer, which runs already, started again when it dies.
+    /// Starts the dead letter writer, which runs already, again when it stops unexpectedly.
     pub(super) fn supervise_dead_letters(&mut self) {
         let factory: Factory = Rc::new(|supervisor, address| {
             let dead_letter = start_dead_letter(

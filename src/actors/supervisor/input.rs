@@ -128,7 +128,7 @@ impl Input {
             .is_some_and(|(end, position)| end > position)
     }
 
-    /// Whether the client does not hear where an assigned partition ends, so that nobody knows whether
+    /// Whether the client does not hear where an assigned partition ends, so that it is unknown whether
     /// there are records to be read.
     pub(super) fn is_deaf(&self, source: &TopicPartition) -> bool {
         let known = self.statistics.partitions.get(source);

@@ -44,9 +44,9 @@ const SETTLE_GRACE: Duration = Duration::from_secs(2);
 const TIDY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A revision that was checked and opened and is not in force.
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// What it will do.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     settings: Arc<Settings>,
     routes: Arc<RouteTable>,
     carriers: HashMap<DestinationId, Arc<dyn Carrier>>,
@@ -66,13 +66,13 @@ impl Prepared {
     /// The settings that will be in force: those asked for, with the running value of every key that
     /// waits for the next start.
     #[must_use]
-    pub fn settings(&self) -> &Arc<Settings> {
+    pub(crate) fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }
 
     /// The scripts it brings, checked.
     #[must_use]
-    pub fn scripts(&self) -> Option<&PreparedScripts> {
+    pub(crate) fn scripts(&self) -> Option<&PreparedScripts> {
         self.scripts.as_ref()
     }
 }
@@ -80,7 +80,7 @@ impl Prepared {
 /// The service no longer takes changes: the service is stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the service is stopping")]
-pub struct Stopping;
+pub(crate) struct Stopping;
 
 /// A destination that left the configuration, with its last work.
 pub(super) struct Retiring {
@@ -100,7 +100,7 @@ impl Router {
     ///
     /// # Errors
     /// Everything that keeps `wanted` from being put into force.
-    pub fn prepare(
+    pub(crate) fn prepare(
         &self,
         running: &Settings,
         wanted: &Settings,
@@ -176,7 +176,7 @@ impl Router {
 
     /// A digest of the script folder if it differs from what was loaded. Blocks.
     #[must_use]
-    pub fn changed_scripts(&self) -> Option<String> {
+    pub(crate) fn changed_scripts(&self) -> Option<String> {
         self.scripts.changed()
     }
 
@@ -184,7 +184,7 @@ impl Router {
     ///
     /// # Errors
     /// Only when the service is stopping.
-    pub async fn adopt(&self, mut prepared: Prepared) -> Result<(), Stopping> {
+    pub(crate) async fn adopt(&self, mut prepared: Prepared) -> Result<(), Stopping> {
         if let Some(change) = prepared.scripts.take_if(|scripts| scripts.is_change()) {
             let scripts = Arc::clone(&self.scripts);
             // Compiles once more, to take over the state of scripts that stay.

@@ -21,14 +21,14 @@ const SCRIPTS_SHARE: u64 = 8;
 /// Why the actors cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub(crate) enum StartError {
     /// A route or output cannot be used.
     #[error(transparent)]
     Routing(#[from] RoutingError),
     /// A destination cannot be set up.
     #[error("destination `{destination}`: {source}")]
     Destination {
-        /// The destination.
+        /// Name of the destination.
         destination: String,
         /// What is wrong.
         source: CarrierError,
@@ -45,7 +45,7 @@ pub enum StartError {
     /// The Kafka client refused an input.
     #[error("input `{input}`: {}", .source.refusal())]
     Kafka {
-        /// The input.
+        /// Name of the input.
         input: String,
         /// What is wrong.
         source: KafkaError,

@@ -1,5 +1,5 @@
 //! The contract of outputs as a table: every kind against every fault it can meet. Each row is a test
-//! of its own and ends alike: every record is where it belongs, all offsets are committed, and nothing
+//! of its own and ends in the same way: every record is where it belongs, all offsets are committed, and nothing
 //! is left at the destination.
 
 use super::outputs::{config, http_output, kafka_output, record_ids, records, wait_count};

@@ -6,7 +6,7 @@ use actix_rt::Runtime;
 use super::*;
 use crate::reconfiguration::plan::{InputAction, RouteChange};
 use crate::reconfiguration::{
-    Beginning, Origin, Outcome, Reconfiguration, Refusal, Request, Wanted,
+    Beginning, ConfigurationOrigin, Outcome, Reconfiguration, Refusal, Request, Wanted,
 };
 
 /// A running service whose configuration can be changed.
@@ -62,7 +62,7 @@ impl Changeable {
             wanted,
             Request {
                 author: "test".into(),
-                origin: Origin::Http,
+                origin: ConfigurationOrigin::Http,
                 if_match: None,
                 dry_run,
             },

@@ -427,7 +427,7 @@ fn what_cannot_be_split_or_run_goes_on_whole_or_is_buried() {
         let rig = Rig::new();
         let (output, kept) = Kept::receiver();
         std::fs::create_dir_all(rig.folder.path().join("pipeline")).unwrap();
-        // Only the text that is no array fails to run.
+        // Only the text that is not an array fails to run.
         std::fs::write(
             rig.folder.path().join("pipeline/log.p"),
             "add_key(seen, true)\nx = len(\"\")\nif message == \"text\" {\n  y = 1 / x\n}\n",

@@ -76,7 +76,7 @@ impl Handler<Committed> for TopicActor {
 
     fn handle(&mut self, Committed(confirmed): Committed, ctx: &mut Self::Context) {
         let current = self.reader.as_ref().map(|reader| reader.generation());
-        // What an older lease committed says nothing about this one.
+        // A commit of an older lease does not apply to this one.
         if current == Some(confirmed.generation) {
             self.window.confirmed(confirmed.next);
             self.commit_in_time();

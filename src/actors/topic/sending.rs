@@ -7,7 +7,7 @@ use actix::{AsyncContext, Context};
 use super::TopicActor;
 use crate::actors::consignment::{Consignment, Records};
 use crate::actors::messages::{BatchResolved, ParseBatch, WriteDeadLetter};
-use kafkamq_conversion::{Cause, Origin, record_letter};
+use kafkamq_conversion::{Cause, RecordOrigin, record_letter};
 use kafkamq_delivery::dead_letter::DeadLetter;
 use kafkamq_pipeline::{Clock as _, SystemClock};
 use kafkamq_record::{BatchAck, BatchId, RecordBatch};
@@ -65,31 +65,15 @@ impl TopicActor {
             self.waits = addresses.rules.waits(&route);
         }
         if is_given_up {
-            let Some(record) = batch.get(0) else { return };
-            let cause = Cause {
-                stage: "parse",
-                reason: "processing failed repeatedly",
-                time_ms: SystemClock.now_ns() / 1_000_000,
+            let records = Records {
+                route: Arc::clone(&route),
+                batch,
+                share,
+                metrics: Arc::clone(&self.options.metrics),
             };
-            let origin = Origin {
-                input: &self.options.input,
-                source: &self.source,
-                record,
-            };
-            let letter = DeadLetter {
-                attempts: tries.attempt,
-                ..record_letter(origin, cause)
-            };
-            addresses.dead_letter.do_send(WriteDeadLetter {
-                letters: vec![letter],
-                records: vec![0],
-                consignment: Consignment::Records(Records {
-                    route: Arc::clone(&route),
-                    batch: Arc::clone(&batch),
-                    share,
-                    metrics: Arc::clone(&self.options.metrics),
-                }),
-            });
+            if let Some(letter) = self.letter_of_failing(records, tries.attempt) {
+                addresses.dead_letter.do_send(letter);
+            }
         } else if let Some(parser) = directory.parser(&self.source, self.waits) {
             parser.do_send(ParseBatch {
                 route: Arc::clone(&route),
@@ -98,5 +82,28 @@ impl TopicActor {
                 share,
             });
         }
+    }
+
+    /// The dead letter of `records`, one record whose processing failed `attempts` times.
+    fn letter_of_failing(&self, records: Records, attempts: u32) -> Option<WriteDeadLetter> {
+        let cause = Cause {
+            stage: "parse",
+            reason: "processing failed repeatedly",
+            time_ms: SystemClock.now_ns() / 1_000_000,
+        };
+        let origin = RecordOrigin {
+            input: &self.options.input,
+            source: &self.source,
+            record: records.batch.get(0)?,
+        };
+        let letter = DeadLetter {
+            attempts,
+            ..record_letter(origin, cause)
+        };
+        Some(WriteDeadLetter {
+            letters: vec![letter],
+            records: vec![0],
+            consignment: Consignment::Records(records),
+        })
     }
 }

@@ -10,7 +10,7 @@ use crate::kafka::KafkaError;
 
 /// The layers between this process and the records of a topic, from the bottom up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
+pub(crate) enum Layer {
     /// The host name could not be resolved.
     Dns,
     /// No TCP connection.
@@ -30,7 +30,7 @@ pub enum Layer {
 impl Layer {
     /// Stable lower-case name.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Dns => "dns",
             Self::Tcp => "tcp",
@@ -72,13 +72,13 @@ impl fmt::Display for Layer {
 /// Why something cannot be used, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{layer}: {message}; {remedy}")]
-pub struct DialFault {
+pub(crate) struct DialFault {
     /// The layer that is in the way.
-    pub layer: Layer,
+    pub(crate) layer: Layer,
     /// What that layer said, without secrets.
-    pub message: String,
+    pub(crate) message: String,
     /// What to look at, in one clause.
-    pub remedy: &'static str,
+    pub(crate) remedy: &'static str,
 }
 
 impl DialFault {
@@ -92,7 +92,7 @@ impl DialFault {
 
     /// Whether the service works all the same, and better once this is mended.
     #[must_use]
-    pub fn is_warning(&self) -> bool {
+    pub(crate) fn is_warning(&self) -> bool {
         self.layer == Layer::Topic
     }
 
@@ -245,7 +245,7 @@ impl DialFault {
         Self { remedy, ..self }
     }
 
-    /// The same fault of an address that a broker announced and nobody wrote down here.
+    /// The same fault of an address that a broker announced and that is not in the configuration.
     pub(in crate::kafka) fn announced(self) -> Self {
         match self.layer {
             Layer::Dns | Layer::Tcp => Self {
@@ -289,7 +289,7 @@ fn just_connected(reason: &str) -> bool {
 }
 
 /// The library's report without the address in front and what stands behind: its own advice, which
-/// names keys that nobody sets here, and how long the connection was in which state, which differs
+/// names keys that this configuration does not have, and how long the connection was in which state, which differs
 /// every time.
 pub(in crate::kafka) fn plain(reason: &str) -> String {
     let mut without_address = reason;

@@ -168,7 +168,7 @@ fn serve(serve: impl Fn(TcpStream) + Send + 'static) -> u16 {
 fn encrypted(name: &str, folder: &std::path::Path) -> (String, PathBuf) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // By default all have one name, and a certificate issued by its own name is no chain.
+    // By default all have one name, and a certificate issued by its own name does not make a chain.
     params.distinguished_name.push(DnType::CommonName, "root");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
@@ -270,7 +270,7 @@ fn missing_rights_are_acl() {
 }
 
 #[test]
-fn a_broker_that_says_nothing_is_no_broker() {
+fn a_listener_that_does_not_answer_is_not_a_broker() {
     let port = serve(|stream| {
         // Kept open until the client gives up.
         let mut stream = stream;

@@ -36,7 +36,7 @@ fn replaced(from: &str, to: &str) -> Plan {
 }
 
 #[test]
-fn the_same_is_no_change() {
+fn the_same_is_not_a_change() {
     let plan = between(BASE, BASE);
     assert!(plan.is_empty());
     assert_eq!(plan.summary, "nothing changes");

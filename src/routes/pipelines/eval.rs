@@ -58,7 +58,7 @@ pub(super) fn operations() -> [Operation; 1] {
          windows and buckets of its own.",
     )
     .body::<Request>("application/json")
-    .answers::<Answer>(200, "What it made of each record.")
+    .answers::<EvalAnswer>(200, "What it made of each record.")
     .refuses(&[404, 422, 429])]
 }
 
@@ -96,8 +96,7 @@ struct Request {
 
 /// What the script made of the records.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "EvalAnswer")]
-struct Answer {
+struct EvalAnswer {
     /// One for each record, in order.
     results: Vec<ResultView>,
     /// What the caller should know besides.
@@ -198,7 +197,7 @@ async fn tapped(shared: &Shared, topic: &str, count: u32) -> Result<Vec<Subject>
 async fn eval(
     shared: web::Data<Shared>,
     request: web::Json<Object<Request>>,
-) -> Result<web::Json<Answer>, Problem> {
+) -> Result<web::Json<EvalAnswer>, Problem> {
     let request = request.into_inner().0;
     let category = request
         .category
@@ -257,7 +256,7 @@ async fn eval(
         let done = results.len();
         warnings.push(format!("the time was up after {done} of {asked} records"));
     }
-    Ok(web::Json(Answer { results, warnings }))
+    Ok(web::Json(EvalAnswer { results, warnings }))
 }
 
 /// Runs a trial on each of `subjects`, as long as there is time.

@@ -40,7 +40,7 @@ pub(crate) struct JoinReply {
 }
 
 impl JoinReply {
-    /// A refusal.
+    /// The answer to a member that is not admitted, with `error` as the reason.
     pub(crate) fn refused(member: &str, error: ResponseError) -> Self {
         Self {
             error: Some(error),

@@ -512,7 +512,7 @@ proptest! {
             clients.iter_mut().for_each(Client::read);
         }
         prop_assert!(clients.iter().all(|client| client.joining.is_none() && client.syncing.is_none()));
-        // ... and with nobody left to be heard of, the group empties.
+        // ... and without any member left, the group is empty.
         prop_assert_eq!(f.group.state_name(), "Empty");
     }
 }

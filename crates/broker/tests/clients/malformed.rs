@@ -1,4 +1,4 @@
-//! Bytes that are not requests: they close their own connection and disturb nobody else.
+//! Bytes that are not requests: they close their own connection and do not affect others.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

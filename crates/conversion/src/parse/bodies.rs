@@ -35,7 +35,7 @@ pub struct Bodies<'a> {
 /// The items for one output, category and lane.
 #[derive(Debug)]
 pub struct OutputItems<'a> {
-    /// The output.
+    /// The output that takes them.
     pub output: &'a OutputRoute,
     /// The category of the points.
     pub category: Category,

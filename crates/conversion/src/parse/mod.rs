@@ -2,7 +2,7 @@
 //!
 //! Everything here is a pure function of a record and its route: which records are left out by
 //! rule, how a value is split or converted, how points and requests are built, which script runs.
-//! It knows no Kafka and no HTTP.
+//! It does not depend on Kafka or HTTP.
 
 mod answer;
 mod bodies;
@@ -15,13 +15,14 @@ mod transcode;
 
 pub use answer::answer_category;
 pub(crate) use answer::answer_rules;
-pub use bodies::{Bodies, OutputItems, slices};
+pub use bodies::{Bodies, slices};
 pub use handle::encode_for_handle;
 pub(crate) use handle::passes_header_check;
-pub(crate) use points::{Origin, add_record_fields, build_point, without_newlines};
+pub(crate) use points::{PointOrigin, add_record_fields, build_point, without_newlines};
 pub use sampling::Sampler;
 pub use scripting::{ScriptStep, Scripted};
 pub(crate) use split::without_mark;
 pub use split::{Elements, SplitError, wrapped};
 pub(crate) use transcode::ConvertedPoints;
-pub use transcode::{Conversion, Form, OtlpJson, PointConversion, Signal, TranscodeError};
+pub(crate) use transcode::TranscodeError;
+pub use transcode::{Conversion, Form, OtlpJson, PointConversion, Signal};

@@ -12,13 +12,13 @@ const ENTRIES: usize = 24;
 
 /// Where a text came from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin<'a> {
+pub(crate) struct PointOrigin<'a> {
     /// The topic, which is also the measurement.
-    pub topic: &'a str,
-    /// The partition.
-    pub partition: i32,
+    pub(crate) topic: &'a str,
+    /// The partition of that topic.
+    pub(crate) partition: i32,
     /// The record's offset.
-    pub offset: i64,
+    pub(crate) offset: i64,
 }
 
 /// The point of `message`: measurement and tags from its origin, the text itself as `message`.
@@ -30,7 +30,7 @@ pub(crate) struct Origin<'a> {
 pub(crate) fn build_point(
     message: &str,
     category: Category,
-    origin: Origin<'_>,
+    origin: PointOrigin<'_>,
     time_ns: i64,
 ) -> Point {
     let mut point = Point::new(origin.topic, category, time_ns);
@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    const ORIGIN: Origin<'static> = Origin {
+    const ORIGIN: PointOrigin<'static> = PointOrigin {
         topic: "app-log",
         partition: 2,
         offset: 41,

@@ -21,7 +21,7 @@ pub struct Scripted {
     /// The original, unless it was dropped.
     pub point: Option<Point>,
     /// The points made besides it, in order.
-    pub further: Vec<Point>,
+    pub(crate) further: Vec<Point>,
     /// Whether the script dropped the original.
     pub dropped: bool,
     /// Why the script stopped early, with its name. The original goes on as it was left.
@@ -42,13 +42,13 @@ impl<'a> ScriptStep<'a> {
     /// Whether points of `category` may meet a script at all.
     #[inline]
     #[must_use]
-    pub fn concerns(&self, category: Category) -> bool {
+    pub(crate) fn concerns(&self, category: Category) -> bool {
         !self.snapshot.is_empty(category)
     }
 
     /// The name of the script that applies to `point`, if there is one.
     #[must_use]
-    pub fn name_for(&self, point: &Point, routes: &ScriptRoutes) -> Option<String> {
+    pub(crate) fn name_for(&self, point: &Point, routes: &ScriptRoutes) -> Option<String> {
         let script = self.snapshot.select(point.category(), point, routes)?;
         Some(script.name().to_owned())
     }

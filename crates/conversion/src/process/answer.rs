@@ -1,4 +1,4 @@
-//! Points in the answer of a handle: they obey the rules that points of records obey.
+//! Points in the answer of a handle: they follow the same rules as points of records.
 //!
 //! The whole body is checked before a point of it goes on, since a body that cannot be read brings
 //! the records that were asked about to the dead letters. Both are done piece by piece.
@@ -10,7 +10,7 @@ use kafkamq_record::{Fates, LeftOut, PartId};
 
 use super::finish::Refused;
 use super::letter::{AskedAbout, Cause, answer_letter};
-use super::{Finish, Made, Pace, RecordRules, Witness};
+use super::{Finish, Pace, ProcessorOutput, RecordRules, Witness};
 use crate::parse::{ScriptStep, answer_rules};
 use crate::route::OutputRoute;
 use kafkamq_settings::ScriptFailure;
@@ -47,8 +47,8 @@ pub struct Answers<'a, W> {
     /// Where every point's fate is noted.
     pub fates: &'a Fates,
     /// What came of them so far.
-    pub made: Made<'a>,
-    /// Who hears of it.
+    pub made: ProcessorOutput<'a>,
+    /// Observes what is done.
     pub witness: W,
 }
 
@@ -98,7 +98,7 @@ impl<'a, W: Witness> Answers<'a, W> {
     }
 
     /// Ends the work: counts script runs and gives out what was made.
-    pub fn end(self) -> (Made<'a>, W) {
+    pub fn end(self) -> (ProcessorOutput<'a>, W) {
         self.scripts.finish();
         (self.made, self.witness)
     }

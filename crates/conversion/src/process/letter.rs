@@ -24,18 +24,18 @@ pub struct Cause<'a> {
 
 /// A record with what names it.
 #[derive(Clone, Copy)]
-pub struct Origin<'a> {
+pub struct RecordOrigin<'a> {
     /// The input that read it.
     pub input: &'a InputId,
     /// The partition it was read from.
     pub source: &'a TopicPartition,
-    /// The record.
+    /// The record itself: offset, timestamp, key, value and headers.
     pub record: Record<'a>,
 }
 
 /// The letter of a whole record.
-pub fn record_letter(origin: Origin<'_>, cause: Cause<'_>) -> DeadLetter {
-    let Origin {
+pub fn record_letter(origin: RecordOrigin<'_>, cause: Cause<'_>) -> DeadLetter {
+    let RecordOrigin {
         input,
         source,
         record,
@@ -68,7 +68,7 @@ pub fn record_letter(origin: Origin<'_>, cause: Cause<'_>) -> DeadLetter {
 
 /// The letter of one element of a record, by itself.
 pub(super) fn element_letter(
-    origin: Origin<'_>,
+    origin: RecordOrigin<'_>,
     cause: Cause<'_>,
     number: u32,
     element: &[u8],
@@ -97,14 +97,14 @@ pub(super) fn element_letter(
 #[derive(Clone)]
 pub struct AskedAbout<'a> {
     /// The first of them, whose coordinates the letter carries.
-    pub first: Option<Origin<'a>>,
+    pub first: Option<RecordOrigin<'a>>,
     /// All of them.
     pub ranges: Vec<OffsetRange>,
 }
 
 /// The letter of a point by itself, as `output` would get it; `None` if its encoding cannot hold it.
 pub(super) fn point_letter(
-    origin: Origin<'_>,
+    origin: RecordOrigin<'_>,
     cause: Cause<'_>,
     point: &Point,
     output: &OutputRoute,
@@ -178,7 +178,7 @@ pub fn letter_of_point(
 
 /// The letter of element `number` of a record, found in it again; of the record, if it is not there.
 pub fn letter_of_element(
-    origin: Origin<'_>,
+    origin: RecordOrigin<'_>,
     cause: Cause<'_>,
     number: u32,
     format: &SplitFormat,

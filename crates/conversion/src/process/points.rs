@@ -11,8 +11,8 @@ use super::letter::{Cause, element_letter, point_letter, record_letter};
 use super::witness::Finished;
 use super::{Ending, Finish, Pace, Processor, Witness};
 use crate::parse::{
-    ConvertedPoints, Elements, Origin as PointOrigin, PointConversion, add_record_fields,
-    build_point, without_newlines,
+    ConvertedPoints, Elements, PointConversion, PointOrigin, add_record_fields, build_point,
+    without_newlines,
 };
 use crate::route::{OutputRoute, PointRoute, Route, RouteKind};
 use kafkamq_settings::{

@@ -3,9 +3,9 @@
 use kafkamq_record::{Fates, Record, RecordBatch, TopicPartition};
 
 use super::lanes::LaneChoice;
-use super::letter::{Cause, Origin, record_letter};
+use super::letter::{Cause, RecordOrigin, record_letter};
 use super::points::OpenRecord;
-use super::{Ending, Finish, LaneNames, Made, Pace, RecordRules, Witness};
+use super::{Ending, Finish, LaneNames, Pace, ProcessorOutput, RecordRules, Witness};
 use crate::parse::{Sampler, ScriptStep, encode_for_handle, passes_header_check};
 use crate::route::{HandleRoute, Route, RouteKind, TranscodeRoute};
 use kafkamq_record::Outcome;
@@ -45,8 +45,8 @@ pub struct Processor<'a, W> {
     /// The topic as a JSON string, quotes included.
     topic_json: &'a str,
     /// What came of the records so far.
-    pub made: Made<'a>,
-    /// Who hears of it.
+    pub made: ProcessorOutput<'a>,
+    /// Observes what is done.
     pub witness: W,
 }
 
@@ -54,11 +54,11 @@ pub struct Processor<'a, W> {
 #[derive(Debug)]
 pub struct Memory {
     /// Decides which records go on, where the route samples.
-    pub sampler: Option<Sampler>,
+    pub(crate) sampler: Option<Sampler>,
     /// Counts records without a key, which may go to any lane.
-    pub spread: u64,
+    pub(crate) spread: u64,
     /// The topic as a JSON string, quotes included.
-    pub topic_json: String,
+    pub(crate) topic_json: String,
 }
 
 impl Memory {
@@ -83,7 +83,7 @@ impl<'a, W: Witness> Processor<'a, W> {
         memory: &'a mut Memory,
         scripts: ScriptStep<'a>,
         finish: Finish<'a>,
-        made: Made<'a>,
+        made: ProcessorOutput<'a>,
         witness: W,
     ) -> Self {
         Self {
@@ -128,7 +128,7 @@ impl<'a, W: Witness> Processor<'a, W> {
     }
 
     /// Ends the work: counts script runs and gives out what was made.
-    pub fn end(self) -> (Made<'a>, W) {
+    pub fn end(self) -> (ProcessorOutput<'a>, W) {
         self.scripts.finish();
         (self.made, self.witness)
     }
@@ -215,8 +215,8 @@ impl<'a, W: Witness> Processor<'a, W> {
         }
     }
 
-    pub(super) fn origin<'r>(&'r self, record: &Record<'r>) -> Origin<'r> {
-        Origin {
+    pub(super) fn origin<'r>(&'r self, record: &Record<'r>) -> RecordOrigin<'r> {
+        RecordOrigin {
             input: &self.route.input,
             source: self.source,
             record: *record,
@@ -243,7 +243,7 @@ impl<'a, W: Witness> Processor<'a, W> {
     }
 
     /// Says how many obligations came of a record, or ends it if none did. A record with a part
-    /// that was forgotten stays open, and so is worked on again.
+    /// that was not settled stays open, and so is processed again.
     pub(super) fn conclude(&mut self, index: u32, fates: &Fates) {
         if !fates.are_all_known() {
             tracing::error!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kafkamq_point::Text;
 
-use crate::parse::{Origin, build_point};
+use crate::parse::{PointOrigin, build_point};
 use crate::route::{Route, RouteKind};
 use crate::scripts::ScriptsInForce;
 use kafkamq_settings::{AgeRule, ScriptFailure, Settings};
@@ -14,7 +14,7 @@ pub struct RecordRules {
     /// The scripts that go with the routes of the revision.
     pub scripts: Arc<ScriptsInForce>,
     /// What becomes of a point whose script fails.
-    pub script_failure: ScriptFailure,
+    pub(crate) script_failure: ScriptFailure,
     /// Larger values go to the dead letters, in bytes.
     pub record_bytes: u64,
     /// Tags for points that do not have them.
@@ -30,7 +30,7 @@ impl RecordRules {
         match &route.kind {
             RouteKind::Points(points) | RouteKind::ConvertedPoints(_, points) => {
                 self.scripts.waits(|snapshot| {
-                    let origin = Origin {
+                    let origin = PointOrigin {
                         topic: &route.topic,
                         partition: 0,
                         offset: 0,

@@ -14,9 +14,10 @@ use kafkamq_point::{Category, Point};
 use kafkamq_record::{LeftOut, RecordBatch, RecordBatchBuilder, TopicPartition};
 
 use super::{
-    Ending, Finish, Finished, LaneNames, Made, Memory, Processor, RecordRules, Resume, Witness,
+    Ending, Finish, Finished, LaneNames, Memory, Processor, ProcessorOutput, RecordRules, Resume,
+    Witness,
 };
-use crate::parse::{Origin, ScriptStep, Scripted, build_point};
+use crate::parse::{PointOrigin, ScriptStep, Scripted, build_point};
 use crate::route::{InputId, KeyLanes, PointRoute, Route, RouteKind};
 use kafkamq_settings::{Newlines, PointTime, RecordFields, ScriptFailure, ValuePolicy};
 
@@ -27,7 +28,7 @@ pub struct ScriptTrial {
     buries_failures: bool,
     snapshot: Arc<Snapshot>,
     route: Route,
-    /// Whether the outputs of the route are those of the flow; else there are none.
+    /// Whether the outputs of the route are those of the flow; else the route has no outputs.
     has_outputs: bool,
     names: LaneNames,
     memory: Memory,
@@ -47,7 +48,7 @@ pub struct TriedRecord<'r> {
     pub key: Option<&'r [u8]>,
     /// Names and values of its headers, in order.
     pub headers: &'r [(String, Option<Vec<u8>>)],
-    /// Its value.
+    /// Its value: the bytes as Kafka holds them.
     pub value: &'r [u8],
 }
 
@@ -88,7 +89,7 @@ impl ScriptTrial {
             RouteKind::Points(points) if points.category == category => Some((route, points)),
             _ => None,
         });
-        let origin = Origin {
+        let origin = PointOrigin {
             topic,
             partition: 0,
             offset: 0,
@@ -154,7 +155,7 @@ impl ScriptTrial {
             &mut self.memory,
             ScriptStep::new(Arc::clone(&self.snapshot), &mut self.state),
             Finish::by(&self.rules, now_ns, None),
-            Made::with_capacity(Account::root("trial", usize::MAX), 0, 0),
+            ProcessorOutput::with_capacity(Account::root("trial", usize::MAX), 0, 0),
             Heard {
                 has_outputs: self.has_outputs,
                 ..Heard::default()

@@ -17,7 +17,7 @@ pub struct Finished<'a> {
     pub corrections: &'a [String],
     /// The outputs that take it.
     pub outputs: &'a [&'a OutputRoute],
-    /// Why nobody has it, or one output has not.
+    /// Why it was not delivered at all, or not to one output.
     pub refused: Option<&'a str>,
 }
 

@@ -23,7 +23,7 @@ const RUNTIME: Namespace = Namespace::Remote;
 
 /// Where a script comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum ScriptOrigin {
     /// The pipeline folder.
     Folder,
     /// It was given at run time.
@@ -35,9 +35,9 @@ pub enum Origin {
 pub struct RunTimeScript {
     /// Category of the points it runs on.
     pub category: String,
-    /// Its name.
+    /// Its file name, which ends in `.p`.
     pub name: String,
-    /// Its text.
+    /// Its source text.
     pub text: String,
     /// Who gave it.
     pub by: String,
@@ -63,8 +63,8 @@ pub(super) type AllGiven = BTreeMap<(Category, String), Given>;
 #[derive(Debug, Clone)]
 pub struct GivenScript {
     /// Where it comes from.
-    pub origin: Origin,
-    /// Its text.
+    pub origin: ScriptOrigin,
+    /// Its source text.
     pub text: String,
     /// What runs, unless no version of it ever worked.
     pub loaded: Option<Arc<LoadedScript>>,
@@ -84,7 +84,7 @@ pub enum TrialError {
 /// A script to be tried.
 #[derive(Debug, Clone, Copy)]
 pub struct Trial<'a> {
-    /// Its category.
+    /// The category of the points it runs on.
     pub category: Category,
     /// Its name, or the name it would have.
     pub name: &'a str,
@@ -113,8 +113,8 @@ impl Scripts {
     pub fn given(&self, category: Category, name: &str) -> Option<GivenScript> {
         let text = |namespace| self.store.text(namespace, category, name);
         let (origin, text) = match text(RUNTIME) {
-            Some(text) => (Origin::Runtime, text),
-            None => (Origin::Folder, text(Namespace::Default)?),
+            Some(text) => (ScriptOrigin::Runtime, text),
+            None => (ScriptOrigin::Folder, text(Namespace::Default)?),
         };
         let loaded = self.snapshot().get(category, name).cloned();
         Some(GivenScript {
@@ -150,7 +150,7 @@ impl Scripts {
         by: &str,
     ) -> Result<LoadReport, ScriptChangeError> {
         let mut state = self.state.lock();
-        // As it is on disk and not as it was loaded: a change that nobody took up yet is older, too.
+        // As it is on disk and not as it was loaded: a change that is not loaded yet is older, too.
         let file = file_digest(&read_folder(&state.settings.path).scripts, category, name);
         let report = self.store.put(RUNTIME, category, name, text)?;
         let given = Given {
@@ -415,7 +415,7 @@ mod tests {
             .unwrap();
         assert!(text(&scripts).contains("http"), "in force at once");
         let given = scripts.given(Category::Logging, "a.p").unwrap();
-        assert_eq!(given.origin, Origin::Runtime);
+        assert_eq!(given.origin, ScriptOrigin::Runtime);
 
         assert!(scripts.put(Category::Logging, "a.p", "if {", "me").is_err());
         assert!(text(&scripts).contains("http"), "nothing changed");

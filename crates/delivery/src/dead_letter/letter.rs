@@ -23,7 +23,7 @@ pub enum LetterPart {
     Point {
         /// The output that would have it; empty if no encoding can hold it.
         destination: String,
-        /// Its category.
+        /// The category of the point, such as `metric`.
         category: String,
         /// The records it was made of, or that were asked about.
         from: Vec<OffsetRange>,
@@ -41,7 +41,7 @@ pub struct DeadLetter {
     pub offset: i64,
     /// Its Kafka timestamp in milliseconds, if it has one.
     pub timestamp: Option<i64>,
-    /// Its key; `None` is no key, which is not an empty one.
+    /// Its key. `None` means that the record has none, which differs from an empty key.
     pub key: Option<Bytes>,
     /// Its value; `None` is a tombstone, which is not an empty value.
     pub value: Option<Bytes>,
@@ -70,7 +70,7 @@ pub struct StoredLetter {
     pub number: u64,
     /// Whether it is marked as replayed.
     pub replayed: bool,
-    /// The letter.
+    /// What was written: the record or the part of one, and why.
     pub letter: DeadLetter,
 }
 
@@ -238,7 +238,7 @@ pub(super) fn encode(number: u64, letter: &DeadLetter, out: &mut Vec<u8>) {
     wire.encode_raw(out);
 }
 
-/// Reads the payload of a letter; `None` if it is none.
+/// Reads the payload of a letter; `None` if it is not one.
 pub(super) fn decode(payload: Bytes) -> Option<(u64, DeadLetter)> {
     let wire = Wire::decode(payload).ok()?;
     let part = match (wire.element, wire.point) {

@@ -1,7 +1,7 @@
 //! One file of letters.
 //!
 //! A file header, then entries: marker, length and checksum of the payload (three little-endian
-//! 32-bit numbers), payload. A reader that meets bytes which are no entry looks for the next one,
+//! 32-bit numbers), payload. A reader that meets bytes that are not an entry looks for the next one,
 //! so that a damaged spot costs no more than what it hit.
 
 use std::collections::BTreeMap;
@@ -269,7 +269,7 @@ pub(super) enum Entry {
         number: u64,
         letter: Box<DeadLetter>,
     },
-    /// Bytes that are no entry, up to the next entry or the end.
+    /// Bytes that are not an entry, up to the next entry or the end.
     Damage,
 }
 

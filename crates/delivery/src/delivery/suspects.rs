@@ -40,11 +40,11 @@ pub struct SuspectView<'a, P> {
     pub reason: Option<&'a Reason>,
     /// Refusals so far, those of the requests that it was a part of included.
     pub refusals: u32,
-    /// Items in it.
+    /// How many items the request holds.
     pub items: usize,
     /// Where it goes, secrets masked.
     pub asked: &'a Arc<str>,
-    /// The attachment of its first item, and that item, unless nobody waits for them any more.
+    /// The attachment of its first item, and that item, unless they are not waited for any more.
     pub first: Option<(&'a P, &'a Item)>,
 }
 
@@ -115,7 +115,7 @@ impl<P> Delivery<P> {
         self.named_suspects().into_iter().map(Into::into).collect()
     }
 
-    /// Suspects that are worth a name: refused often enough, and not merely by a destination that is
+    /// Suspects that are listed: refused often enough, and not merely by a destination that is
     /// busy with everything.
     pub(super) fn named_suspects(&self) -> Vec<Suspect<'_, P>> {
         let up = *self.health.state() == State::Up;
@@ -128,7 +128,7 @@ impl<P> Delivery<P> {
         suspects
     }
 
-    /// Does what an operator decides about the suspect `id`. Returns false if there is none.
+    /// Does what an operator decides about the suspect `id`. Returns false if there is no such suspect.
     pub fn decide(
         &mut self,
         now: Instant,

@@ -65,7 +65,7 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    /// This body compressed, if that is asked for and worth it.
+    /// This body compressed, if that is asked for and it is long enough.
     ///
     /// # Errors
     /// If the compressor fails, which means that there is no memory for it.

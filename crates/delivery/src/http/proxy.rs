@@ -23,7 +23,7 @@ const VARIABLES: [&str; 6] = [
 /// Which proxy requests go through.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Proxies {
-    /// None.
+    /// Every request goes to its address directly.
     #[default]
     None,
     /// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say (also in small letters),

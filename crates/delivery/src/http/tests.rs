@@ -58,7 +58,7 @@ impl Server {
                     });
                     let connection = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service);
-                    // A client that hangs up is no fault of the server.
+                    // It is not a fault of the server if a client hangs up.
                     connection.await.ok();
                 });
             }
@@ -300,7 +300,7 @@ async fn long_answers_are_cut_and_drained() {
             .unwrap();
         assert_eq!((answer.body.len(), answer.truncated), (1000, true));
     }
-    // The third was not worth draining.
+    // The body of the third was not read to its end.
     assert_eq!(server.connections(), 2);
 }
 

@@ -30,7 +30,7 @@ pub enum TlsError {
     File {
         /// What was expected in it.
         what: &'static str,
-        /// Its path.
+        /// The path as it was configured.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,

@@ -67,7 +67,7 @@ pub struct Request {
     /// The items of its body, in order; never empty.
     pub items: Arc<[Item]>,
     /// Tries before this one, with exactly these items.
-    pub tries: u32,
+    pub(crate) tries: u32,
 }
 
 /// The items of a request that belong to one parcel.
@@ -85,11 +85,11 @@ pub struct Load {
     /// Items that wait, those of failed requests included.
     pub queued_items: usize,
     /// Bytes of those items.
-    pub queued_bytes: usize,
+    pub(crate) queued_bytes: usize,
     /// Items of requests that were sent and have no outcome yet; cancelled ones included.
     pub in_flight_items: usize,
     /// Bytes of those items.
-    pub in_flight_bytes: usize,
+    pub(crate) in_flight_bytes: usize,
     /// Requests that were sent and have no outcome yet.
     pub in_flight_requests: usize,
     /// When the oldest unsettled parcel came in.

@@ -214,7 +214,7 @@ mod tests {
         let next = lanes.next(Instant::now()).unwrap();
         assert_eq!(*lanes.parts(next.id).next().unwrap().payload, 2);
         let _settled = lanes.delivered(next.id, |_, _| {});
-        // The line holds nobody but this lane, so it goes on.
+        // The line holds only this lane, so it goes on.
         let last = lanes.next(Instant::now()).unwrap();
         assert_eq!(lanes.delivered(last.id, |_, _| {}), [2]);
         assert!(lanes.is_idle() && lanes.pools.is_empty());

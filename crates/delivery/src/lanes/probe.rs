@@ -15,7 +15,7 @@ use crate::status::Reason;
 pub(crate) struct History {
     /// Refusals that may have been its own fault.
     pub(crate) refusals: u32,
-    /// Tries of these items, in whatever company.
+    /// Tries of these items, alone or together with others.
     pub(crate) attempts: u32,
     /// When it was sent last, as a number that grows with each request and each answer.
     pub(crate) sent: u64,

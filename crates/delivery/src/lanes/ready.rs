@@ -45,7 +45,7 @@ impl Lane {
         }
     }
 
-    /// Joins neighbours that have become alike.
+    /// Joins neighbours that have become equal.
     pub(super) fn join_runs(&mut self) {
         let mut joined: VecDeque<Run> = VecDeque::with_capacity(self.runs.len());
         for mut run in self.runs.drain(..) {
@@ -74,7 +74,7 @@ pub(super) struct Group {
     bytes: usize,
     /// What the endpoint was found to take, where that is less than the configured limit.
     byte_cap: usize,
-    /// What came in up to here does not wait for company.
+    /// Items up to here are sent without waiting for a fuller batch.
     pub(super) flushed: Option<Instant>,
     /// The newest request among those that were accepted, by [`History::sent`](super::History::sent).
     pub(super) accepted: u64,
@@ -126,7 +126,7 @@ impl<P> Lanes<P> {
         {
             return group.id;
         }
-        // Endpoints that a reconfiguration replaced: nobody else holds them, no work is left.
+        // Endpoints that a reconfiguration replaced: they have no other holder and no work left.
         let parcels = &self.parcels;
         self.groups.retain(|group| {
             Arc::strong_count(&group.endpoint) > 1

@@ -31,7 +31,7 @@ struct RpcStatus {
 
 /// The number of refused entries and the message of an OTLP answer, `None` if it says neither.
 ///
-/// A body that cannot be read says nothing: the status has already said that it was accepted.
+/// A body that cannot be read is ignored: the status has already said that it was accepted.
 pub(super) fn partial_success(answer: &Answer) -> Option<(u64, String)> {
     if answer.body.is_empty() {
         return None;

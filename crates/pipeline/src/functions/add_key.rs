@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -29,12 +29,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
             output: &[("city", "\"Shanghai\""), ("code", "21")],
         },
     ],
-    notes: &["A variable of the same name goes on hiding the key when the name is read."],
+    notes: &["If a variable has the same name, reading the name still gives the variable."],
     check: None,
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::grok::{Definition, GrokError};
 use crate::ir::Prepared;
@@ -19,7 +19,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
          definition hides a built-in pattern, or one of an outer block, of the same name, for \
          direct references only: patterns built from the hidden one stay as they are. A second \
          definition in the same block replaces the first.\n\n\
-         Everything happens when the script is loaded, also where the call can never run.",
+         A definition takes effect when the script is loaded, even if the call is never reached.",
     params: &[
         Param::literal("name", Types::STR, "The name"),
         Param::literal("pattern", Types::STR, "The expression"),
@@ -42,7 +42,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(cx: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let (name, expression) = (call.str(0).unwrap_or_default(), call.str(1).unwrap_or_default());
     let library = super::grok::library(cx);
     let own = |name: &str| cx.defined::<Definition>(name);
@@ -54,6 +54,6 @@ fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, C
     Ok(None)
 }
 
-fn call(_: &mut Cx<'_>, _: Args<'_>) -> Result<Value, RunError> {
+fn call(_: &mut RunContext<'_>, _: Args<'_>) -> Result<Value, RunError> {
     Ok(Value::Nil)
 }

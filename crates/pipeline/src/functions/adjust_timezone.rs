@@ -1,8 +1,8 @@
 //! `adjust_timezone`: repairs a time that was read in a wrong zone.
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -10,13 +10,13 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "adjust_timezone",
     category: FunctionCategory::Time,
     summary: "Moves a time by whole hours so that it lies within the last hour",
-    doc: "For records that arrive at once but were read in a zone that is whole hours off. The key \
+    doc: "For records that arrive without delay but whose time was read in a zone that is wrong by whole hours. The key \
           has to hold an int of nanoseconds; it is moved by whole hours until it lies at most \
           `minute` minutes ahead of now and less than an hour behind that.",
     params: &[
         Param::key("key", "The key that holds the time"),
         Param::literal("minute", Types::INT, "How far ahead of now a time may be, 0 to 15 minutes")
-            .or(Default::Int(2)),
+            .or(DefaultValue::Int(2)),
     ],
     named: true,
     returns: Types::NONE,
@@ -39,7 +39,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 const MINUTE: i64 = 60_000_000_000;
 const HOUR: i64 = 60 * MINUTE;
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };

@@ -3,13 +3,13 @@
 use kafkamq_point::Category;
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
+    CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
 use crate::aggregate::{Aggregator, BucketOptions, Buckets};
 use crate::args::Args;
 use crate::ast::{Expr, ExprKind};
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::time::parse_duration;
@@ -19,23 +19,24 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "agg_create",
     category: FunctionCategory::State,
     summary: "Makes a bucket that aggregates metrics of many points",
-    doc: "The first call makes the bucket, later ones do nothing. `agg_metric` fills it; it gives out \
-          one point per group every `on_interval`, and after every `on_count` values if that is above \
-          0. The points bear the bucket's name, the tags of the group and `const_tags`; they go to \
+    doc: "The first call makes the bucket, later ones do nothing. `agg_metric` fills it; it emits \
+          one point per group every \
+          `on_interval`, and after every `on_count` values if that is above \
+          0. The points have the bucket's name, the tags of the group and `const_tags`; they go to \
           the output without running through scripts.\n\n\
-          With `keep_value` a group goes on accumulating after it was given out; otherwise it starts \
-          from nothing. When the script is replaced or removed, the bucket gives out what it holds.",
+          With `keep_value` a group keeps its values after it was emitted; otherwise it starts \
+          empty. When the script is replaced or removed, the bucket emits what it holds.",
     params: &[
         Param::literal("bucket", Types::STR, "The name of the bucket and of its points"),
         Param::literal("on_interval", Types::STR, "The time between flushes, such as `1m30s`; `0s` for none")
-            .or(Default::Str("60s")),
-        Param::literal("on_count", Types::INT, "How many values make a flush; 0 for none")
-            .or(Default::Int(0)),
+            .or(DefaultValue::Str("60s")),
+        Param::literal("on_count", Types::INT, "Number of values after which the bucket is flushed; 0 for none")
+            .or(DefaultValue::Int(0)),
         Param::literal("keep_value", Types::BOOL, "Whether groups go on accumulating")
-            .or(Default::Bool(false)),
-        Param::of("const_tags", ParamKind::Expr, "A map of further tags").or(Default::Nil),
+            .or(DefaultValue::Bool(false)),
+        Param::of("const_tags", ParamKind::Expr, "A map of further tags").or(DefaultValue::Nil),
         Param::of("category", ParamKind::Expr, "The category of the points, such as `metric` or `L`")
-            .or(Default::Str("M")),
+            .or(DefaultValue::Str("M")),
     ],
     named: true,
     returns: Types::NONE,
@@ -49,8 +50,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     notes: &[
         "The point the script runs on is not changed.",
         "A host that does not collect aggregated points ignores the call.",
-        "A bucket holds 100000 groups, and all buckets share the memory for them; one group more makes it flush early, or is refused and counted with `keep_value`.",
-        "While the points of the last flush are not delivered, an interval gives out nothing and the groups go on merging.",
+        "A bucket holds 100000 groups, and all buckets share the memory for them; a further group makes it flush early; with `keep_value` the group is refused and counted.",
+        "While the points of the last flush are not delivered, an interval emits nothing and the groups go on merging.",
     ],
     check: Some(check),
     call,
@@ -62,7 +63,7 @@ struct Options {
     count: Option<u64>,
 }
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let Some(interval) = call.str(1).and_then(parse_duration) else {
         return Err(call.error(1, "`on_interval` is not a duration"));
     };
@@ -82,7 +83,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     prepare(options)
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let options: &Options = args.prepared()?;
     let category = category(cx, args, 5)?;
     let name = args.literal_str(0);
@@ -126,7 +127,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
 }
 
 /// The category an argument names; `nil` is metric.
-pub(super) fn category(cx: &mut Cx<'_>, args: Args<'_>, at: usize) -> Result<Category, RunError> {
+pub(super) fn category(cx: &mut RunContext<'_>, args: Args<'_>, at: usize) -> Result<Category, RunError> {
     match args.value(cx, at)? {
         Value::Nil => Ok(Category::Metric),
         Value::Str(name) => name

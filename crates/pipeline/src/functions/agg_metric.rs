@@ -5,12 +5,12 @@ use smallvec::SmallVec;
 
 use super::agg_create::{category, text_list};
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
+    CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
 use crate::aggregate::{Buckets, Function};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::value::{Types, Value};
@@ -22,17 +22,17 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     doc: "Takes the point's `agg_field` as a number and adds it, by `agg_fn`, to the field `new_field` \
           of the group that has the same values of the keys `agg_by`. Numeric text counts as its \
           number, `true` as 1, any other text as 0.\n\n\
-          `agg_fn` is `sum`, `avg`, `min`, `max` or `set`, the last value. The function that is used \
-          first for a field of a group stays.\n\n\
-          Nothing happens without the bucket, without the field, or when one of the keys is missing \
-          or no text.",
+          `agg_fn` is `sum`, `avg`, `min`, `max` or `set`, the last value. The function of a field \
+          is the one of its first value.\n\n\
+          Nothing happens without the bucket, without the field, or when one of the keys is \
+          missing or not text.",
     params: &[
         Param::literal("bucket", Types::STR, "The bucket, made by `agg_create`"),
         Param::literal("new_field", Types::STR, "The field of the aggregated point"),
         Param::literal("agg_fn", Types::STR, "`sum`, `avg`, `min`, `max` or `set`"),
         Param::of("agg_by", ParamKind::Expr, "The keys whose values make a group, a list of string literals"),
         Param::literal("agg_field", Types::STR, "The key whose value is added"),
-        Param::of("category", ParamKind::Expr, "The category of the bucket").or(Default::Str("M")),
+        Param::of("category", ParamKind::Expr, "The category of the bucket").or(DefaultValue::Str("M")),
     ],
     named: true,
     returns: Types::NONE,
@@ -53,7 +53,7 @@ struct Plan {
     by: Vec<Text>,
 }
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let Some(function) = call.str(2).and_then(Function::named) else {
         return Err(call.error(2, "`agg_fn` is one of `sum`, `avg`, `min`, `max`, `set`"));
     };
@@ -66,7 +66,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     })
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let plan: &Plan = args.prepared()?;
     let category = category(cx, args, 5)?;
     let Some(bucket) = cx

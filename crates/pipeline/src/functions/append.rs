@@ -1,8 +1,8 @@
 //! `append`: adds an element to a copy of a list.
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::value::{Types, Value};
@@ -10,9 +10,9 @@ use crate::value::{Types, Value};
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "append",
     category: FunctionCategory::Value,
-    summary: "Yields a list with one element more",
+    summary: "Yields a list with one more element",
     doc: "The list itself keeps its length; the result is always a new list. A list given as element \
-          is one element. When the name holds no list the call yields `nil`.",
+          is one element. When the name does not hold a list, the call yields `nil`.",
     params: &[
         Param::of("list", ParamKind::Expr, "The name of a list"),
         Param::value("value", Types::ANY, "The element to add"),
@@ -31,7 +31,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     match call.arg(0) {
         Some(expr) if expr.as_name().is_none() => {
             Err(call.error(0, format!("`append` takes the name of a list, not {}", expr.describe())))
@@ -40,7 +40,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     }
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Value::List(list) = args.value(cx, 0)? else {
         return Ok(Value::Nil);
     };

@@ -3,7 +3,7 @@
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::cache::ScriptCache;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -11,8 +11,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "cache_get",
     category: FunctionCategory::State,
     summary: "Gives what `cache_set` stored",
-    doc: "The value stored under this name, also by an earlier run on another record; `nil` if there \
-          is none or its time has passed. A list or map is a copy.",
+    doc: "The value stored under this name, also by an earlier run on another record; `nil` if \
+          there is none or it has expired. A list or map is a copy.",
     params: &[Param::of("key", ParamKind::Expr, "The name, a str")],
     named: true,
     returns: Types::ANY,
@@ -28,7 +28,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = args.str(cx, 0)?;
     let now = cx.engine().now_ns();
     let found = cx.instance().get::<ScriptCache>();

@@ -1,9 +1,9 @@
 //! `cache_set`: writes the script's cache.
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::cache::{KeptMemory, ScriptCache};
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -12,12 +12,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::State,
     summary: "Keeps a value for later runs of the script",
     doc: "Stores a copy of the value under a name for `exp` seconds, visible to all runs at once. \
-          Storing under the same name again replaces the value and starts its time anew. With `exp` \
+          Storing under the same name again replaces the value and starts its time again. With `exp` \
           of 0 or less nothing is stored.",
     params: &[
         Param::of("key", ParamKind::Expr, "The name, a str"),
         Param::of("value", ParamKind::Expr, "The value, of any type"),
-        Param::of("exp", ParamKind::Expr, "Seconds to live, an int").or(Default::Int(100)),
+        Param::of("exp", ParamKind::Expr, "Seconds to live, an int").or(DefaultValue::Int(100)),
     ],
     named: true,
     returns: Types::NONE,
@@ -33,7 +33,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = args.str(cx, 0)?;
     let value = args.value(cx, 1)?;
     let seconds = args.int(cx, 2)?;

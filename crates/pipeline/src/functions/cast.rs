@@ -1,8 +1,8 @@
 //! `cast`: converts a key to another type.
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::number::{float, truth};
 use crate::ir::Prepared;
@@ -15,7 +15,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     doc: "`dst_type` is `int`, `float`, `bool` or `str` (also `string`). Reads the key and writes \
          the converted value to the point; a tag stays text.\n\n\
          To `int`: floats and number text are truncated towards zero, `true` is 1; text that is \
-         no number is 0. To `float`: the same without truncation. To `bool`: numbers are true \
+         not a number is 0. To `float`: the same without truncation. To `bool`: numbers are true \
          unless zero, text is true if it is one of `1 t T true True TRUE`. To `str`: the text of \
          the value, lists and maps as JSON.",
     params: &[
@@ -49,7 +49,7 @@ enum Target {
     Str,
 }
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     prepare(match call.str(1).unwrap_or_default() {
         "int" => Target::Int,
         "float" => Target::Float,
@@ -59,7 +59,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     })
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let target: &Target = args.prepared()?;
     if let Some(key) = args.key(0)
         && let Some(value) = cx.read(key)

@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::net::contains;
 use crate::value::{Types, Value};
@@ -11,9 +11,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "cidr",
     category: FunctionCategory::Network,
     summary: "Tells whether an address lies in a network",
-    doc: "`prefix` is an address, a slash and the number of leading bits that count. IPv4 and \
-         IPv6 are different worlds, IPv4-mapped addresses included. What cannot be read gives \
-         `false`.",
+    doc: "`prefix` is an address, a slash and the number of leading bits that count. An IPv4 \
+         address is never in an IPv6 network or the other way round, IPv4-mapped addresses \
+         included. An address or network that cannot be read gives `false`.",
     params: &[
         Param::of("ip", ParamKind::Source, "The address, or the key that holds it"),
         Param::of("prefix", ParamKind::Source, "The network, or the key that holds it"),
@@ -36,7 +36,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (ip, network) = (args.value(cx, 0)?, args.value(cx, 1)?);
     let inside = match (ip.as_str(), network.as_str()) {
         (Some(ip), Some(network)) => contains(network, ip),

@@ -7,7 +7,7 @@ use kafkamq_point::Text;
 
 use crate::args::Args;
 use crate::ast::{Expr, ExprKind};
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::diagnostic::Code;
 use crate::engine::Engine;
 use crate::error::RunError;
@@ -25,23 +25,23 @@ pub struct FunctionSpec {
     /// One line: what it does, without a full stop.
     pub summary: &'static str,
     /// Markdown paragraphs: everything a script author needs beyond the summary.
-    pub doc: &'static str,
+    pub(crate) doc: &'static str,
     /// The parameters in order.
-    pub params: &'static [Param],
+    pub(crate) params: &'static [Param],
     /// Whether arguments may be given by name.
     pub named: bool,
     /// The types of the result, [`Types::NONE`] for none (the call then yields `nil`).
-    pub returns: Types,
+    pub(crate) returns: Types,
     /// What a call depends on or changes besides the point and the variables.
-    pub effects: Effects,
+    pub(crate) effects: Effects,
     /// Examples: shown to readers, executed as tests.
     pub examples: &'static [Example],
     /// Remarks shown as a list: oddities, limits, differences from DataKit.
     pub notes: &'static [&'static str],
     /// Runs once per call site when a script is loaded, in text order, also in dead code.
-    pub check: Option<CheckFn>,
+    pub(crate) check: Option<CheckFn>,
     /// Serves a call.
-    pub call: CallFn,
+    pub(crate) call: CallFn,
 }
 
 /// What calls depend on or change besides the point and the variables; a set.
@@ -52,7 +52,7 @@ pub struct Effects(u8);
 
 impl Effects {
     /// Nothing else.
-    pub const PURE: Self = Self(0);
+    pub(crate) const PURE: Self = Self(0);
     /// The present time.
     pub const CLOCK: Self = Self(1);
     /// Chance.
@@ -74,7 +74,7 @@ impl Effects {
         self.0 & other.0 == other.0
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_pure(self) -> bool {
         self.0 == 0
@@ -83,10 +83,11 @@ impl Effects {
 
 /// Looks at a call's literals when a script is loaded; may reject the call, and may compile
 /// something once for all runs (see [`prepare`]), which [`Args::prepared`] hands back.
-pub type CheckFn = fn(&mut CheckCx<'_>, &CallAst<'_>) -> Result<Option<Prepared>, CheckError>;
+pub(crate) type CheckFn =
+    fn(&mut CheckContext<'_>, &CallAst<'_>) -> Result<Option<Prepared>, CheckError>;
 
 /// Serves a call. Arguments are evaluated when the function asks for them.
-pub type CallFn = fn(&mut Cx<'_>, Args<'_>) -> Result<Value, RunError>;
+pub(crate) type CallFn = fn(&mut RunContext<'_>, Args<'_>) -> Result<Value, RunError>;
 
 /// Wraps what a check hook compiled.
 ///
@@ -107,7 +108,7 @@ pub enum FunctionCategory {
     Document,
     /// Grok and regular expressions.
     Pattern,
-    /// Text.
+    /// Cutting, joining, measuring and replacing text.
     Text,
     /// Encoding, hashing, URLs.
     Encoding,
@@ -140,24 +141,24 @@ impl FunctionCategory {
     }
 }
 
-/// A parameter.
+/// A parameter of a function: its name, what may be written for it, and its default.
 #[derive(Debug, Clone, Copy)]
-pub struct Param {
+pub(crate) struct Param {
     /// Its name, also for named arguments.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What may be written for it.
-    pub kind: ParamKind,
+    pub(crate) kind: ParamKind,
     /// What it is when left out; `None` makes it required (unless `rest`).
-    pub default: Option<Default>,
+    pub(crate) default: Option<DefaultValue>,
     /// Takes all remaining arguments, also none. Only the last parameter.
-    pub rest: bool,
+    pub(crate) rest: bool,
     /// One sentence for the reference.
-    pub doc: &'static str,
+    pub(crate) doc: &'static str,
 }
 
 /// What may be written for a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParamKind {
+pub(crate) enum ParamKind {
     /// A key's name, not evaluated: identifier, attribute expression or string literal.
     Key,
     /// A key's name as identifier or attribute expression, not as a string.
@@ -176,25 +177,21 @@ pub enum ParamKind {
     Path,
 }
 
-/// A default.
+/// What a parameter is when its argument is left out.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Default {
+pub(crate) enum DefaultValue {
     /// Left out means absent; [`Args::given`] tells.
     Absent,
     /// `nil`.
     Nil,
-    /// A bool.
+    /// This bool.
     Bool(bool),
-    /// An int.
+    /// This int.
     Int(i64),
-    /// A float.
-    Float(f64),
-    /// A string.
+    /// This text.
     Str(&'static str),
     /// An empty list.
     List,
-    /// An empty map.
-    Map,
 }
 
 impl Param {
@@ -208,47 +205,47 @@ impl Param {
         }
     }
 
-    /// A key.
+    /// A required parameter that names a key of the point.
     #[must_use]
-    pub const fn key(name: &'static str, doc: &'static str) -> Self {
+    pub(crate) const fn key(name: &'static str, doc: &'static str) -> Self {
         Self::new(name, ParamKind::Key, doc)
     }
 
     /// An evaluated value of one of these types.
     #[must_use]
-    pub const fn value(name: &'static str, types: Types, doc: &'static str) -> Self {
+    pub(crate) const fn value(name: &'static str, types: Types, doc: &'static str) -> Self {
         Self::new(name, ParamKind::Value(types), doc)
     }
 
     /// A literal of one of these types.
     #[must_use]
-    pub const fn literal(name: &'static str, types: Types, doc: &'static str) -> Self {
+    pub(crate) const fn literal(name: &'static str, types: Types, doc: &'static str) -> Self {
         Self::new(name, ParamKind::Literal(types), doc)
     }
 
     /// A parameter of another kind.
     #[must_use]
-    pub const fn of(name: &'static str, kind: ParamKind, doc: &'static str) -> Self {
+    pub(crate) const fn of(name: &'static str, kind: ParamKind, doc: &'static str) -> Self {
         Self::new(name, kind, doc)
     }
 
     /// May be left out; the function asks [`Args::given`].
     #[must_use]
-    pub const fn optional(mut self) -> Self {
-        self.default = Some(Default::Absent);
+    pub(crate) const fn optional(mut self) -> Self {
+        self.default = Some(DefaultValue::Absent);
         self
     }
 
     /// May be left out and is this then.
     #[must_use]
-    pub const fn or(mut self, default: Default) -> Self {
+    pub(crate) const fn or(mut self, default: DefaultValue) -> Self {
         self.default = Some(default);
         self
     }
 
     /// Takes all remaining arguments.
     #[must_use]
-    pub const fn rest(mut self) -> Self {
+    pub(crate) const fn rest(mut self) -> Self {
         self.rest = true;
         self
     }
@@ -257,7 +254,7 @@ impl Param {
 impl FunctionSpec {
     /// The parameter an argument position belongs to.
     #[must_use]
-    pub fn param(&self, at: usize) -> Option<&'static Param> {
+    pub(crate) fn param(&self, at: usize) -> Option<&'static Param> {
         self.params
             .get(at)
             .or_else(|| self.params.last().filter(|last| last.rest))
@@ -268,8 +265,8 @@ impl FunctionSpec {
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
     /// What it shows, one line.
-    pub title: &'static str,
-    /// The script.
+    pub(crate) title: &'static str,
+    /// The source text of the script.
     pub script: &'static str,
     /// The text of the field `message` of the input, a point of category tracing named `test`.
     pub input: &'static str,
@@ -282,7 +279,7 @@ pub struct Example {
 
 impl Example {
     /// An output value that differs from run to run.
-    pub const ANY: &'static str = "…";
+    pub(crate) const ANY: &'static str = "…";
 }
 
 /// A reason to reject a call.
@@ -311,7 +308,7 @@ impl CheckError {
 
     /// The same with a hint.
     #[must_use]
-    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -319,7 +316,7 @@ impl CheckError {
 
 /// A call as a check hook sees it: arguments sorted by parameter, kinds already checked.
 #[derive(Debug)]
-pub struct CallAst<'a> {
+pub(crate) struct CallAst<'a> {
     pub(crate) spec: &'static FunctionSpec,
     pub(crate) name_span: Span,
     pub(crate) args: Vec<Option<&'a Expr>>,
@@ -327,38 +324,26 @@ pub struct CallAst<'a> {
 }
 
 impl<'a> CallAst<'a> {
-    /// How many argument positions there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.args.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.args.is_empty()
-    }
-
     /// The argument as written, `None` when it was left out.
     #[must_use]
-    pub fn arg(&self, at: usize) -> Option<&'a Expr> {
+    pub(crate) fn arg(&self, at: usize) -> Option<&'a Expr> {
         self.args.get(at).copied().flatten()
     }
 
     /// Whether an argument was given by name.
     #[must_use]
-    pub fn named(&self, at: usize) -> bool {
+    pub(crate) fn named(&self, at: usize) -> bool {
         self.arg(at)
             .is_some_and(|expr| self.named.contains(&expr.span))
     }
 
     /// The text of a string literal argument, or of the parameter's default.
     #[must_use]
-    pub fn str(&self, at: usize) -> Option<&'a str> {
+    pub(crate) fn str(&self, at: usize) -> Option<&'a str> {
         match self.arg(at) {
             Some(expr) => expr.as_str(),
             None => match self.spec.param(at)?.default? {
-                Default::Str(text) => Some(text),
+                DefaultValue::Str(text) => Some(text),
                 _ => None,
             },
         }
@@ -366,7 +351,7 @@ impl<'a> CallAst<'a> {
 
     /// The truth of a bool literal argument, or of the parameter's default.
     #[must_use]
-    pub fn bool(&self, at: usize) -> Option<bool> {
+    pub(crate) fn bool(&self, at: usize) -> Option<bool> {
         match self.arg(at) {
             Some(Expr {
                 kind: ExprKind::Bool(truth),
@@ -374,7 +359,7 @@ impl<'a> CallAst<'a> {
             }) => Some(*truth),
             Some(_) => None,
             None => match self.spec.param(at)?.default? {
-                Default::Bool(truth) => Some(truth),
+                DefaultValue::Bool(truth) => Some(truth),
                 _ => None,
             },
         }
@@ -382,25 +367,25 @@ impl<'a> CallAst<'a> {
 
     /// The key's name of a key argument.
     #[must_use]
-    pub fn key(&self, at: usize) -> Option<Text> {
+    pub(crate) fn key(&self, at: usize) -> Option<Text> {
         crate::keys::key_name(self.arg(at)?)
     }
 
     /// The place of an argument, or of the function's name when it was left out.
     #[must_use]
-    pub fn span(&self, at: usize) -> Span {
+    pub(crate) fn span(&self, at: usize) -> Span {
         self.arg(at).map_or(self.name_span, Expr::start)
     }
 
     /// A bad argument.
     #[must_use]
-    pub fn error(&self, at: usize, message: impl Into<String>) -> CheckError {
+    pub(crate) fn error(&self, at: usize, message: impl Into<String>) -> CheckError {
         CheckError::new(self.span(at), message)
     }
 }
 
 /// What a check hook can reach: the engine, block-scoped definitions, the other scripts.
-pub struct CheckCx<'c> {
+pub(crate) struct CheckContext<'c> {
     pub(crate) engine: &'c Engine,
     /// Definitions per open block, innermost last.
     pub(crate) scopes: &'c mut Vec<Vec<(Text, Arc<dyn Any + Send + Sync>)>>,
@@ -408,16 +393,16 @@ pub struct CheckCx<'c> {
     pub(crate) script_names: &'c dyn Fn(&str) -> Option<usize>,
 }
 
-impl CheckCx<'_> {
+impl CheckContext<'_> {
     /// The engine the script is compiled for.
     #[must_use]
-    pub fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         self.engine
     }
 
     /// Defines something for the rest of the current block, as `add_pattern` does; the last
     /// definition of a name wins.
-    pub fn define<T: Any + Send + Sync>(&mut self, name: &str, value: Arc<T>) {
+    pub(crate) fn define<T: Any + Send + Sync>(&mut self, name: &str, value: Arc<T>) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.push((Text::from(name), value));
         }
@@ -425,7 +410,7 @@ impl CheckCx<'_> {
 
     /// What a name was defined as with this type, from the innermost block outward.
     #[must_use]
-    pub fn defined<T: Any + Send + Sync>(&self, name: &str) -> Option<Arc<T>> {
+    pub(crate) fn defined<T: Any + Send + Sync>(&self, name: &str) -> Option<Arc<T>> {
         self.scopes
             .iter()
             .rev()
@@ -436,14 +421,14 @@ impl CheckCx<'_> {
 
     /// The number of another script of the set, remembered as used from here. `None` when there
     /// is not such a script; the engine then reports it at the call.
-    pub fn use_script(&mut self, name: &str, call: Span) -> Option<usize> {
+    pub(crate) fn use_script(&mut self, name: &str, call: Span) -> Option<usize> {
         self.uses.push((Text::from(name), call));
         (self.script_names)(name)
     }
 }
 
-impl std::fmt::Debug for CheckCx<'_> {
+impl std::fmt::Debug for CheckContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CheckCx").finish_non_exhaustive()
+        f.debug_struct("CheckContext").finish_non_exhaustive()
     }
 }

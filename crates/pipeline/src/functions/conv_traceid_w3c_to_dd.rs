@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -10,8 +10,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "conv_traceid_w3c_to_dd",
     category: FunctionCategory::Network,
     summary: "Turns a W3C trace id into a Datadog one",
-    doc: "Of 32 hexadecimal digits the last 16 count, 16 digits count as they are; the key then \
-         holds their value as decimal text. Anything else stays as it is.",
+    doc: "Of 32 hexadecimal digits the last 16 are used, 16 digits are used as they are; the key \
+         then holds their value as decimal text. Anything else stays as it is.",
     params: &[
         Param::key("key", "The key to work on"),
     ],
@@ -33,7 +33,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };

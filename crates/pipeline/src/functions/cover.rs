@@ -1,8 +1,8 @@
 //! `cover`: covers a part of a text.
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ast::{Expr, ExprKind};
 use crate::regex::is_han;
@@ -39,7 +39,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let wrong = || call.error(1, "`range` takes a list of two numbers");
     let Some(ExprKind::List(range)) = call.arg(1).map(|expr| &expr.kind) else {
         return Err(wrong());
@@ -60,7 +60,7 @@ fn position(expr: &Expr) -> Option<i64> {
     }
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let &(start, end): &(i64, i64) = args.prepared()?;
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);

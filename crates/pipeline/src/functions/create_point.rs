@@ -2,9 +2,9 @@
 
 use kafkamq_point::{Category, Entry, Point, Rules, Text};
 
-use super::{Effects, CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::state::Created;
@@ -13,21 +13,21 @@ use crate::value::{Types, Value};
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "create_point",
     category: FunctionCategory::Point,
-    summary: "Makes a further point, emitted besides the input",
+    summary: "Makes a further point, emitted in addition to the input",
     doc: "The point is built by the rules of its category, so a metric loses string fields. Tags keep \
           only `str` values, fields only numbers, bools and `str`; a key in both is a tag. A `time` \
           field becomes the point's time.\n\nWith `after_use` the named script then runs on the new \
-          point, with variables of its own; `drop()` there drops the new point, a run error there is \
-          one of the caller.",
+          point, with variables of its own; `drop()` there drops the new point, a run error there \
+          is also an error of the caller.",
     params: &[
         Param::value("name", Types::ANY, "The measurement"),
         Param::value("tags", Types::ANY, "The tags"),
         Param::value("fields", Types::ANY, "The fields"),
         Param::value("ts", Types::ANY, "The time in ns; the input point's time unless above 0")
-            .or(Default::Int(0)),
+            .or(DefaultValue::Int(0)),
         Param::value("category", Types::ANY, "The category, such as `logging` or `L`")
-            .or(Default::Str("M")),
-        Param::literal("after_use", Types::STR, "A script to run on the new point").or(Default::Str("")),
+            .or(DefaultValue::Str("M")),
+        Param::literal("after_use", Types::STR, "A script to run on the new point").or(DefaultValue::Str("")),
     ],
     named: true,
     returns: Types::NONE,
@@ -38,7 +38,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         input: "GET /",
         output: &[],
     }],
-    notes: &["The new point is emitted even when the input point is dropped.", "An unknown category makes no point, and neither do `keyevent`, `profiling` and `object_change`."],
+    notes: &["The new point is emitted even when the input point is dropped.", "A point is not made for an unknown category, nor for `keyevent`, `profiling` or `object_change`."],
     check: Some(check),
     call,
 };
@@ -46,7 +46,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 /// The number of the script to run on the new point.
 struct AfterUse(Option<usize>);
 
-fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(cx: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let unit = match call.str(5) {
         None | Some("") => None,
         Some(name) => Some(cx.use_script(name, call.span(5)).unwrap_or(usize::MAX)),
@@ -54,7 +54,7 @@ fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, C
     prepare(AfterUse(unit))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let AfterUse(after) = args.prepared()?;
     let name = args.str(cx, 0)?;
     let tags = args.typed(cx, 1, Types::MAP.or(Types::NIL))?;

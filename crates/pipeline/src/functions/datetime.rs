@@ -1,10 +1,10 @@
 //! `datetime`: prints a Unix time.
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare,
+    CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::time::{TimeFormat, TimeUnit, UnknownZone, Zone};
@@ -15,7 +15,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Time,
     summary: "Prints a Unix time as text",
     doc: "Takes the key's number as a Unix time in `precision` and stores it under the same key as \
-          text. A float is cut, a text of decimal digits counts as its number; anything else stays \
+          text. A float is truncated, a text of decimal digits counts as its number; anything else stays \
           as it is.\n\n\
           `fmt` is one of the names `ANSIC`, `UnixDate`, `RubyDate`, `RFC822`, `RFC822Z`, `RFC850`, \
           `RFC1123`, `RFC1123Z`, `RFC3339`, `RFC3339Nano`, `Kitchen`, `Stamp`, `StampMilli`, \
@@ -23,15 +23,15 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
           month, `%d` `%e` `%j` day, `%a` `%A` `%u` `%w` weekday, `%H` `%k` `%I` `%l` hour, `%p` `%P` \
           AM or PM, `%M` minute, `%S` second, `%f` microseconds, `%s` Unix seconds, `%z` `%:z` offset, \
           `%Z` zone, `%g` `%G` `%V` `%U` `%W` weeks, `%F` `%D` `%x` `%v` dates, `%T` `%X` `%R` `%r` \
-          times, `%c` `%+` both, `%n` `%t` `%%`. Between the percent sign and the letter `-` takes \
-          away padding, `_` pads with blanks, `0` with zeros, `^` writes capitals, and a number sets \
+          times, `%c` `%+` both, `%n` `%t` `%%`. Between the percent sign and the letter `-` \
+          removes padding, `_` pads with blanks, `0` with zeros, `^` writes capitals, and a number sets \
           the width.",
     params: &[
         Param::key("key", "The key that holds the Unix time"),
         Param::literal("precision", Types::STR, "`s`, `ms`, `us` or `ns`"),
         Param::literal("fmt", Types::STR, "The format"),
         Param::literal("tz", Types::STR, "The zone to print in; the host's if left out")
-            .or(Default::Str("")),
+            .or(DefaultValue::Str("")),
     ],
     named: true,
     returns: Types::NONE,
@@ -64,7 +64,7 @@ struct Printer {
     zone: Result<Zone, UnknownZone>,
 }
 
-fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(cx: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let unit = call
         .str(1)
         .unwrap_or_default()
@@ -77,7 +77,7 @@ fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, C
     })
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let printer: &Printer = args.prepared()?;
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);

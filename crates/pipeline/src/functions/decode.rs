@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::charset;
 use crate::value::{Types, Value};
@@ -12,7 +12,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Encoding,
     summary: "Decodes text from another encoding",
     doc: "`text_encode` is `gbk`, `gb18030`, `utf-16le`, `utf-16be` or `utf-8`, in lower case, as \
-         a text or the name of a key. What is malformed becomes U+FFFD; a byte order mark stays. \
+         a text or the name of a key. Malformed bytes become U+FFFD; a byte order mark stays. \
          With another encoding nothing happens.",
     params: &[
         Param::key("key", "The key that holds the bytes"),
@@ -36,7 +36,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };

@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare,
+    CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::{Key, Prepared};
 use crate::time::{Abbreviations, Unrecognised, UnknownZone, Zone, recognise};
@@ -18,19 +18,19 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     summary: "Recognises a date and time in any common format",
     doc: "Reads the key's text and stores the instant it names under the same key, an int of \
           nanoseconds since the Unix epoch. Renamed to `time`, it becomes the time of the point.\n\n\
-          Known are Unix times of 10, 13, 16 and 19 digits (also with a fraction), `20220318`, \
+          It reads Unix times of 10, 13, 16 and 19 digits (also with a fraction), `20220318`, \
           `20220318091011`, ISO 8601 and RFC 3339, RFC 822, 850 and 1123, syslog, the time formats \
           of nginx, Apache, Redis, MySQL, PostgreSQL and Gin, and dates with month names or with \
           numbers separated by `-`, `/`, `.` or `:`, each with or without a time of day, a fraction, \
           AM and PM, and a zone. `1/2/2022` is always the second of January.\n\n\
           `timezone` applies when the text names no zone; without it that is the zone of the host. \
           It takes IANA names (`Asia/Shanghai`), short names (`+8`, `CST`) and offsets (`+08:00`).\n\n\
-          A text that is not understood sets the key to the point's own time, and the key `pl_msg` \
+          A text that cannot be read sets the key to the point's own time, and the key `pl_msg` \
           to the reason.",
     params: &[
         Param::key("key", "The key that holds the text"),
         Param::literal("timezone", Types::STR, "The zone of texts that name none")
-            .or(Default::Str("")),
+            .or(DefaultValue::Str("")),
     ],
     named: true,
     returns: Types::NONE,
@@ -59,20 +59,20 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         "A date without a year, as in syslog, is in the current year, or in the year before when it would lie more than a day ahead.",
         "A short name such as `-5` follows its city, here New York, in daylight saving time; `-05` is always five hours.",
         "A time that daylight saving skips is read with the offset before the change, one that occurs twice as the first.",
-        "`Z`, `UTC`, `GMT` and offsets count wherever they stand behind a time. Another abbreviation (`CST`, `PST`, `CEST`) means what it does in the zone at hand, else what it means to most: `CST` is China's, `IST` India's, `BST` Britain's.",
-        "An hour alone counts only with AM or PM, and is midnight or noon then; `7:04 PM` is read in full.",
+        "`Z`, `UTC`, `GMT` and offsets count wherever they stand behind a time. Another abbreviation (`CST`, `PST`, `CEST`) means what it does in the zone at hand, else its most common meaning: `CST` is China's, `IST` India's, `BST` Britain's.",
+        "An hour without minutes is read only with AM or PM, and then as midnight or noon; `7:04 PM` is read in full.",
         "Text without digits behind the time is ignored; digits that stay unread fail.",
     ],
     check: Some(check),
     call,
 };
 
-fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(cx: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let name = call.str(1).unwrap_or_default();
     prepare(Zone::argument(name, cx.engine().time_zone()))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let zone: &Result<Zone, UnknownZone> = args.prepared()?;
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
@@ -109,7 +109,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
 }
 
 /// What abbreviations mean where the zone at hand does not know them.
-pub(super) fn abbreviations<'c>(cx: &'c Cx<'_>) -> &'c Abbreviations {
+pub(super) fn abbreviations<'c>(cx: &'c RunContext<'_>) -> &'c Abbreviations {
     static USUAL: LazyLock<Abbreviations> = LazyLock::new(Abbreviations::default);
     cx.engine().service::<Abbreviations>().unwrap_or(&*USUAL)
 }
@@ -131,7 +131,7 @@ fn reason(error: Unrecognised, text: &str) -> String {
 }
 
 /// Whether a key exists and holds something that has a text: no list, map or nil.
-fn holds_text(cx: &Cx<'_>, key: &Key) -> bool {
+fn holds_text(cx: &RunContext<'_>, key: &Key) -> bool {
     match cx.variable(key) {
         Some(value) => !value.is_nil() && !value.is_container(),
         None => cx

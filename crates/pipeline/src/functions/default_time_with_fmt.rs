@@ -2,10 +2,10 @@
 
 use super::default_time::abbreviations;
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare,
+    CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::time::{Layout, Zone};
@@ -24,12 +24,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
           `03` or `3` with `PM` or `pm` the hour of half a day, `04` the minute, `05` the second, \
           `.000` or `,000` a fraction of exactly that many digits, `.999` one of any length, `-0700`, \
           `-07:00` or `-07` the offset (`Z0700` and so on also take `Z`), `MST` the abbreviation of \
-          the zone. Everything else is itself.",
+          the zone. Everything else stands for itself.",
     params: &[
         Param::key("key", "The key that holds the text"),
         Param::literal("fmt", Types::STR, "The format"),
         Param::literal("timezone", Types::STR, "The zone of texts that name none")
-            .or(Default::Str("")),
+            .or(DefaultValue::Str("")),
     ],
     named: true,
     returns: Types::NONE,
@@ -51,7 +51,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     notes: &[
         "A fraction behind the seconds is accepted also when the format has none.",
         "Without a year in the format the date is in the current year, or in the year before when it would lie more than a day ahead.",
-        "The letters `UTC` in a format are themselves and mean no zone; an abbreviation the zone does not know has its usual meaning, as for `default_time`.",
+        "The letters `UTC` in a format stand for themselves and do not mean a zone; an abbreviation the zone does not know has its usual meaning, as for `default_time`.",
     ],
     check: Some(check),
     call,
@@ -63,14 +63,14 @@ struct Reader {
     zone: Option<Zone>,
 }
 
-fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(cx: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     prepare(Reader {
         layout: Layout::new(call.str(1).unwrap_or_default()),
         zone: Zone::argument(call.str(2).unwrap_or_default(), cx.engine().time_zone()).ok(),
     })
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let reader: &Reader = args.prepared()?;
     if let (Some(zone), Some(key)) = (&reader.zone, args.key(0))
         && let Some(text) = cx.read_text(key)

@@ -1,8 +1,8 @@
 //! `delete`: removes a key from a map.
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ast::ExprKind;
 use crate::ir::Prepared;
@@ -12,8 +12,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "delete",
     category: FunctionCategory::Value,
     summary: "Removes a key from a map",
-    doc: "The map is changed in place, which everyone who holds it sees. Anything that is not found \
-          or is not a map changes nothing.",
+    doc: "The map is changed in place, so the change shows wherever the map is used. Nothing \
+          happens if the key does not exist or the value is not a map.",
     params: &[
         Param::of("src", ParamKind::Expr, "A name or index expression that leads to a map"),
         Param::literal("key", Types::STR, "The key to remove"),
@@ -32,7 +32,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     match call.arg(0) {
         Some(expr) if !matches!(expr.kind, ExprKind::Name(_) | ExprKind::Index { .. }) => Err(call.error(
             0,
@@ -42,7 +42,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     }
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if let Ok(Value::Map(map)) = args.value(cx, 0) {
         // The entries behind it move up, and are indexed anew.
         cx.meter().note_units(map.len() / 2);

@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -10,7 +10,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "drop",
     category: FunctionCategory::Control,
     summary: "Marks the point as dropped",
-    doc: "The script goes on, and nothing takes the mark back. Arguments are ignored.",
+    doc: "The script goes on, and the mark cannot be removed. Arguments are ignored.",
     params: &[Param::of("ignored", ParamKind::Expr, "Not used").rest()],
     named: false,
     returns: Types::NONE,
@@ -26,7 +26,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, _: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, _: Args<'_>) -> Result<Value, RunError> {
     cx.drop_point();
     Ok(Value::Nil)
 }

@@ -1,10 +1,10 @@
 //! `duration_precision`: converts between units of time.
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare,
+    CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare,
 };
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::time::{TimeUnit, UnknownUnit};
@@ -15,11 +15,11 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Time,
     summary: "Converts a whole number from one unit of time to another",
     doc: "The key has to hold an int, counted in `old_precision`; it becomes the count in \
-          `new_precision`, cut toward zero. Units are `s`, `ms`, `us` and `ns`, in any letter case.",
+          `new_precision`, truncated toward zero. Units are `s`, `ms`, `us` and `ns`, in any letter case.",
     params: &[
         Param::key("key", "The key that holds the number"),
         Param::literal("old_precision", Types::STR, "The unit it is in"),
-        Param::literal("new_precision", Types::STR, "The unit it shall be in"),
+        Param::literal("new_precision", Types::STR, "The unit to convert to"),
     ],
     named: true,
     returns: Types::NONE,
@@ -31,14 +31,14 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         output: &[("cost", "217000000")],
     }],
     notes: &[
-        "A key that does not exist or holds no int stops the script with an error; `cast` it first.",
+        "A key that does not exist or does not hold an int stops the script with an error; `cast` it first.",
         "A count too large for the new unit stays as it is.",
     ],
     check: Some(check),
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let unit = |at: usize| -> Result<TimeUnit, CheckError> {
         call.str(at)
             .unwrap_or_default()
@@ -49,7 +49,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     prepare((unit(1)?, unit(2)?))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (old, new): &(TimeUnit, TimeUnit) = args.prepared()?;
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);

@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::net::GeoDatabase;
 use crate::value::{Types, Value};
@@ -37,7 +37,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let place = match (cx.engine().service::<GeoDatabase>(), args.key(0)) {
         (Some(database), Some(key)) => cx.read_text(key).and_then(|text| database.find(&text)),
         _ => None,

@@ -1,10 +1,10 @@
 //! `gjson`: picks a piece out of JSON text by a GJSON path.
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
+    CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
 };
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::json::Reader;
@@ -14,18 +14,18 @@ use crate::value::{Types, Value};
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "gjson",
     category: FunctionCategory::Document,
-    summary: "Picks a piece out of JSON text by a GJSON path and sets a key to it",
+    summary: "Reads a part of JSON text by a GJSON path and sets a key to it",
     doc: "Paths are strings: `a.b`, `list.0`, `list.#` (count), `list.#.name` (of each), \
           `list.#(age>40).name` (first match), `list.#(age>40)#.name` (all), `*` and `?` in names, \
           `\\\\.` for a dot in a name, modifiers such as `|@reverse` and `|@keys`, `{a,b}` and `[a,b]` for \
-          several at once, `!\"x\"` for a value that stands in the path, `..` in front for a text of JSON \
+          several at once, `!\"x\"` for a literal value, `..` in front for a text of JSON \
           lines (`..#`, `..0.name`, `..#(n>4)`).\n\n\
           Modifiers: `@this @valid @keys @values @reverse @flatten @join @ugly @pretty @tostr @fromstr @group`, and \
-          `@dig:name` for all members of a name, however deep; \
+          `@dig:name` for all members with that name at any depth; \
           `@pretty:{\"indent\":\" \",\"prefix\":\"\",\"width\":80,\"sortKeys\":true}` chooses the form.\n\n\
-          Text in front of the first bracket is passed over. Numbers become floats (whole ones beyond 2^53 \
-          ints, which keep their digits), strings are decoded, objects and arrays stay the \
-          text they are in the source. When the path leads nowhere or to `null` nothing happens. The \
+          Text before the first bracket is ignored. Numbers become floats (whole ones beyond 2^53 \
+          ints, which keep their digits), strings are decoded, objects and arrays keep their text \
+          from the source. When the path leads nowhere or to `null` nothing happens. The \
           text need not be valid JSON as a whole.",
     params: &[
         Param::key("input", "The text; a variable of that name comes first"),
@@ -46,7 +46,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     for at in 1..3 {
         if let Some(expr) = call.arg(at)
             && expr.as_str().is_none()
@@ -62,7 +62,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     Ok(None)
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let path = args.str(cx, 1)?;
     let target = if args.given(2) { args.str(cx, 2)? } else { path.clone() };
     let Some(key) = args.key(0) else {

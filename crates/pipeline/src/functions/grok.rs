@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::{Effects, CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::meter::Spent;
 use crate::grok::{Captured, Definition, Grok, Library, SharedLibrary};
@@ -28,7 +28,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[
         Param::key("input", "The key that holds the text"),
         Param::literal("pattern", Types::STR, "The pattern"),
-        Param::literal("trim_space", Types::BOOL, "Whether to strip white space from both ends of captures").or(Default::Bool(true)),
+        Param::literal("trim_space", Types::BOOL, "Whether to strip white space from both ends of captures").or(DefaultValue::Bool(true)),
     ],
     named: true,
     returns: Types::BOOL,
@@ -48,9 +48,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "A capture that took no part in the match is written as empty text; with a type it is \
+        "A capture that was not part of the match is written as empty text; with a type it is \
          left out.",
-        "Of two captures of the same name the last one that took part counts.",
+        "Of two captures of the same name the last one that was part of the match counts.",
         "`int` reads plain digits as decimal, also with leading zeros, and drops a fraction of \
          zeros; anything else is 0. Text that is not a float is 0.0.",
         "A match is cheapest when the pattern begins with `^` and uses `NOTSPACE` and `[^x]*` \
@@ -71,7 +71,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(cx: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let own = |name: &str| cx.defined::<Definition>(name);
     let library = library(cx);
     let grok = Grok::compile(call.str(1).unwrap_or_default(), &library, own);
@@ -79,13 +79,13 @@ fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, C
 }
 
 /// The patterns every script of the engine sees.
-pub(super) fn library(cx: &CheckCx<'_>) -> Arc<Library> {
+pub(super) fn library(cx: &CheckContext<'_>) -> Arc<Library> {
     cx.engine()
         .service::<SharedLibrary>()
         .map_or_else(Library::built_in, |shared| Arc::clone(&shared.0))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let grok: &Grok = args.prepared()?;
     let Some(key) = args.key(0) else {
         return Ok(Value::Bool(false));
@@ -115,7 +115,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
 }
 
 /// Searches the text and writes what was found to the point.
-fn search(cx: &mut Cx<'_>, grok: &Grok, trim: bool, scratch: &mut Scratch) -> Result<bool, Spent> {
+fn search(cx: &mut RunContext<'_>, grok: &Grok, trim: bool, scratch: &mut Scratch) -> Result<bool, Spent> {
     let Scratch { captures, text } = scratch;
     if !grok.find(text, captures, cx.meter())? {
         return Ok(false);

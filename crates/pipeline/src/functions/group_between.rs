@@ -1,8 +1,8 @@
 //! `group_between`: names a range of numbers.
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ast::{Expr, ExprKind};
 use crate::number::float;
@@ -14,7 +14,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Value,
     summary: "Names a range of numbers",
     doc: "If the key's number lies between the two bounds, both included, writes `new_value` to \
-         `new_key`, or to the key itself. Bools count as 0 and 1, text as the number it spells.",
+         `new_key`, or to the key itself. Bools count as 0 and 1, text as the number it holds.",
     params: &[
         Param::key("key", "The key that holds the number"),
         Param::of("between", ParamKind::Expr, "Two number literals in a list: the bounds"),
@@ -33,14 +33,14 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         },
     ],
     notes: &[
-        "Text that spells no number, `nil`, lists and maps count as 0.",
+        "Text that is not a number, `nil`, lists and maps count as 0.",
         "A `new_value` that is not a literal fails, but only when the number is in range.",
     ],
     check: Some(check),
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let wrong = || call.error(1, "`between` takes a list of two numbers, the smaller one first");
     let Some(ExprKind::List(bounds)) = call.arg(1).map(|expr| &expr.kind) else {
         return Err(wrong());
@@ -75,7 +75,7 @@ fn number(expr: &Expr) -> Option<f64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers are compared as floats")]
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (low, high, new): &(f64, f64, Constant) = args.prepared()?;
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);

@@ -1,10 +1,10 @@
 //! `group_in`: names a set of values.
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, group_between::literal, prepare,
+    CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, group_between::literal, prepare,
 };
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::value::{Constant, Types, Value};
@@ -40,11 +40,11 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     prepare(literal(call.arg(2)))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };

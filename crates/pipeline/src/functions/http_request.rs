@@ -1,8 +1,8 @@
 //! `http_request`: asks an HTTP server.
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::http::{HttpAccess, HttpRequest};
 use crate::value::{Map, Types, Value};
@@ -10,11 +10,11 @@ use crate::value::{Map, Types, Value};
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "http_request",
     category: FunctionCategory::State,
-    summary: "Makes an HTTP request and gives its answer",
+    summary: "Makes an HTTP request and returns its answer",
     doc: "Yields a map with `status_code`, an int, and `body`, a str, whatever the status. Yields `nil` \
           when there is no answer: the URL is not `http` or `https`, the target is not allowed, the \
           connection fails, or it takes longer than ten seconds. Redirects are followed, compressed \
-          bodies unpacked.\n\n\
+          bodies decompressed.\n\n\
           A text is sent as it is, a list or map as JSON, a number or bool as its text. No content \
           type is added.\n\n\
           Unless the configuration allows them, hosts with loopback, private or link-local addresses \
@@ -23,8 +23,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         Param::of("method", ParamKind::Expr, "The method, such as `GET`"),
         Param::of("url", ParamKind::Expr, "The target"),
         Param::of("headers", ParamKind::Expr, "A map of headers; values that are not text are left out")
-            .or(Default::Nil),
-        Param::of("body", ParamKind::Expr, "The body").or(Default::Nil),
+            .or(DefaultValue::Nil),
+        Param::of("body", ParamKind::Expr, "The body").or(DefaultValue::Nil),
     ],
     named: true,
     returns: Types::MAP.or(Types::NIL),
@@ -36,14 +36,14 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         output: &[("failed", "true")],
     }],
     notes: &[
-        "The script waits for the answer, and every record behind it does too: keep what you learn with `cache_set`.",
-        "Reading a member of `nil` is an error, so look at the answer first.",
+        "The script waits for the answer, and every record behind it does too: store answers with `cache_set`.",
+        "Reading a member of `nil` is an error, so test the answer first.",
     ],
     check: None,
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let method = args.str(cx, 0)?;
     let url = args.str(cx, 1)?;
     let url = match url::Url::parse(&url) {

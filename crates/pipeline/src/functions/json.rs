@@ -3,12 +3,12 @@
 use kafkamq_point::Text;
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
+    CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
 use crate::args::Args;
 use crate::ast::{Expr, ExprKind, Index};
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::json::Element;
@@ -19,20 +19,20 @@ use crate::value::{Types, Value};
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "json",
     category: FunctionCategory::Document,
-    summary: "Picks a member out of JSON text and sets a key to it",
+    summary: "Reads a member of JSON text and sets a key to it",
     doc: "The path is written as a name, not as a string: `a`, `a.b`, `a[0].b`, `a.b[-1]`, `.[0].b` \
-          for an array at the top, backquotes for odd names. Negative indexes count from the end. \
+          for an array at the top, backquotes for names with other characters. Negative indexes count from the end. \
           Nothing happens when the text is not JSON, or the path leads nowhere or to `null`.\n\nNumbers \
           become floats (whole ones beyond 2^53 ints), lists and maps JSON text, strings are trimmed of surrounding white space \
           unless `trim_space=false`.\n\nWith `delete_after_extract=true` the member is removed from the \
           text, and the key `input` of the point is set to the rest with sorted keys.",
     params: &[
         Param::key("input", "The text; a variable of that name comes first"),
-        Param::of("json_path", ParamKind::Path, "The way to the member"),
+        Param::of("json_path", ParamKind::Path, "The path to the member"),
         Param::key("newkey", "The key to set; the path's text if left out").optional(),
-        Param::literal("trim_space", Types::BOOL, "Whether to trim strings").or(Default::Bool(true)),
+        Param::literal("trim_space", Types::BOOL, "Whether to trim strings").or(DefaultValue::Bool(true)),
         Param::literal("delete_after_extract", Types::BOOL, "Whether to remove the member from the text")
-            .or(Default::Bool(false)),
+            .or(DefaultValue::Bool(false)),
     ],
     named: true,
     returns: Types::NONE,
@@ -53,7 +53,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     ],
     notes: &[
         "The text is parsed once for any number of calls in a row that read the same text.",
-        "A variable named like `newkey` is not changed and goes on hiding the key.",
+        "If a variable has the name `newkey`, it is not changed, and reading the name still gives the variable.",
     ],
     check: Some(check),
     call,
@@ -75,7 +75,7 @@ struct Plan {
     default_key: Text,
 }
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let Some(path) = call.arg(1) else {
         return Ok(None);
     };
@@ -166,7 +166,7 @@ fn remove(root: &Value, steps: &[Step]) {
     }
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let plan: &Plan = args.prepared()?;
     let Some(input) = args.key(0) else {
         return Ok(Value::Nil);

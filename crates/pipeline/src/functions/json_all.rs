@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -26,6 +26,6 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(_: &mut Cx<'_>, _: Args<'_>) -> Result<Value, RunError> {
+fn call(_: &mut RunContext<'_>, _: Args<'_>) -> Result<Value, RunError> {
     Ok(Value::Nil)
 }

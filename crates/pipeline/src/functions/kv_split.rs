@@ -7,12 +7,12 @@ use hashbrown::HashSet;
 use kafkamq_point::Text;
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param,
+    CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param,
     ParamKind, prepare,
 };
 use crate::args::Args;
 use crate::ast::ExprKind;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::regex::{Captures, Groups, Regex};
@@ -21,7 +21,7 @@ use crate::value::{Types, Value};
 pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "kv_split",
     category: FunctionCategory::Document,
-    summary: "Picks keys out of key=value text",
+    summary: "Sets keys from key=value text",
     doc: "Splits the text at every match of `field_split_pattern`, each piece at the first match \
           of `value_split_pattern`, and sets the keys that `include_keys` lists. Pieces without a \
           value separator are skipped, a repeated key keeps its last value. Yields whether a key \
@@ -29,17 +29,17 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[
         Param::key("key", "The text to split"),
         Param::literal("field_split_pattern", Types::STR, "Regular expression between fields")
-            .or(Default::Str(" ")),
+            .or(DefaultValue::Str(" ")),
         Param::literal("value_split_pattern", Types::STR, "Regular expression between key and value")
-            .or(Default::Str("=")),
+            .or(DefaultValue::Str("=")),
         Param::literal("trim_key", Types::STR, "Characters to strip from both ends of keys")
-            .or(Default::Str("")),
+            .or(DefaultValue::Str("")),
         Param::literal("trim_value", Types::STR, "Characters to strip from both ends of values")
-            .or(Default::Str("")),
+            .or(DefaultValue::Str("")),
         Param::of("include_keys", ParamKind::Expr, "The keys to set, a list or the name of one")
-            .or(Default::List),
+            .or(DefaultValue::List),
         Param::literal("prefix", Types::STR, "Put before every key that is set")
-            .or(Default::Str("")),
+            .or(DefaultValue::Str("")),
     ],
     named: true,
     returns: Types::BOOL,
@@ -52,7 +52,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     }],
     notes: &[
         "Without `include_keys`, or with an empty list, nothing is set.",
-        "Quotes in the text are not understood.",
+        "Quotes in the text have no special meaning.",
     ],
     check: Some(check),
     call,
@@ -63,7 +63,7 @@ struct Patterns {
     value: Arc<Regex>,
 }
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let compile = |at: usize| {
         Regex::cached(call.str(at).unwrap_or_default(), Groups::Named)
             .map_err(|error| call.error(at, format!("invalid regular expression: {error}")))
@@ -81,7 +81,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     }
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Value::List(include) = args.value(cx, 5)? else {
         return Ok(Value::Bool(false));
     };

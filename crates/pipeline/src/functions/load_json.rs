@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::json::Element;
 use crate::value::{Types, Value};
@@ -11,8 +11,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "load_json",
     category: FunctionCategory::Document,
     summary: "Parses JSON text into a value",
-    doc: "Objects become maps, arrays lists, and every number a float, but for whole numbers \
-          beyond 2^53, which are ints and keep their digits. A byte order mark in front is passed over. Text that is not JSON yields \
+    doc: "Objects become maps, arrays lists, and every number a float, except whole numbers beyond \
+          2^53, which are ints and keep their digits. A byte order mark at the start is ignored. \
+          Text that is not JSON yields \
           `nil`; a value that is not a `str` is a run error. The last of duplicate keys wins, raw control \
           characters inside strings are accepted, a lone surrogate becomes U+FFFD.",
     params: &[Param::value("val", Types::ANY, "The text")],
@@ -33,7 +34,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     // A name is parsed where its text stands, without a copy into a value first.
     let (value, nodes) = match args.str_name(cx, 0) {
         Some(key) => cx.with_json(key, load).unwrap_or_default(),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::regex::{Groups, Regex};
 use crate::ir::Prepared;
@@ -39,12 +39,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let regex = Regex::cached(call.str(0).unwrap_or_default(), Groups::Named);
     prepare(regex.map_err(|error| call.error(0, format!("invalid regular expression: {error}")))?)
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let regex: &Arc<Regex> = args.prepared()?;
     let found = match args.key(1) {
         Some(key) => match cx.read_str(key) {

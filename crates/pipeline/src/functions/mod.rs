@@ -8,11 +8,19 @@
 mod contract;
 mod reference;
 
-pub use contract::{
-    CallAst, CallFn, CheckCx, CheckError, CheckFn, Default, Effects, Example, FunctionCategory,
-    FunctionSpec, Param, ParamKind, prepare,
-};
-pub use reference::{describe_kind, markdown, signature, terminal};
+pub(crate) use contract::CallAst;
+pub(crate) use contract::CheckContext;
+pub(crate) use contract::CheckError;
+pub(crate) use contract::DefaultValue;
+pub(crate) use contract::Example;
+pub(crate) use contract::FunctionCategory;
+pub(crate) use contract::FunctionSpec;
+pub(crate) use contract::Param;
+pub(crate) use contract::ParamKind;
+pub use contract::{Effects, prepare};
+pub(crate) use reference::describe_kind;
+pub(crate) use reference::signature;
+pub use reference::terminal;
 
 /// Declares the modules of the functions and the list of their specifications.
 macro_rules! functions {

@@ -4,11 +4,11 @@ use kafkamq_point::Text;
 
 use super::query_refer_table::{add_row, cell};
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
+    CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
 };
 use crate::args::Args;
 use crate::ast::{Expr, ExprKind};
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::value::{Types, Value};
@@ -36,14 +36,14 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         output: &[("done", "true")],
     }],
     notes: &[
-        "A name that holds nothing, or no text among the columns, stops the script with an error.",
+        "A name without a value, or a column that is not text, stops the script with an error.",
         "Types count: the int 1 equals neither `\"1\"` nor 1.0. Numbers from `json` are floats.",
     ],
     check: Some(check),
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let fits = |at: usize, element: fn(&Expr) -> bool| match call.arg(at).map(|expr| &expr.kind) {
         Some(ExprKind::List(items)) => items.iter().all(element),
         Some(ExprKind::Name(_) | ExprKind::Path(_)) => true,
@@ -66,7 +66,7 @@ fn is_scalar(expr: &Expr) -> bool {
     is_text(expr) || matches!(expr.kind, ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let table = args.str(cx, 0)?;
     let columns = match args.value(cx, 1)? {
         Value::List(columns) => columns.to_vec(),

@@ -1,8 +1,8 @@
 //! `parse_date`: builds an instant from its parts.
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::time::{NANOS_PER_SECOND, Civil, Zone, month_by_name};
 use crate::value::{Types, Value};
@@ -57,10 +57,10 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 };
 
 const fn part(name: &'static str, doc: &'static str) -> Param {
-    Param::of(name, ParamKind::Expr, doc).or(Default::Str(""))
+    Param::of(name, ParamKind::Expr, doc).or(DefaultValue::Str(""))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let mut parts: [Option<kafkamq_point::Text>; 11] = std::array::from_fn(|_| None);
     for (at, part) in parts.iter_mut().enumerate().skip(1) {
         *part = match args.value(cx, at)? {

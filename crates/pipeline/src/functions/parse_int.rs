@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -11,8 +11,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Value,
     summary: "Reads an int in a given base",
     doc: "Bases 2 to 36: an optional sign and digits, in either case. Base 0 takes the base from \
-         the prefix `0x`, `0o`, `0b` or `0` and allows `_` between digits. What is not such a text \
-         gives 0; numbers beyond the range of an int give the largest or smallest int.",
+         the prefix `0x`, `0o`, `0b` or `0` and allows `_` between digits. Any other text gives 0; \
+         numbers beyond the range of an int give the largest or smallest int.",
     params: &[
         Param::value("val", Types::ANY, "The text"),
         Param::value("base", Types::ANY, "The base"),
@@ -35,7 +35,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let (text, base) = (args.value(cx, 0)?, args.value(cx, 1)?);
     let number = match (text.as_str(), base.as_int()) {
         (Some(text), Some(base)) => parse(text, base),

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kafkamq_point::{Text, Value as Field};
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
 use crate::cache::KeptMemory;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 use crate::window::{Stream, Windows};
@@ -18,16 +18,17 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::State,
     summary: "Keeps dropped points so that an event can bring them back",
     doc: "Points that the script drops are kept for a while. When `window_hit` marks an event, the \
-          dropped ones among the last `before` points come back, and so do dropped ones among the \
-          next `after`, the event counted. They go to the output as the script left them.\n\n\
-          Each stream of points has its own window; a stream is the values of the keys `stream_tags`, \
-          which all have to exist and be text. The first call for a stream decides its sizes, and the \
+          dropped ones among the last `before` points are emitted after all, and so are dropped \
+          ones among the next `after`, the event included. They go to the output as the script \
+          left them.\n\n\
+          Each stream of points has its own window; a stream is identified by the values of the \
+          keys `stream_tags`, which all have to exist and be text. The first call for a stream decides its sizes, and the \
           first call of a run its stream.",
     params: &[
         Param::of("before", ParamKind::Expr, "How many points before an event to keep, an int"),
         Param::of("after", ParamKind::Expr, "How many points from an event on to keep, an int"),
         Param::of("stream_tags", ParamKind::Expr, "The keys that make a stream, a list; `[\"filepath\", \"host\"]` if left out or empty")
-            .or(Default::List),
+            .or(DefaultValue::List),
     ],
     named: true,
     returns: Types::NONE,
@@ -39,8 +40,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         output: &[("quiet", "true")],
     }],
     notes: &[
-        "A window holds 10000 points at most, and a script follows 16384 streams; beyond that, quiet ones are forgotten.",
-        "Points that are not dropped take a place in the window too.",
+        "A window holds 10000 points at most, and a script follows 16384 streams; beyond that, the least recently used are removed.",
+        "Points that are not dropped also count in the window.",
     ],
     check: None,
     call,
@@ -53,7 +54,7 @@ pub(super) struct Registration {
     pub(super) hit: AtomicBool,
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let sizes = (args.int(cx, 0)?, args.int(cx, 1)?);
     let tags = match args.value(cx, 2)? {
         Value::List(tags) => tags,
@@ -101,7 +102,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
 }
 
 /// The names and values of the stream's keys, if all exist and hold text.
-fn stream<'t>(cx: &Cx<'_>, names: impl Iterator<Item = Option<&'t str>>) -> Option<Stream> {
+fn stream<'t>(cx: &RunContext<'_>, names: impl Iterator<Item = Option<&'t str>>) -> Option<Stream> {
     names
         .map(|name| {
             let name = name?;

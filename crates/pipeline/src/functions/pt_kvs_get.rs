@@ -3,9 +3,9 @@
 use kafkamq_point::Value as Field;
 
 use super::pt_kvs_set::RawMaps;
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::state::key_text;
 use crate::value::{Types, Value};
@@ -18,7 +18,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     params: &[
         Param::value("name", Types::STR, "The key to read"),
         Param::value("raw", Types::BOOL, "Whether arrays come back as lists instead of JSON text")
-            .or(Default::Bool(false)),
+            .or(DefaultValue::Bool(false)),
     ],
     named: true,
     returns: Types::ANY,
@@ -34,7 +34,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = key_text(&args.str(cx, 0)?);
     let raw = args.bool(cx, 1)?;
     if raw {

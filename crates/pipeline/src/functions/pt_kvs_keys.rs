@@ -1,8 +1,8 @@
 //! `pt_kvs_keys`: lists the keys of the point.
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -13,8 +13,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     doc: "Tags come first, each kind in the order the keys were added. The list is a snapshot, so \
           keys may be removed while looping over it.",
     params: &[
-        Param::value("tags", Types::BOOL, "Whether to list tags").or(Default::Bool(true)),
-        Param::value("fields", Types::BOOL, "Whether to list fields").or(Default::Bool(true)),
+        Param::value("tags", Types::BOOL, "Whether to list tags").or(DefaultValue::Bool(true)),
+        Param::value("fields", Types::BOOL, "Whether to list fields").or(DefaultValue::Bool(true)),
     ],
     named: true,
     returns: Types::LIST,
@@ -30,7 +30,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let tags = args.bool(cx, 0)?;
     let fields = args.bool(cx, 1)?;
     let names = |tag: bool| {

@@ -2,9 +2,9 @@
 
 use kafkamq_point::{Text, Value as Field};
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::state::key_text;
 use crate::value::{Constant, Types, Value};
@@ -19,9 +19,9 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
         Param::value("name", Types::STR, "The key to set"),
         Param::value("value", Types::ANY, "The value, also `nil`"),
         Param::value("as_tag", Types::BOOL, "Whether to make the key a tag")
-            .or(Default::Bool(false)),
+            .or(DefaultValue::Bool(false)),
         Param::value("raw", Types::BOOL, "Whether lists and maps may stay structures")
-            .or(Default::Bool(false)),
+            .or(DefaultValue::Bool(false)),
     ],
     named: true,
     returns: Types::BOOL,
@@ -43,7 +43,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 #[derive(Debug, Clone, Default)]
 pub(super) struct RawMaps(pub(super) Vec<(Text, Text, Constant)>);
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = key_text(&args.str(cx, 0)?);
     let value = args.value(cx, 1)?;
     if args.yields_nothing(1) {
@@ -64,7 +64,7 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
 /// A list of one scalar type becomes an array of the point; a map becomes text, and is remembered
 /// so that `pt_kvs_get` with `raw` gives it back during this run.
 fn set_raw(
-    cx: &mut Cx<'_>,
+    cx: &mut RunContext<'_>,
     name: &str,
     value: Value,
     args: Args<'_>,

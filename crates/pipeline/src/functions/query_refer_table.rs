@@ -3,12 +3,12 @@
 use kafkamq_point::Text;
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
+    CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
     prepare,
 };
 use crate::args::Args;
 use crate::ast::ExprKind;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::refer_table::{Cell, ReferTables};
@@ -46,7 +46,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 /// The point's key that the value argument names, when it is an attribute expression.
 struct ValueKey(Option<Text>);
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     match call.arg(2).map(|expr| &expr.kind) {
         Some(ExprKind::Path(_)) => prepare(ValueKey(call.key(2))),
         Some(
@@ -60,7 +60,7 @@ fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, Ch
     }
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let ValueKey(key) = args.prepared()?;
     let table = args.str(cx, 0)?;
     let column = args.str(cx, 1)?;
@@ -86,7 +86,7 @@ pub(super) fn cell(value: Value) -> Option<Cell> {
 }
 
 /// Sets the columns of the first row that fits.
-pub(super) fn add_row(cx: &mut Cx<'_>, table: &str, wanted: &[(Text, Cell)]) {
+pub(super) fn add_row(cx: &mut RunContext<'_>, table: &str, wanted: &[(Text, Cell)]) {
     let Some(tables) = cx
         .engine()
         .service::<ReferTables>()

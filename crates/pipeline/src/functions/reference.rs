@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{Default, FunctionSpec, Param, ParamKind};
+use super::{DefaultValue, FunctionSpec, Param, ParamKind};
 use crate::value::Types;
 
 /// What a parameter takes, in words: "a key", "a literal str", ...
 #[must_use]
-pub fn describe_kind(kind: ParamKind) -> String {
+pub(crate) fn describe_kind(kind: ParamKind) -> String {
     match kind {
         ParamKind::Key => "a key".to_owned(),
         ParamKind::Name => "a key written as a name".to_owned(),
@@ -19,15 +19,13 @@ pub fn describe_kind(kind: ParamKind) -> String {
     }
 }
 
-fn default_text(default: Default) -> String {
+fn default_text(default: DefaultValue) -> String {
     match default {
-        Default::Absent | Default::Nil => "nil".to_owned(),
-        Default::Bool(truth) => truth.to_string(),
-        Default::Int(number) => number.to_string(),
-        Default::Float(number) => number.to_string(),
-        Default::Str(text) => format!("{text:?}"),
-        Default::List => "[]".to_owned(),
-        Default::Map => "{}".to_owned(),
+        DefaultValue::Absent | DefaultValue::Nil => "nil".to_owned(),
+        DefaultValue::Bool(truth) => truth.to_string(),
+        DefaultValue::Int(number) => number.to_string(),
+        DefaultValue::Str(text) => format!("{text:?}"),
+        DefaultValue::List => "[]".to_owned(),
     }
 }
 
@@ -35,14 +33,14 @@ fn parameter(param: &Param) -> String {
     match param.default {
         _ if param.rest => format!("{}…", param.name),
         None => param.name.to_owned(),
-        Some(Default::Absent) => format!("{}?", param.name),
+        Some(DefaultValue::Absent) => format!("{}?", param.name),
         Some(default) => format!("{} = {}", param.name, default_text(default)),
     }
 }
 
 /// The function's signature, such as `kv_split(key, field_split_pattern = " ") -> bool`.
 #[must_use]
-pub fn signature(spec: &FunctionSpec) -> String {
+pub(crate) fn signature(spec: &FunctionSpec) -> String {
     let params: Vec<String> = spec.params.iter().map(parameter).collect();
     let mut out = format!("{}({})", spec.name, params.join(", "));
     if spec.returns != Types::NONE {
@@ -52,8 +50,8 @@ pub fn signature(spec: &FunctionSpec) -> String {
 }
 
 /// The function's page in Markdown.
-#[must_use]
-pub fn markdown(spec: &FunctionSpec) -> String {
+#[cfg(test)]
+pub(crate) fn markdown(spec: &FunctionSpec) -> String {
     let mut out = format!(
         "# {}\n\n{}.\n\n```text\n{}\n```\n\n{}\n",
         spec.name,
@@ -67,7 +65,7 @@ pub fn markdown(spec: &FunctionSpec) -> String {
             let default = match param.default {
                 _ if param.rest => "any number".to_owned(),
                 None => "required".to_owned(),
-                Some(Default::Absent) => "may be left out".to_owned(),
+                Some(DefaultValue::Absent) => "may be left out".to_owned(),
                 Some(default) => format!("`{}`", default_text(default)),
             };
             let _infallible = writeln!(

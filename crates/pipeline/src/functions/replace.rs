@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::regex::{Captures, Groups, Regex};
 use crate::ir::Prepared;
@@ -16,8 +16,8 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     summary: "Replaces every match of a regular expression",
     doc: "In the replacement `$1` or `${1}` is a group by number, `$name` or `${name}` by name, \
          `$0` the whole match, `$$` a dollar sign. A name after a bare `$` is as long as letters, \
-         digits and `_` go on: write `${1}x`, not `$1x`. Groups that do not exist or took no part \
-         are empty. The key holds text afterwards, also when nothing matched.",
+         digits and `_` go on: write `${1}x`, not `$1x`. Groups that do not exist or were not part \
+         of the match are empty. The key holds text afterwards, also when nothing matched.",
     params: &[
         Param::key("key", "The key to work on"),
         Param::literal("regex", Types::STR, "The regular expression"),
@@ -54,7 +54,7 @@ enum Part {
     Groups(Vec<usize>),
 }
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let regex = Regex::cached(call.str(1).unwrap_or_default(), Groups::All)
         .map_err(|error| call.error(1, format!("invalid regular expression: {error}")))?;
     let parts = parts(call.str(2).unwrap_or_default(), &regex);
@@ -115,7 +115,7 @@ fn groups(name: &str, regex: &Regex) -> Vec<usize> {
         .collect()
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let plan: &Plan = args.prepared()?;
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);

@@ -1,11 +1,11 @@
 //! `sample`: draws lots.
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
+    CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind,
 };
 use crate::args::Args;
 use crate::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::value::{Types, Value};
@@ -15,7 +15,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::Control,
     summary: "Is true with a given probability",
     doc: "`p` is a number or an arithmetic expression. 0 and below is never true, 1 and above always. \
-          Every call draws anew.",
+          Every call draws a new random number.",
     params: &[Param::of("p", ParamKind::Expr, "The probability, 0 to 1")],
     named: true,
     returns: Types::BOOL,
@@ -31,7 +31,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     match call.arg(0) {
         Some(expr) if is_arithmetic(expr) => Ok(None),
         _ => Err(call.error(0, "`sample` takes a number or an arithmetic expression")),
@@ -57,7 +57,7 @@ fn is_arithmetic(expr: &Expr) -> bool {
     }
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let probability = match args.value(cx, 0)? {
         #[expect(clippy::cast_precision_loss, reason = "only 0 and 1 matter")]
         Value::Int(number) => number as f64,

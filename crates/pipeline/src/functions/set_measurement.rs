@@ -1,8 +1,8 @@
 //! `set_measurement`: names the point after a key.
 
-use super::{Effects, CallAst, CheckCx, CheckError, Default, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, DefaultValue, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ast::ExprKind;
 use crate::ir::Prepared;
@@ -12,11 +12,11 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     name: "set_measurement",
     category: FunctionCategory::Point,
     summary: "Sets the point's measurement",
-    doc: "A string is the name itself; a name is read and its value taken. Values that are not a `str` \
+    doc: "A string is the name itself; the value of a name is read. Values that are not a `str` \
           change nothing. With `delete` the key of that name is removed from the point as well.",
     params: &[
         Param::of("value", ParamKind::Source, "The measurement, or a name that holds it"),
-        Param::literal("delete", Types::BOOL, "Whether to remove the key").or(Default::Bool(false)),
+        Param::literal("delete", Types::BOOL, "Whether to remove the key").or(DefaultValue::Bool(false)),
     ],
     named: false,
     returns: Types::NONE,
@@ -35,12 +35,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 /// Whether the value was written as an attribute expression, which has no value.
 struct HasNoValue(bool);
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let path = call.arg(0).is_some_and(|expr| matches!(expr.kind, ExprKind::Path(_)));
     prepare(HasNoValue(path))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let HasNoValue(no_value) = args.prepared()?;
     if !no_value
         && let Value::Str(name) = args.value(cx, 0)?

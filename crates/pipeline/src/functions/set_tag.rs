@@ -1,8 +1,8 @@
 //! `set_tag`: makes a key a tag.
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, ParamKind, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ast::ExprKind;
 use crate::ir::Prepared;
@@ -35,12 +35,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 /// Whether the value was written as an attribute expression, which has no value.
 struct HasNoValue(bool);
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let path = call.arg(1).is_some_and(|expr| matches!(expr.kind, ExprKind::Path(_)));
     prepare(HasNoValue(path))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(key) = args.key(0) else {
         return Ok(Value::Nil);
     };

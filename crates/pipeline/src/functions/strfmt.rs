@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::format::format;
 use crate::value::{Types, Value};
@@ -17,7 +17,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
          and the verb: flags `-` (left), `+` (sign), blank, `0` (zeros), `#` (prefixes), then \
          width, then `.` and precision; `*` takes either from the next value, `[n]` selects a \
          value.\n\n\
-         Mistakes never fail a run: they show in the text, as `%!d(string=hi)` for a wrong type \
+         A mistake does not fail the run: it shows in the text, as `%!d(string=hi)` for a wrong type \
          or `%!d(MISSING)` for a missing value.",
     params: &[
         Param::key("key", "The key to write"),
@@ -51,7 +51,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if let Some(key) = args.key(0) {
         let values: Vec<Value> = (2..args.len())
             .map(|at| args.value(cx, at).unwrap_or_default())

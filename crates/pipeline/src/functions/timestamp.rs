@@ -1,8 +1,8 @@
 //! `timestamp`: the current time.
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::time::{TimeUnit, UnknownUnit};
 use crate::value::{Types, Value};
@@ -13,7 +13,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     summary: "Gives the current Unix time",
     doc: "An int in the unit asked for: `s`, `ms`, `us` or `ns`.",
     params: &[
-        Param::value("precision", Types::STR, "The unit").or(Default::Str("ns")),
+        Param::value("precision", Types::STR, "The unit").or(DefaultValue::Str("ns")),
     ],
     named: true,
     returns: Types::INT,
@@ -29,7 +29,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let unit: TimeUnit = args
         .str(cx, 0)?
         .parse()

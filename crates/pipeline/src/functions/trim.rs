@@ -2,9 +2,9 @@
 
 use kafkamq_point::Text;
 
-use super::{Effects, Default, Example, FunctionCategory, FunctionSpec, Param};
+use super::{Effects, DefaultValue, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -17,7 +17,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
          stripped.",
     params: &[
         Param::key("key", "The key to work on"),
-        Param::literal("cutset", Types::STR, "The characters to strip").or(Default::Str("")),
+        Param::literal("cutset", Types::STR, "The characters to strip").or(DefaultValue::Str("")),
     ],
     named: true,
     returns: Types::NONE,
@@ -43,7 +43,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     if let Some(key) = args.key(0)
         && let Some(text) = cx.read_text(key)
     {

@@ -1,10 +1,10 @@
 //! `use`: runs another script of the set.
 
 use super::{Effects, 
-    CallAst, CheckCx, CheckError, FunctionCategory, FunctionSpec, Param, Example, prepare,
+    CallAst, CheckContext, CheckError, FunctionCategory, FunctionSpec, Param, Example, prepare,
 };
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::ir::Prepared;
 use crate::value::{Types, Value};
@@ -35,12 +35,12 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
 /// The number of the script to run.
 struct Target(usize);
 
-fn check(cx: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(cx: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     let name = call.str(0).unwrap_or_default();
     prepare(Target(cx.use_script(name, call.name_span).unwrap_or(usize::MAX)))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Target(unit) = args.prepared()?;
     cx.use_unit(*unit, args.name_span())?;
     Ok(Value::Nil)

@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::user_agent::Agent;
 use crate::value::{Types, Value};
@@ -34,7 +34,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let Some(text) = args.key(0).and_then(|key| cx.read_text(key)) else {
         return Ok(Value::Nil);
     };

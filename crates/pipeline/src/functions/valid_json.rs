@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -26,7 +26,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-pub(super) fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+pub(super) fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     Ok(Value::Bool(match args.value(cx, 0)? {
         Value::Str(text) => {
             cx.meter().note(2 * text.len());

@@ -2,7 +2,7 @@
 
 use super::{Effects, Example, FunctionCategory, FunctionSpec, Param, ParamKind};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -27,7 +27,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let name = match args.value(cx, 0) {
         Err(_) | Ok(Value::Nil) => "",
         Ok(value) => value.type_name(),

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::point_window::Registration;
 use super::{Effects, Example, FunctionCategory, FunctionSpec};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::value::{Types, Value};
 
@@ -15,7 +15,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     category: FunctionCategory::State,
     summary: "Marks the point as an event that brings back the dropped points around it",
     doc: "Works only after `point_window` has registered the point's stream in the same run, and does \
-          nothing otherwise. A further event before the last one has run out starts the count anew.",
+          nothing otherwise. A further event while points are still emitted for the last one starts the count again.",
     params: &[],
     named: false,
     returns: Types::NONE,
@@ -31,7 +31,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn call(cx: &mut Cx<'_>, _: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, _: Args<'_>) -> Result<Value, RunError> {
     if let Some(registration) = cx.local::<Arc<Registration>>() {
         registration.hit.store(true, Ordering::Relaxed);
     }

@@ -1,8 +1,8 @@
 //! `xml`: takes a value out of XML text.
 
-use super::{Effects, CallAst, CheckCx, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
+use super::{Effects, CallAst, CheckContext, CheckError, Example, FunctionCategory, FunctionSpec, Param, prepare};
 use crate::args::Args;
-use crate::context::Cx;
+use crate::context::RunContext;
 use crate::error::RunError;
 use crate::xml::Query;
 use crate::ir::Prepared;
@@ -17,7 +17,7 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
          attribute its value. Without a match, and for text that is not well-formed XML, nothing \
          is written.\n\n\
          Names are matched as they are written: `//s:to` finds `<s:to>`, `//to` does not. A \
-         default name space hides nothing. `ends-with` is understood besides the functions of \
+         default namespace is ignored. `ends-with` is understood besides the functions of \
          XPath 1.0.",
     params: &[
         Param::key("input", "The key that holds the XML"),
@@ -43,11 +43,11 @@ pub(crate) const SPEC: FunctionSpec = FunctionSpec {
     call,
 };
 
-fn check(_: &mut CheckCx<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
+fn check(_: &mut CheckContext<'_>, call: &CallAst<'_>) -> Result<Option<Prepared>, CheckError> {
     prepare(Query::compile(call.str(1).unwrap_or_default()))
 }
 
-fn call(cx: &mut Cx<'_>, args: Args<'_>) -> Result<Value, RunError> {
+fn call(cx: &mut RunContext<'_>, args: Args<'_>) -> Result<Value, RunError> {
     let query: &Option<Query> = args.prepared()?;
     let (Some(query), Some(input), Some(target)) = (query, args.key(0), args.key(2)) else {
         return Ok(Value::Nil);

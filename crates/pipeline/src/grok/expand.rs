@@ -5,7 +5,7 @@ use crate::regex::RegexError;
 use std::collections::BTreeMap;
 
 /// The longest expression an expansion may give, in bytes.
-pub const MAX_EXPANDED: usize = 256 * 1024;
+pub(crate) const MAX_EXPANDED: usize = 256 * 1024;
 
 /// Why a grok pattern cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,10 +13,10 @@ pub enum GrokError {
     /// A token names a pattern that is not visible here.
     #[error("unknown pattern `{0}`")]
     Unknown(String),
-    /// A token's type is none of int, float, bool, str, string.
+    /// A token's type is not int, float, bool, str or string.
     #[error("unknown type `{0}`: expected int, float, bool or str")]
     Type(String),
-    /// Something that looks like a token but is none.
+    /// Something that looks like a token but is not one.
     #[error("malformed token `%{{{0}}}`")]
     Token(String),
     /// A name that no token could mention.

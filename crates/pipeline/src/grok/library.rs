@@ -27,8 +27,8 @@ impl Library {
     /// line, name, one blank, expression; lines that begin with `#` or have no blank are skipped. They may
     /// refer to each other in any order. A built-in name is not replaced. Also returned: the patterns left
     /// out, with the reason.
-    #[must_use]
-    pub fn with_files<'f>(
+    #[cfg(test)]
+    pub(crate) fn with_files<'f>(
         files: impl IntoIterator<Item = &'f str>,
     ) -> (Arc<Self>, Vec<(String, GrokError)>) {
         let base = Self::built_in();
@@ -126,7 +126,7 @@ impl Library {
 
 /// The service that gives the scripts of an engine a library other than the built-in one.
 #[derive(Debug)]
-pub struct SharedLibrary(pub Arc<Library>);
+pub(crate) struct SharedLibrary(pub Arc<Library>);
 
 /// A pattern that a script defines with `add_pattern`, expanded with what was visible there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,8 +11,9 @@ mod library;
 #[cfg(test)]
 mod tests;
 
-pub use expand::{GrokError, MAX_EXPANDED};
-pub use library::{Definition, Library, SharedLibrary};
+pub(crate) use expand::GrokError;
+pub(crate) use library::SharedLibrary;
+pub use library::{Definition, Library};
 
 use crate::meter::{Meter, Spent};
 use crate::regex::{Captures, Groups, Regex};
@@ -42,7 +43,7 @@ pub enum Captured<'t> {
     Str(&'t str),
     /// An integer.
     Int(i64),
-    /// A float.
+    /// A 64-bit float.
     Float(f64),
     /// A truth value.
     Bool(bool),
@@ -98,11 +99,6 @@ impl Grok {
             regex,
             fields: fields.into(),
         })
-    }
-
-    /// The keys it writes, in order of appearance, with their types.
-    pub fn keys(&self) -> impl Iterator<Item = (&Text, Kind)> {
-        self.fields.iter().map(|field| (&field.key, field.kind))
     }
 
     /// Whether the text contains a match.

@@ -16,7 +16,7 @@ pub use policy::HttpPolicy;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// The method as written; empty means GET.
-    pub method: String,
+    pub(crate) method: String,
     /// The target.
     pub url: url::Url,
     /// Header names and values.
@@ -28,7 +28,7 @@ pub struct HttpRequest {
 /// An answer, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAnswer {
-    /// The status.
+    /// The status code, 100 to 999.
     pub status: u16,
     /// The decoded body.
     pub body: Vec<u8>,

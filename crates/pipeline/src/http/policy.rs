@@ -25,7 +25,7 @@ impl HttpPolicy {
     /// A name that resolves to a public and an internal address is refused as a whole: nobody has
     /// that by accident.
     #[must_use]
-    pub fn allowed<'a>(
+    pub(crate) fn allowed<'a>(
         &self,
         host: &str,
         addresses: impl IntoIterator<Item = &'a IpAddr>,

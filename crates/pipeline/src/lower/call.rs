@@ -3,7 +3,7 @@
 use super::Lowerer;
 use crate::ast::{Argument, Call, Expr, ExprKind};
 use crate::diagnostic::{Code as ErrorCode, suggest};
-use crate::functions::{self, CallAst, CheckCx, Default, FunctionSpec, Param, ParamKind};
+use crate::functions::{self, CallAst, CheckContext, DefaultValue, FunctionSpec, Param, ParamKind};
 use crate::ir::{Arg, ArgKind, CallSite};
 use crate::keys::key_name;
 use crate::span::Span;
@@ -59,7 +59,7 @@ impl Lowerer<'_> {
             let mut uses = Vec::new();
             let find = self.find;
             let result = check(
-                &mut CheckCx {
+                &mut CheckContext {
                     engine: self.engine,
                     scopes: &mut self.definitions,
                     uses: &mut uses,
@@ -304,13 +304,11 @@ fn absent(span: Span) -> Arg {
 
 fn default(param: &Param) -> Constant {
     match param.default {
-        None | Some(Default::Absent | Default::Nil) => Constant::Nil,
-        Some(Default::Bool(truth)) => Constant::Bool(truth),
-        Some(Default::Int(number)) => Constant::Int(number),
-        Some(Default::Float(number)) => Constant::Float(number),
-        Some(Default::Str(text)) => Constant::Str(text.into()),
-        Some(Default::List) => Constant::List([].into()),
-        Some(Default::Map) => Constant::Map([].into()),
+        None | Some(DefaultValue::Absent | DefaultValue::Nil) => Constant::Nil,
+        Some(DefaultValue::Bool(truth)) => Constant::Bool(truth),
+        Some(DefaultValue::Int(number)) => Constant::Int(number),
+        Some(DefaultValue::Str(text)) => Constant::Str(text.into()),
+        Some(DefaultValue::List) => Constant::List([].into()),
     }
 }
 

@@ -86,8 +86,8 @@ pub struct LoadReport {
 
 impl LoadReport {
     /// Whether every script compiled.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 }
@@ -95,11 +95,11 @@ impl LoadReport {
 /// A script that does not compile.
 #[derive(Debug, Clone)]
 pub struct ScriptProblem {
-    /// Its namespace.
+    /// Where the script came from.
     pub namespace: Namespace,
-    /// Its category.
+    /// The category of the points that it is for.
     pub category: Category,
-    /// Its name.
+    /// Its file name.
     pub name: String,
     /// What is wrong, in source order; empty for a name that does not end in `.p`.
     pub diagnostics: Vec<Diagnostic>,

@@ -8,7 +8,6 @@ use std::time::Instant;
 use kafkamq_point::{Category, Point};
 
 use super::{ScriptStats, Tally};
-use crate::diagnostic::Diagnostic;
 use crate::script::Script;
 use crate::state::{Outcome, RunState};
 
@@ -67,7 +66,6 @@ pub struct LoadedScript {
     pub(super) text: Arc<str>,
     pub(super) script: Script,
     pub(super) stats: Arc<ScriptStats>,
-    pub(super) stale: Vec<Diagnostic>,
 }
 
 impl LoadedScript {
@@ -105,13 +103,6 @@ impl LoadedScript {
     #[must_use]
     pub fn stats(&self) -> &ScriptStats {
         &self.stats
-    }
-
-    /// What is wrong with the newer text that could not replace this one; empty when this is the
-    /// newest.
-    #[must_use]
-    pub fn stale(&self) -> &[Diagnostic] {
-        &self.stale
     }
 
     /// Runs the script on a point as [`Script::run`] does, and counts the run.

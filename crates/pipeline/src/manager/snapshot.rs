@@ -40,7 +40,7 @@ impl Snapshot {
     ///
     /// The first of these that says something names it: the collector's routes, the point's feature
     /// text with `.p`. If no script of that name is in force, the category's default
-    /// script takes its place. `None` when there is none either, when the point has no feature text,
+    /// script takes its place. `None` when there is no such script either, when the point has no feature text,
     /// and when a route says so.
     #[must_use]
     pub fn select(

@@ -1,6 +1,6 @@
 //! How a script fares: counts of runs, errors and drops, and the time they took.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::state::Outcome;
@@ -12,7 +12,6 @@ pub struct ScriptStats {
     errors: AtomicU64,
     drops: AtomicU64,
     nanos: AtomicU64,
-    updated_ns: AtomicI64,
 }
 
 /// Counts of some runs that are not added to a script's counters yet.
@@ -66,15 +65,5 @@ impl ScriptStats {
             drops: self.drops.load(Ordering::Relaxed),
             time: Duration::from_nanos(self.nanos.load(Ordering::Relaxed)),
         }
-    }
-
-    /// When the script was loaded, changed or removed last, in nanoseconds since the Unix epoch.
-    #[must_use]
-    pub fn updated_ns(&self) -> i64 {
-        self.updated_ns.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn touch(&self, now_ns: i64) {
-        self.updated_ns.store(now_ns, Ordering::Relaxed);
     }
 }

@@ -193,27 +193,10 @@ impl ScriptStore {
             .collect()
     }
 
-    /// Statistics of every script that was ever in force, by category, namespace and name.
-    #[must_use]
-    pub fn statistics(&self) -> Vec<(Category, Namespace, Arc<str>, Arc<ScriptStats>)> {
-        let state = self.state.lock();
-        let mut all: Vec<_> = state
-            .stats
-            .iter()
-            .map(|((category, namespace, name), stats)| {
-                (*category, *namespace, Arc::clone(name), Arc::clone(stats))
-            })
-            .collect();
-        all.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
-        all
-    }
-
     /// Puts batches into force.
     fn publish(&self, state: &mut State, batches: Batches) {
         state.batches = batches;
-        let new = Arc::new(state.index(&state.batches));
-        let old = self.current.swap(Arc::clone(&new));
-        touch_changed(&old, &new, state.engine.now_ns());
+        self.current.store(Arc::new(state.index(&state.batches)));
     }
 }
 
@@ -296,15 +279,13 @@ impl State {
                     text: Arc::from(text.as_str()),
                     script,
                     stats,
-                    stale: Vec::new(),
                 }
             } else {
-                let diagnostics = set.errors(name).to_vec();
                 problems.push(ScriptProblem {
                     namespace,
                     category,
                     name: name.clone(),
-                    diagnostics: diagnostics.clone(),
+                    diagnostics: set.errors(name).to_vec(),
                     kept: before.is_some(),
                 });
                 let Some(before) = before else {
@@ -317,7 +298,6 @@ impl State {
                     text: Arc::clone(&before.text),
                     script: before.script.clone(),
                     stats,
-                    stale: diagnostics,
                 }
             };
             live.insert(key, Arc::new(loaded));
@@ -367,21 +347,6 @@ fn log_problem(problem: &ScriptProblem) {
         kept = problem.kept,
         "a script does not compile: {problem}"
     );
-}
-
-/// Notes the time at every script that came, went or changed.
-fn touch_changed(old: &Snapshot, new: &Snapshot, now_ns: i64) {
-    let same = |one: &LoadedScript, other: &LoadedScript| {
-        one.namespace == other.namespace && one.text == other.text
-    };
-    for (here, there) in [(old, new), (new, old)] {
-        for script in here.scripts() {
-            let other = there.get(script.category, &script.name);
-            if !other.is_some_and(|other| same(script, other)) {
-                script.stats.touch(now_ns);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

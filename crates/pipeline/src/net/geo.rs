@@ -18,13 +18,13 @@ pub struct GeoError {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
     /// The city, by its English name.
-    pub city: String,
+    pub(crate) city: String,
     /// The first subdivision of the country.
-    pub province: String,
+    pub(crate) province: String,
     /// The ISO code.
-    pub country: String,
+    pub(crate) country: String,
     /// The internet provider, `unknown` without data about it.
-    pub isp: String,
+    pub(crate) isp: String,
 }
 
 /// A City database, with a provider database if there is one. Give it to the engine as a service for
@@ -65,7 +65,7 @@ impl GeoDatabase {
 
     /// Looks an address up; `None` for a text that is not an address, and for an address without a record.
     #[must_use]
-    pub fn find(&self, address: &str) -> Option<Place> {
+    pub(crate) fn find(&self, address: &str) -> Option<Place> {
         let ip: IpAddr = address.parse().ok()?;
         let files = self.0.load();
         let city: geoip2::City<'_> = files.city.lookup(ip).ok()?.decode().ok()??;

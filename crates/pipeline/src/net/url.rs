@@ -30,7 +30,7 @@ pub(crate) enum UrlError {
 /// The parts of a URL.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Url {
-    /// Lower case, empty if there is none.
+    /// Lower case, empty without one.
     pub(crate) scheme: String,
     /// With port and brackets, case kept.
     pub(crate) host: String,
@@ -46,7 +46,7 @@ impl Url {
     /// Takes a URL apart.
     ///
     /// # Errors
-    /// If the text is none.
+    /// If the text is not a URL.
     pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
         decode_path(fragment).map_err(|_| UrlError::Escape)?;

@@ -71,7 +71,7 @@ fn combine(left: Expr, op: BinaryOp, span: Span, right: Expr) -> Expr {
 }
 
 impl Parser<'_> {
-    /// An expression.
+    /// An expression with operators of any precedence.
     pub(super) fn expr(&mut self) -> Parsed<Expr> {
         self.operators(1)
     }
@@ -243,11 +243,8 @@ impl Parser<'_> {
         if self.at(&TokenKind::End)? {
             return Err(self.unclosed(bracket, "["));
         }
-        let close = self.expect(&TokenKind::CloseBracket)?;
-        Ok(Index {
-            expr,
-            span: bracket.to(close),
-        })
+        self.expect(&TokenKind::CloseBracket)?;
+        Ok(Index { expr })
     }
 
     fn more_indexes(&mut self, indexes: &mut Vec<Index>) -> Parsed<()> {
@@ -441,13 +438,9 @@ impl Parser<'_> {
             }
             self.line_ends()?;
         }
-        let close = self.close(open, "(", &TokenKind::CloseParen)?;
+        self.close(open, "(", &TokenKind::CloseParen)?;
         self.depth -= 1;
-        Ok(Call {
-            name,
-            arguments,
-            close,
-        })
+        Ok(Call { name, arguments })
     }
 
     fn argument(&mut self) -> Parsed<Argument> {

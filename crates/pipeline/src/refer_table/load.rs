@@ -18,7 +18,7 @@ pub enum TableError {
     /// The lists of column names and types differ in length.
     #[error("table `{table}` has {names} column names and {types} column types")]
     Columns {
-        /// The table.
+        /// The name of the table.
         table: Text,
         /// How many names.
         names: usize,
@@ -28,15 +28,15 @@ pub enum TableError {
     /// An empty or repeated column name, or no column at all.
     #[error("table `{table}` has an empty, repeated or missing column name")]
     ColumnName {
-        /// The table.
+        /// The name of the table.
         table: Text,
     },
     /// A column type that does not exist.
     #[error("table `{table}`, column `{column}`: unknown type `{kind}`")]
     ColumnType {
-        /// The table.
+        /// The name of the table.
         table: Text,
-        /// The column.
+        /// The name of the column.
         column: Text,
         /// The unknown type.
         kind: Text,
@@ -44,7 +44,7 @@ pub enum TableError {
     /// A row that is shorter or longer than the columns.
     #[error("table `{table}`, row {row}: {found} values for {expected} columns")]
     RowLength {
-        /// The table.
+        /// The name of the table.
         table: Text,
         /// The row, from 1.
         row: usize,
@@ -56,11 +56,11 @@ pub enum TableError {
     /// A value that cannot become its column's type.
     #[error("table `{table}`, row {row}, column `{column}`: `{value}` is not of type {kind}")]
     Value {
-        /// The table.
+        /// The name of the table.
         table: Text,
         /// The row, from 1.
         row: usize,
-        /// The column.
+        /// The name of the column.
         column: Text,
         /// The value, as JSON.
         value: String,

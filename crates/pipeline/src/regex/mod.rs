@@ -18,7 +18,8 @@ mod search;
 mod tests;
 
 pub(crate) use class::{is_han, is_letter, is_printable};
-pub use parse::{Groups, SyntaxError};
+pub use parse::Groups;
+pub(crate) use parse::SyntaxError;
 
 use crate::meter::{Meter, Spent};
 use ast::Node;
@@ -89,7 +90,7 @@ pub struct Captures {
 impl Captures {
     /// Bytes of the whole match (0) or of a group as counted by [`Regex::number`].
     #[must_use]
-    pub fn get(&self, number: usize) -> Option<Range<usize>> {
+    pub(crate) fn get(&self, number: usize) -> Option<Range<usize>> {
         match (self.slots.get(2 * number), self.slots.get(2 * number + 1)) {
             (Some(&from), Some(&to)) if from != UNSET && to != UNSET => {
                 Some(from as usize..to as usize)
@@ -144,7 +145,7 @@ impl Regex {
     ///
     /// # Errors
     /// As for [`Regex::new`].
-    pub fn cached(text: &str, groups: Groups) -> Result<Arc<Self>, RegexError> {
+    pub(crate) fn cached(text: &str, groups: Groups) -> Result<Arc<Self>, RegexError> {
         type Compiled = Cache<(Groups, Box<str>), Arc<Regex>>;
         static CACHE: LazyLock<Compiled> = LazyLock::new(|| Cache::new(CACHED));
         let key = (groups, text.into());
@@ -154,12 +155,6 @@ impl Regex {
         let made = Arc::new(Self::new(text, groups)?);
         CACHE.insert(key, Arc::clone(&made));
         Ok(made)
-    }
-
-    /// The expression as written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
     }
 
     /// The names of the groups as written, group 1 first; a name may come twice.
@@ -188,7 +183,7 @@ impl Regex {
     ///
     /// # Errors
     /// When the meter's budget is used up.
-    pub fn captures_at(
+    pub(crate) fn captures_at(
         &self,
         text: &str,
         from: usize,
@@ -289,7 +284,7 @@ impl Regex {
     ///
     /// # Errors
     /// When the meter's budget is used up; matches were handed out before.
-    pub fn each_match(
+    pub(crate) fn each_match(
         &self,
         text: &str,
         captures: &mut Captures,

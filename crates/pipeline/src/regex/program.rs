@@ -10,7 +10,7 @@ use super::ast::Node;
 use regex_syntax::hir::{ClassUnicode, Look};
 use std::collections::HashMap;
 
-/// More instructions than this are not worth a second program.
+/// With more instructions than this a second program is not compiled.
 const MAX_INSTRUCTIONS: usize = 20_000;
 /// Branches of one choice that a mask of bits can hold.
 const MAX_BRANCHES: usize = 32;

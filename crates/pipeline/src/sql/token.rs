@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Keyword,
     /// A value: string, number, `NULL`, placeholder.
     Literal,
-    /// A comment.
+    /// A comment, from `--`, `#` or `/*` to its end.
     Comment,
     /// A bind variable (`:name`) or `::`.
     Bind,

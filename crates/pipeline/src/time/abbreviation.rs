@@ -95,7 +95,7 @@ impl Abbreviations {
 
     /// Whether an abbreviation means a zone.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.own.contains_key(name) || usual(name).is_some()
     }
 

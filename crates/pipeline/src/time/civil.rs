@@ -8,15 +8,15 @@ use super::NANOS_PER_SECOND;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Civil {
     /// Calendar year.
-    pub year: i32,
+    pub(crate) year: i32,
     /// 1 to 12.
-    pub month: u8,
+    pub(crate) month: u8,
     /// 1 to 31.
-    pub day: u8,
+    pub(crate) day: u8,
     /// 0 to 23.
-    pub hour: u8,
+    pub(crate) hour: u8,
     /// 0 to 59.
-    pub minute: u8,
+    pub(crate) minute: u8,
     /// 0 to 59; leap seconds are refused.
     pub second: u8,
     /// 0 to 999 999 999.
@@ -26,15 +26,15 @@ pub struct Civil {
 /// A part of a date or clock time, to name the one that is out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The month.
+    /// The month, 1 to 12.
     Month,
-    /// The day of the month.
+    /// The day of the month, 1 to 31.
     Day,
-    /// The hour.
+    /// The hour, 0 to 23.
     Hour,
-    /// The minute.
+    /// The minute, 0 to 59.
     Minute,
-    /// The second.
+    /// The second, 0 to 59.
     Second,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Part {
 impl Civil {
     /// Midnight of a date, not validated.
     #[must_use]
-    pub const fn date(year: i32, month: u8, day: u8) -> Self {
+    pub(crate) const fn date(year: i32, month: u8, day: u8) -> Self {
         Self {
             year,
             month,
@@ -69,7 +69,7 @@ impl Civil {
     ///
     /// # Errors
     /// A part that is out of range; the day, which depends on others, only when these are fine.
-    pub const fn validate(&self) -> Result<(), Part> {
+    pub(crate) const fn validate(&self) -> Result<(), Part> {
         if self.month < 1 || self.month > 12 {
             return Err(Part::Month);
         }
@@ -91,7 +91,7 @@ impl Civil {
     /// Nanoseconds since the Unix epoch, with `offset` seconds east of Greenwich; `None` outside
     /// the range of `i64`.
     #[must_use]
-    pub fn to_ns(&self, offset: i32) -> Option<i64> {
+    pub(crate) fn to_ns(self, offset: i32) -> Option<i64> {
         let days = days_from_civil(self.year, self.month, self.day);
         let seconds = days * 86_400
             + i64::from(self.hour) * 3600
@@ -106,7 +106,7 @@ impl Civil {
 
     /// The date and clock time of an instant, `offset` seconds east of Greenwich.
     #[must_use]
-    pub fn from_ns(ns: i64, offset: i32) -> Self {
+    pub(crate) fn from_ns(ns: i64, offset: i32) -> Self {
         let seconds = ns.div_euclid(NANOS_PER_SECOND) + i64::from(offset);
         let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
         let of_day = seconds.rem_euclid(86_400);
@@ -129,7 +129,7 @@ impl Civil {
 
     /// The day of the week, 0 for Monday to 6 for Sunday.
     #[must_use]
-    pub fn weekday(&self) -> u8 {
+    pub(crate) fn weekday(&self) -> u8 {
         // 1970-01-01 was a Thursday.
         let days = days_from_civil(self.year, self.month, self.day) + 3;
         u8::try_from(days.rem_euclid(7)).unwrap_or(0)
@@ -137,7 +137,7 @@ impl Civil {
 
     /// The day of the year, from 1.
     #[must_use]
-    pub fn day_of_year(&self) -> u16 {
+    pub(crate) fn day_of_year(&self) -> u16 {
         let days =
             days_from_civil(self.year, self.month, self.day) - days_from_civil(self.year, 1, 1) + 1;
         u16::try_from(days).unwrap_or(1)
@@ -145,7 +145,7 @@ impl Civil {
 
     /// The ISO 8601 week: its year and its number, 1 to 53.
     #[must_use]
-    pub fn iso_week(&self) -> (i32, u8) {
+    pub(crate) fn iso_week(&self) -> (i32, u8) {
         // The week belongs to the year that holds its Thursday.
         let day = days_from_civil(self.year, self.month, self.day);
         let thursday = day - i64::from(self.weekday()) + 3;

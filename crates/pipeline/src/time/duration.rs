@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// A unit in which scripts count time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeUnit {
+pub(crate) enum TimeUnit {
     /// `s`
     Seconds,
     /// `ms`
@@ -18,12 +18,12 @@ pub enum TimeUnit {
 /// A text that names no unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown unit of time, expected `s`, `ms`, `us` or `ns`")]
-pub struct UnknownUnit;
+pub(crate) struct UnknownUnit;
 
 impl TimeUnit {
     /// Nanoseconds in one of this unit.
     #[must_use]
-    pub const fn nanos(self) -> i64 {
+    pub(crate) const fn nanos(self) -> i64 {
         match self {
             Self::Seconds => 1_000_000_000,
             Self::Millis => 1_000_000,
@@ -34,7 +34,7 @@ impl TimeUnit {
 
     /// Converts a count of this unit into `other`, cutting fractions; `None` on overflow.
     #[must_use]
-    pub const fn convert(self, count: i64, other: Self) -> Option<i64> {
+    pub(crate) const fn convert(self, count: i64, other: Self) -> Option<i64> {
         let (from, to) = (self.nanos(), other.nanos());
         if from >= to {
             count.checked_mul(from / to)

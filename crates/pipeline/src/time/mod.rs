@@ -13,12 +13,16 @@ mod strftime;
 mod zone;
 
 pub use abbreviation::Abbreviations;
-pub use civil::{Civil, Part};
-pub use duration::{TimeUnit, UnknownUnit, parse_duration};
+pub(crate) use civil::Civil;
+pub use civil::Part;
+pub(crate) use duration::TimeUnit;
+pub(crate) use duration::UnknownUnit;
+pub use duration::parse_duration;
 pub use layout::Layout;
 pub use recognise::{Unrecognised, recognise};
 pub use strftime::TimeFormat;
-pub use zone::{LocalMoment, UnknownZone, Zone};
+pub(crate) use zone::LocalMoment;
+pub use zone::{UnknownZone, Zone};
 
 pub(crate) const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -75,7 +79,7 @@ const WEEKDAYS: [&str; 7] = [
 
 /// The month 1 to 12 of an English name or three-letter abbreviation in any letter case.
 #[must_use]
-pub fn month_by_name(name: &str) -> Option<u8> {
+pub(crate) fn month_by_name(name: &str) -> Option<u8> {
     by_name(&MONTHS, name.as_bytes())
 }
 

@@ -29,11 +29,11 @@ pub struct UnknownZone(pub String);
 #[derive(Debug, Clone)]
 pub struct LocalMoment {
     /// The date and clock time.
-    pub civil: Civil,
+    pub(crate) civil: Civil,
     /// Seconds east of Greenwich.
     pub offset: i32,
     /// The abbreviation of the zone, such as `CST`; the offset where it has none.
-    pub abbreviation: String,
+    pub(crate) abbreviation: String,
 }
 
 /// Short names and the zones they stand for. Where a city keeps daylight saving time the short name
@@ -88,7 +88,7 @@ impl Zone {
 
     /// A fixed offset in seconds east of Greenwich.
     #[must_use]
-    pub const fn fixed(offset: i32) -> Self {
+    pub(crate) const fn fixed(offset: i32) -> Self {
         Self(Rule::Fixed(offset))
     }
 
@@ -105,7 +105,7 @@ impl Zone {
     ///
     /// # Errors
     /// Returns the name if it is none of these.
-    pub fn argument(name: &str, local: &TimeZone) -> Result<Self, UnknownZone> {
+    pub(crate) fn argument(name: &str, local: &TimeZone) -> Result<Self, UnknownZone> {
         match name {
             "" | "Local" => Ok(Self::of(local)),
             name => Self::named(name),
@@ -125,7 +125,7 @@ impl Zone {
     ///
     /// # Errors
     /// Returns the name if it is none of these.
-    pub fn listed(name: &str) -> Result<Self, UnknownZone> {
+    pub(crate) fn listed(name: &str) -> Result<Self, UnknownZone> {
         let by_short_name = || {
             let (_, zone) = SHORT_NAMES.iter().find(|(short, _)| *short == name)?;
             Self::iana(zone)
@@ -137,7 +137,7 @@ impl Zone {
 
     /// The zone of an IANA name in its exact spelling.
     #[must_use]
-    pub fn iana(name: &str) -> Option<Self> {
+    pub(crate) fn iana(name: &str) -> Option<Self> {
         let zone = DATABASE.get(name).ok()?;
         // The database ignores letter case; names here do not.
         (zone.iana_name() == Some(name)).then(|| Self::of(&zone))
@@ -148,7 +148,7 @@ impl Zone {
     /// the change; a time that occurs twice is the first of the two. `None` outside the range of
     /// `i64`.
     #[must_use]
-    pub fn to_ns(&self, civil: &Civil) -> Option<i64> {
+    pub(crate) fn to_ns(&self, civil: &Civil) -> Option<i64> {
         match &self.0 {
             Rule::Fixed(offset) => civil.to_ns(*offset),
             Rule::Named(zone) => {
@@ -190,7 +190,7 @@ impl Zone {
     /// time: the one in force then if it bears that name, else one that bears it in the changes
     /// around. `None` if the zone does not know the abbreviation.
     #[must_use]
-    pub fn abbreviated_offset(&self, abbreviation: &str, civil: &Civil) -> Option<i32> {
+    pub(crate) fn abbreviated_offset(&self, abbreviation: &str, civil: &Civil) -> Option<i32> {
         let Rule::Named(zone) = &self.0 else {
             let moment = self.at(0);
             return (moment.abbreviation == abbreviation).then_some(moment.offset);
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_names_are_no_offsets() {
+    fn listed_names_are_not_offsets() {
         assert!(Zone::listed("+8").is_ok() && Zone::listed("+6").is_ok());
         assert!(Zone::listed("+8:30").is_err() && Zone::listed("+08").is_err());
     }

@@ -21,7 +21,7 @@ pub enum Constant {
     Float(f64),
     /// UTF-8 text.
     Str(Text),
-    /// A list.
+    /// A list, shared by all runs.
     List(Arc<[Constant]>),
     /// A map, in insertion order.
     Map(Arc<[(Text, Constant)]>),
@@ -130,7 +130,7 @@ impl Constant {
 
     /// The set that holds exactly this constant's type.
     #[must_use]
-    pub const fn types(&self) -> Types {
+    pub(crate) const fn types(&self) -> Types {
         match self {
             Self::Nil => Types::NIL,
             Self::Bool(_) => Types::BOOL,
@@ -144,7 +144,7 @@ impl Constant {
 
     /// The text of a string.
     #[must_use]
-    pub fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(text) => Some(text),
             _ => None,
@@ -153,7 +153,7 @@ impl Constant {
 
     /// The number of an int.
     #[must_use]
-    pub const fn as_int(&self) -> Option<i64> {
+    pub(crate) const fn as_int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
             _ => None,
@@ -162,19 +162,9 @@ impl Constant {
 
     /// The truth value of a bool.
     #[must_use]
-    pub const fn as_bool(&self) -> Option<bool> {
+    pub(crate) const fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(truth) => Some(*truth),
-            _ => None,
-        }
-    }
-
-    /// An int or a float as a float.
-    #[must_use]
-    pub const fn as_number(&self) -> Option<f64> {
-        match self {
-            Self::Int(number) => Some(*number as f64),
-            Self::Float(number) => Some(*number),
             _ => None,
         }
     }

@@ -33,12 +33,12 @@ impl List {
 
     /// The element at an index from 0.
     #[must_use]
-    pub fn get(&self, at: usize) -> Option<Value> {
+    pub(crate) fn get(&self, at: usize) -> Option<Value> {
         self.0.0.borrow().get(at).cloned()
     }
 
     /// Replaces the element at an index; false when there is none.
-    pub fn set(&self, at: usize, value: Value) -> bool {
+    pub(crate) fn set(&self, at: usize, value: Value) -> bool {
         let old = match self.0.0.borrow_mut().get_mut(at) {
             Some(place) => std::mem::replace(place, value),
             None => return false,
@@ -54,7 +54,7 @@ impl List {
 
     /// A copy of the elements; nested containers are shared.
     #[must_use]
-    pub fn to_vec(&self) -> Vec<Value> {
+    pub(crate) fn to_vec(&self) -> Vec<Value> {
         self.0.0.borrow().clone()
     }
 
@@ -70,7 +70,7 @@ impl List {
     }
 
     /// Removes all elements.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let items = std::mem::take(&mut *self.0.0.borrow_mut());
         drop(items);
     }

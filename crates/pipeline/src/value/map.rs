@@ -74,20 +74,20 @@ impl Entries {
 
     /// The value of a key.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.position(key)
             .and_then(|at| self.pairs.get(at))
             .map(|(_, value)| value)
     }
 
     /// All entries in insertion order.
-    pub fn iter(&self) -> std::slice::Iter<'_, (Text, Value)> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, (Text, Value)> {
         self.pairs.iter()
     }
 
     /// All entries, sorted by key bytes.
     #[must_use]
-    pub fn sorted(&self) -> Vec<&(Text, Value)> {
+    pub(crate) fn sorted(&self) -> Vec<&(Text, Value)> {
         let mut pairs: Vec<_> = self.pairs.iter().collect();
         pairs.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
         pairs
@@ -222,7 +222,7 @@ impl Map {
 
     /// The value of a key.
     #[must_use]
-    pub fn get(&self, key: &str) -> Option<Value> {
+    pub(crate) fn get(&self, key: &str) -> Option<Value> {
         match self.0.member(key) {
             Some(Member::Missing) => None,
             Some(Member::Scalar(value)) => Some(value.value()),
@@ -246,12 +246,12 @@ impl Map {
     }
 
     /// Sets a key; an existing one keeps its place.
-    pub fn insert(&self, key: impl Into<Text>, value: Value) {
+    pub(crate) fn insert(&self, key: impl Into<Text>, value: Value) {
         self.0.entries().borrow_mut().insert(key.into(), value);
     }
 
     /// Removes a key and returns its value.
-    pub fn remove(&self, key: &str) -> Option<Value> {
+    pub(crate) fn remove(&self, key: &str) -> Option<Value> {
         let mut entries = self.0.entries().borrow_mut();
         let at = entries.position(key)?;
         let (_, value) = entries.pairs.remove(at);
@@ -261,7 +261,7 @@ impl Map {
 
     /// The keys in insertion order.
     #[must_use]
-    pub fn keys(&self) -> Vec<Text> {
+    pub(crate) fn keys(&self) -> Vec<Text> {
         let keys = match (&self.0.object, self.0.entries.get()) {
             (Some(object), None) => object.keys(),
             _ => None,
@@ -296,7 +296,7 @@ impl Map {
     }
 
     /// Removes all entries.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let entries = self.0.entries.get_or_init(RefCell::default);
         let entries = std::mem::take(&mut *entries.borrow_mut());
         drop(entries);

@@ -38,7 +38,7 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Compiles an XPath 1.0 expression, `None` if it is none.
+    /// Compiles an XPath 1.0 expression; `None` if it is not one.
     pub(crate) fn compile(text: &str) -> Option<Self> {
         if text.len() > MAX_QUERY || depth(text) > MAX_DEPTH {
             return None;

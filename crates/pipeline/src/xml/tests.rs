@@ -1,4 +1,4 @@
-//! Queries on a small order, and documents that are none.
+//! Queries on a small order, and texts that are not documents.
 
 use super::*;
 use proptest::prelude::*;

@@ -30,7 +30,7 @@ pub enum EncodeError {
 pub enum Position {
     /// In text; both count from 1, columns count characters.
     Text {
-        /// The line.
+        /// The number of the line.
         line: usize,
         /// The character in the line.
         column: usize,
@@ -55,7 +55,7 @@ pub struct DecodeError {
     /// Where it is.
     pub position: Position,
     /// What it is.
-    pub fault: Fault,
+    pub(crate) fault: Fault,
 }
 
 /// What is wrong with a body.
@@ -138,12 +138,12 @@ pub struct DecodeErrors {
     /// The first faults in the order of the body, at most [`DecodeErrors::KEPT`].
     pub errors: Vec<DecodeError>,
     /// How many more there are.
-    pub omitted: usize,
+    pub(crate) omitted: usize,
 }
 
 impl DecodeErrors {
     /// How many faults are kept: a large body of another format must not grow a larger report.
-    pub const KEPT: usize = 20;
+    pub(crate) const KEPT: usize = 20;
 
     pub(crate) const fn new() -> Self {
         Self {

@@ -13,8 +13,9 @@ mod precision;
 pub mod protobuf;
 mod reader;
 
-pub use encoding::{Encoding, Framing, UnknownEncoding};
-pub use error::{DecodeError, DecodeErrors, EncodeError, Fault, Position};
+pub use encoding::{Encoding, Framing};
+pub(crate) use error::DecodeErrors;
+pub use error::{DecodeError, EncodeError, Fault, Position};
 pub use precision::Precision;
 pub use reader::PointReader;
 

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_is_no_points_and_garbage_an_error() {
+    fn an_empty_body_holds_no_points_and_garbage_is_an_error() {
         for encoding in Encoding::ALL {
             let empty = PointReader::new(encoding, b"", 0, OPTIONS).unwrap();
             assert_eq!(empty.count(), 0, "{encoding}");

@@ -22,7 +22,7 @@ const COMPRESSION: Key = Key::new(
     "compression",
     Kind::Choice(&["none", "gzip", "zstd"]),
     r#""none""#,
-    "Compression of request bodies; ask the receiver first.",
+    "Compression of request bodies; make sure that the receiver accepts it.",
 );
 
 /// `[inputs.kafkamq.skywalking]`.
@@ -37,9 +37,9 @@ pub const SKYWALKING: Table = Table {
                 r#"["skywalking-segments", "skywalking-metrics", "skywalking-logging", "skywalking-logs", "skywalking-profilings", "skywalking-managements", "skywalking-meters"]"#,
             ),
             Key::new("namespace", Kind::Text, r#""""#, "Namespace of the agents; the subscribed topic is `namespace-topic`."),
-            Key::new("topic_paths", Kind::TextTable, "{}", "Path for a topic whose name says nothing or whose receiver differs, by name without the namespace; an empty path acknowledges and counts.")
+            Key::new("topic_paths", Kind::TextTable, "{}", "Path for a topic whose name is not known or whose receiver differs, by name without the namespace. With an empty path records are acknowledged and counted.")
                 .example(r#"{ "my-segments" = "/v3/trace" }"#),
-            Key::new("target", Kind::Choice(&["datakit", "oap"]), r#""datakit""#, "What the receiver is: `datakit` takes the agents' protobuf; `oap`, SkyWalking's own server, takes segments, logs and managements as JSON on its HTTP port and nothing else."),
+            Key::new("target", Kind::Choice(&["datakit", "oap"]), r#""datakit""#, "What the receiver is: `datakit` takes the agents' protobuf; `oap`, SkyWalking's own server, takes only segments, logs and managements, as JSON on its HTTP port."),
             Key::new("managements", Kind::Choice(&["acknowledge", "forward"]), "", "What happens to the managements topic: counted, or posted. When absent `acknowledge`, since DataKit has no route for it, but `forward` towards `oap`.")
                 .example(r#""acknowledge""#),
             Key::new("meters", Kind::Choice(&["acknowledge", "points", "forward"]), r#""acknowledge""#, "What happens to the meters topic: counted, converted to metric points, or posted to its `topic_paths` entry."),
@@ -186,13 +186,13 @@ pub const OTEL: Table = Table {
                 "merge_records",
                 Kind::Integer,
                 "1",
-                "Records merged into one request; more is faster, but one bad record then fails with its neighbours until they are tried apart.",
+                "Records merged into one request; more is faster, but one bad record then fails with its neighbours until they are tried separately.",
             ),
             Key::new(
                 "strict",
                 Kind::Flag,
                 "false",
-                "Treat the receiver as a strict OTLP one: 400 blames the record at once, and partial successes are read.",
+                "Treat the receiver as a strict OTLP one: with 400 the record is at fault at once, and partial successes are read.",
             ),
             THREAD,
             COMPRESSION,
@@ -207,7 +207,7 @@ const OTEL_ENCODING: Kind = Kind::Choice(&["otlp_proto", "otlp_json", "auto", "r
 /// `[inputs.kafkamq.custom]`.
 pub const CUSTOM: Table = Table {
     header: "[inputs.kafkamq.custom]",
-    doc: "Text or JSON of any shape: a script makes points of it, which go to the outputs.",
+    doc: "Text or JSON of any shape. A script turns it into points, which go to the outputs.",
     takes_effect: TakesEffect::Route,
     groups: &[Group::own(&[
         Key::new("log_topic_map", Kind::TextTable, "{}", "Topics with log lines and the script of each; an empty script means `<topic>.p`, `-` means none.")
@@ -237,7 +237,7 @@ pub const CUSTOM: Table = Table {
             .example(r#"{ "app-log" = true }"#),
         Key::new("split_pointer", Kind::Text, r#""""#, "JSON pointer to the array, such as `/records`; empty for the whole value."),
         Key::new("split_format", Kind::Choice(&["json", "ndjson"]), r#""json""#, "What is split: a JSON array, or lines of JSON."),
-        Key::new("split_failure", Kind::Choice(&["whole", "dlq"]), r#""whole""#, "A record that cannot be split: one element, or the dead letter queue."),
+        Key::new("split_failure", Kind::Choice(&["whole", "dlq"]), r#""whole""#, "A record that cannot be split: one element, or the dead letters."),
         Key::new("storage_index", Kind::Text, "", "Index in which log points are stored.").example(r#""app_logs""#),
         Key::new("newlines", Kind::Choice(&["keep", "space"]), r#""keep""#, "Line breaks in a text: kept, or each turned into a space, as the original does."),
         Key::new("record_fields", Kind::TextList, "[]", "What else of a record its point shows to the script: `key` as `kafka_key`, `timestamp` (milliseconds) as `kafka_timestamp`, `headers` as `kafka_header_<name>`; fields, but tags where text may not be a field.")
@@ -260,7 +260,7 @@ pub const CUSTOM: Table = Table {
 /// `[inputs.kafkamq.remote_handle]`.
 pub const REMOTE_HANDLE: Table = Table {
     header: "[inputs.kafkamq.remote_handle]",
-    doc: "Batches of records go to a program of yours over HTTP; its answer may hold points.",
+    doc: "Batches of records go over HTTP to a program that you provide; its answer may hold points.",
     takes_effect: TakesEffect::Route,
     groups: &[
         Group::own(&[

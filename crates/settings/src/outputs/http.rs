@@ -23,7 +23,7 @@ pub(super) const KEYS: Group = Group::of(
     ],
 );
 
-/// Reads `endpoint`. Without it the `default` is taken; where there is none, it is an error.
+/// Reads `endpoint`. Without it the `default` is taken; without a default it is an error.
 pub(super) fn endpoint(section: &Section<'_>, default: Option<&str>) -> Option<Url> {
     match (section.url("endpoint"), default) {
         (Some(endpoint), _) => Some(endpoint),

@@ -33,7 +33,7 @@ pub(super) const KAFKA: KindOfOutput = KindOfOutput {
                 "record_headers",
                 Kind::Flag,
                 "false",
-                "Whether they get its headers.",
+                "Whether written records get the headers of that record.",
             ),
             Key::new("client_id", Kind::Text, "", "Client id.").example(r#""kafkamq""#),
             Key::new(
@@ -52,7 +52,7 @@ pub(super) const KAFKA: KindOfOutput = KindOfOutput {
 /// A topic as an output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KafkaOutput {
-    /// The cluster.
+    /// The cluster that the topic belongs to.
     pub cluster: ClusterSettings,
     /// The topic; `{category}` in it is replaced by the category of the point.
     pub topic: String,
@@ -65,7 +65,7 @@ pub struct KafkaOutput {
 pub struct OriginParts {
     /// The key, so that what belongs together stays in one partition.
     pub key: bool,
-    /// The headers.
+    /// The headers, in their order.
     pub headers: bool,
 }
 

@@ -68,7 +68,7 @@ struct KindOfOutput {
 /// `[output]`, or several `[[output]]`.
 pub const OUTPUT: Table = Table {
     header: "[output]",
-    doc: "Where points go. Write `[[output]]` for several: a point goes to each whose categories hold its own.",
+    doc: "Where points go. Write `[[output]]` for several: a point goes to every output that takes its category.",
     takes_effect: TakesEffect::Route,
     groups: &GROUPS,
     tables: &[],
@@ -148,13 +148,13 @@ const COMMON: Group = Group::own(&[
         "required",
         Kind::Flag,
         "true",
-        "Whether records wait until this output has their points. If not, it stops no topic: points wait in its `backlog`, and what is more, or refused, is dropped and counted.",
+        "Whether records wait until this output has their points. If not, it never stops a topic: points wait in its `backlog`, and points that do not fit or are refused are dropped and counted.",
     ),
     Key::new(
         "backlog",
         Kind::Bytes,
         r#""16MiB""#,
-        "Bytes of points that may wait for an output that is not required. All backlogs together get at most an eighth of `memory` of `[limits]`, to which they count.",
+        "Bytes of points that may wait for an output that is not required. All backlogs together get at most an eighth of `memory` of `[limits]`, and are part of it.",
     ),
 ]);
 
@@ -178,7 +178,7 @@ pub struct OutputSettings {
 /// When a batch of points is closed: whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchSettings {
-    /// Points.
+    /// Points in one batch.
     pub max_points: usize,
     /// Encoded bytes before compression.
     pub max_bytes: u64,

@@ -89,61 +89,14 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
 
     let base = Flow::read(section);
     let flow = base.finish(section, None);
-    let mut topic_flow = BTreeMap::new();
-    for (topic, own) in section.named_sections("topics") {
-        let takes = |known: &Named| {
-            known.topic == topic
-                || TopicPattern::new(&known.topic).is_ok_and(|pattern| pattern.takes(&topic))
-        };
-        if !named.iter().any(takes) {
-            section.reader().note_key(Diagnostic::warning(
-                own.path(),
-                format!("no route subscribes to the topic `{topic}`"),
-            ));
-        }
-        topic_flow.insert(topic, Flow::read(&own).finish(&own, Some(&flow)));
-    }
-    let mut session_timeout = section.some_duration("session_timeout");
-    if old_version.is_some() && session_timeout > OLD_SESSION {
-        if section.is_set("session_timeout") {
-            section.reader().note_value(section.warning(
-                "session_timeout",
-                "brokers of that version take no more than 30 s, which it is now",
-            ));
-        }
-        session_timeout = OLD_SESSION;
-    }
-    // What is not written follows a session that is shorter than usual.
-    let within = |name: &str, part: u32, written: Duration| match section.is_set(name) {
-        true => written,
-        false => written.min(session_timeout / part),
-    };
-    let heartbeat_interval = section.some_duration("heartbeat_interval");
-    let heartbeat_interval = within("heartbeat_interval", 3, heartbeat_interval);
-    if heartbeat_interval * 3 > session_timeout {
-        section.error(
-            "heartbeat_interval",
-            "`heartbeat_interval` must be at most a third of `session_timeout`",
-        );
-    }
-    let max_poll_interval = section.some_duration("max_poll_interval");
-    if max_poll_interval < session_timeout {
-        section.error(
-            "max_poll_interval",
-            "`max_poll_interval` must not be shorter than `session_timeout`",
-        );
-    }
-    let drain_timeout = within("drain_timeout", 2, section.duration("drain_timeout"));
-    if drain_timeout >= session_timeout {
-        section.error("drain_timeout", "`drain_timeout` must be shorter than `session_timeout`, or the group gives the partitions away while they drain");
-    }
-    let commit_interval = section.some_duration("commit_interval");
-    if commit_interval > Duration::from_secs(60) {
-        section.reader().note_value(section.warning(
-            "commit_interval",
-            "a crash delivers everything since the last commit again, which can be a minute and more",
-        ));
-    }
+    let topic_flow = topic_flow(section, &named, &flow);
+    let Timing {
+        session_timeout,
+        heartbeat_interval,
+        max_poll_interval,
+        drain_timeout,
+        commit_interval,
+    } = timing(section, old_version.is_some());
     let cluster = security::cluster(section, addrs);
     Some(InputSettings {
         name: section
@@ -203,6 +156,91 @@ fn input(section: &Section<'_>) -> Option<InputSettings> {
         custom,
         remote_handle,
     })
+}
+
+/// The flow of the topics that have a table of their own, each on top of `flow`.
+fn topic_flow(
+    section: &Section<'_>,
+    named: &[Named],
+    flow: &FlowSettings,
+) -> BTreeMap<String, FlowSettings> {
+    let mut topic_flow = BTreeMap::new();
+    for (topic, own) in section.named_sections("topics") {
+        let takes = |known: &Named| {
+            known.topic == topic
+                || TopicPattern::new(&known.topic).is_ok_and(|pattern| pattern.takes(&topic))
+        };
+        if !named.iter().any(takes) {
+            section.reader().note_key(Diagnostic::warning(
+                own.path(),
+                format!("no route subscribes to the topic `{topic}`"),
+            ));
+        }
+        topic_flow.insert(topic, Flow::read(&own).finish(&own, Some(flow)));
+    }
+    topic_flow
+}
+
+/// The intervals of a membership.
+struct Timing {
+    session_timeout: Duration,
+    heartbeat_interval: Duration,
+    max_poll_interval: Duration,
+    drain_timeout: Duration,
+    commit_interval: Duration,
+}
+
+/// The intervals of a membership, with a finding for each pair that does not fit. Brokers that are `is_old`
+/// limit the session.
+fn timing(section: &Section<'_>, is_old: bool) -> Timing {
+    let mut session_timeout = section.some_duration("session_timeout");
+    if is_old && session_timeout > OLD_SESSION {
+        if section.is_set("session_timeout") {
+            section.reader().note_value(section.warning(
+                "session_timeout",
+                "brokers of that version take no more than 30 s, which it is now",
+            ));
+        }
+        session_timeout = OLD_SESSION;
+    }
+    // What is not written follows a session that is shorter than usual.
+    let within = |name: &str, part: u32, written: Duration| match section.is_set(name) {
+        true => written,
+        false => written.min(session_timeout / part),
+    };
+    let heartbeat_interval = section.some_duration("heartbeat_interval");
+    let heartbeat_interval = within("heartbeat_interval", 3, heartbeat_interval);
+    if heartbeat_interval * 3 > session_timeout {
+        section.error(
+            "heartbeat_interval",
+            "`heartbeat_interval` must be at most a third of `session_timeout`",
+        );
+    }
+    let max_poll_interval = section.some_duration("max_poll_interval");
+    if max_poll_interval < session_timeout {
+        section.error(
+            "max_poll_interval",
+            "`max_poll_interval` must not be shorter than `session_timeout`",
+        );
+    }
+    let drain_timeout = within("drain_timeout", 2, section.duration("drain_timeout"));
+    if drain_timeout >= session_timeout {
+        section.error("drain_timeout", "`drain_timeout` must be shorter than `session_timeout`, or the group gives the partitions away while they drain");
+    }
+    let commit_interval = section.some_duration("commit_interval");
+    if commit_interval > Duration::from_secs(60) {
+        section.reader().note_value(section.warning(
+            "commit_interval",
+            "a crash delivers everything since the last commit again, which can be a minute and more",
+        ));
+    }
+    Timing {
+        session_timeout,
+        heartbeat_interval,
+        max_poll_interval,
+        drain_timeout,
+        commit_interval,
+    }
 }
 
 /// Longest session that brokers before 0.10 take by default (`group.max.session.timeout.ms`).

@@ -12,7 +12,7 @@ use crate::resolve::security;
 /// `[dead_letter]`.
 pub const DEAD_LETTER: Table = Table {
     header: "[dead_letter]",
-    doc: "Records that can be neither processed nor delivered, with their coordinates, the reason and their bytes.",
+    doc: "Records that cannot be processed or delivered, with their coordinates, the reason and their bytes.",
     takes_effect: TakesEffect::NextStart,
     groups: &[
         Group::own(&[

@@ -20,19 +20,19 @@ pub const LIMITS: Table = Table {
             "batch_records",
             Kind::Integer,
             "1000",
-            "Records that travel together inside the service.",
+            "Most records in one batch inside the service.",
         ),
         Key::new(
             "batch_bytes",
             Kind::Bytes,
             r#""1MiB""#,
-            "Bytes of records that travel together.",
+            "Most bytes of records in one batch.",
         ),
         Key::new(
             "record_bytes",
             Kind::Bytes,
             r#""64MiB""#,
-            "Largest record that is processed; larger ones go to the dead letter queue.",
+            "Largest record that is processed; larger ones go to the dead letters.",
         ),
         Key::new(
             "response_bytes",
@@ -44,7 +44,7 @@ pub const LIMITS: Table = Table {
             "partitions",
             Kind::Integer,
             "64",
-            "Partitions that memory is planned for; more work too, with smaller shares.",
+            "Partitions that memory is planned for. More partitions work too, each with a smaller share.",
         )
         .takes_effect(TakesEffect::NextStart),
         Key::new(
@@ -66,7 +66,7 @@ pub struct LimitSettings {
     pub batch_records: usize,
     /// Bytes of values that travel together.
     pub batch_bytes: u64,
-    /// Largest record that is processed, in bytes; larger ones go to the dead letter queue.
+    /// Largest record that is processed, in bytes; larger ones go to the dead letters.
     pub record_bytes: u64,
     /// Largest answer of a destination that is read, in bytes.
     pub response_bytes: u64,

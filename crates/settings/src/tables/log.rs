@@ -8,7 +8,7 @@ use crate::reader::Section;
 /// `[log]`.
 pub const LOG: Table = Table {
     header: "[log]",
-    doc: "What the service says about itself, on standard error.",
+    doc: "The log of the service, on standard error.",
     takes_effect: TakesEffect::InPlace,
     groups: &[Group::own(&[
         Key::new(
@@ -33,7 +33,7 @@ pub const LOG: Table = Table {
 pub struct LogSettings {
     /// Filter directives such as `info` or `info,kafkamq::kafka=debug`.
     pub level: String,
-    /// Format.
+    /// Whether lines are text or JSON.
     pub format: LogFormat,
 }
 

@@ -41,7 +41,7 @@ pub const PIPELINE: Table = Table {
             "on_error",
             Kind::Choice(&["keep", "dlq"]),
             r#""keep""#,
-            "A script that fails while running: send the point with the changes made so far, or write the record to the dead letter queue.",
+            "A script that fails while running: send the point with the changes made so far, or write the record to the dead letters.",
         ).takes_effect(TakesEffect::InPlace),
         Key::new(
             "max_age",
@@ -53,7 +53,7 @@ pub const PIPELINE: Table = Table {
             "max_age_action",
             Kind::Choice(&["clamp", "drop", "dlq"]),
             r#""clamp""#,
-            "What is done with other points: sent with the present time and their own in `__orig_time`, left out, or their record written to the dead letter queue.",
+            "What is done with other points: sent with the present time and their own in `__orig_time`, left out, or their record written to the dead letters.",
         ).takes_effect(TakesEffect::InPlace),
         Key::new(
             "watch",
@@ -87,13 +87,13 @@ pub const PIPELINE: Table = Table {
             "http_request",
             Kind::Flag,
             "false",
-            "Whether the function `http_request` may leave the process.",
+            "Whether the function `http_request` may send requests.",
         ),
         Key::new(
             "http_request_private",
             Kind::Flag,
             "false",
-            "Whether it may reach loopback, link-local and private addresses.",
+            "Whether `http_request` may connect to loopback, link-local and private addresses.",
         ),
     ])],
     tables: &[],
@@ -134,7 +134,7 @@ pub enum ScriptFailure {
     /// It is sent with the changes made so far, as the original does, and counted.
     #[default]
     Keep,
-    /// Its record goes to the dead letter queue.
+    /// Its record goes to the dead letters.
     DeadLetter,
 }
 
@@ -155,7 +155,7 @@ pub enum AgeAction {
     Clamp,
     /// It is left out.
     Drop,
-    /// Its record goes to the dead letter queue.
+    /// Its record goes to the dead letters.
     DeadLetter,
 }
 

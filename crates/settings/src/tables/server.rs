@@ -29,7 +29,7 @@ pub const SERVER: Table = Table {
             "tokens",
             Kind::SecretList,
             "",
-            "Bearer tokens that may do everything; with any, everything but health and metrics needs one. Tables `[[server.tokens]]` in their place give each a name and a role.",
+            "Bearer tokens that may do everything; if any is set, every path but health and metrics needs one. Write tables `[[server.tokens]]` instead to give each a name and a role.",
         )
         .example(r#"["change-me"]"#),
         Key::new(
@@ -52,14 +52,14 @@ pub const SERVER: Table = Table {
             "client_role",
             Kind::Choice(&["none", "read", "operate", "configure"]),
             "",
-            "What a client certificate allows without a token; when absent everything, but with `tokens` nothing.",
+            "What a client certificate allows without a token; when absent, everything; nothing if `tokens` is set.",
         )
         .example(r#""read""#),
         Key::new(
             "hosts",
             Kind::TextList,
             "[]",
-            "Names the service is asked under besides `localhost` and addresses; requests under other names are refused, `*` takes any.",
+            "Host names that requests may use besides `localhost` and addresses. Requests with other names are refused; `*` accepts any.",
         )
         .example(r#"["kafkamq.monitoring.svc"]"#),
         Key::new(

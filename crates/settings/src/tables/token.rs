@@ -24,7 +24,7 @@ pub const TOKEN: Table = Table {
             "role",
             Kind::Choice(&["read", "operate", "configure"]),
             "",
-            "What it allows, each role what the one before it allows: to look, to pause topics and replay dead letters, to change configuration and scripts; when absent `configure`.",
+            "What it allows. `read`: to look; `operate`: to pause topics and replay dead letters, too; `configure`: to change configuration and scripts, too. When absent, `configure`.",
         )
         .example(r#""read""#),
         Key::new("token", Kind::Secret, "", "The token.").example(r#""change-me""#),

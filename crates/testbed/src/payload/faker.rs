@@ -46,28 +46,28 @@ impl Faker {
     }
 
     /// The time of the next record in nanoseconds since the Unix epoch.
-    pub const fn tick_ns(&mut self) -> u64 {
+    pub(crate) const fn tick_ns(&mut self) -> u64 {
         self.clock_ns += 1_000_000;
         self.clock_ns
     }
 
     /// The time of the next record in milliseconds since the Unix epoch.
-    pub const fn tick_ms(&mut self) -> i64 {
+    pub(crate) const fn tick_ms(&mut self) -> i64 {
         (self.tick_ns() / 1_000_000) as i64
     }
 
     /// A number below `limit`, which must not be 0.
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.rng.u64(0..limit.max(1))
     }
 
     /// A float in `0.0..limit` with three decimals.
-    pub fn float(&mut self, limit: u32) -> f64 {
+    pub(crate) fn float(&mut self, limit: u32) -> f64 {
         self.below(u64::from(limit) * 1000) as f64 / 1000.0
     }
 
     /// True once in `n` draws.
-    pub fn one_in(&mut self, n: u64) -> bool {
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
@@ -86,7 +86,7 @@ impl Faker {
     }
 
     /// An HTTP method.
-    pub fn method(&mut self) -> &'static str {
+    pub(crate) fn method(&mut self) -> &'static str {
         self.pick(&METHODS)
     }
 
@@ -104,7 +104,7 @@ impl Faker {
     }
 
     /// A private IPv4 address.
-    pub fn ip(&mut self) -> String {
+    pub(crate) fn ip(&mut self) -> String {
         format!(
             "10.{}.{}.{}",
             self.below(256),
@@ -114,12 +114,12 @@ impl Faker {
     }
 
     /// A host name.
-    pub fn host(&mut self) -> String {
+    pub(crate) fn host(&mut self) -> String {
         format!("node-{:02}", self.below(40))
     }
 
     /// A sentence of `words` words.
-    pub fn sentence(&mut self, words: usize) -> String {
+    pub(crate) fn sentence(&mut self, words: usize) -> String {
         let mut text = String::with_capacity(words * 8);
         for n in 0..words {
             if n > 0 {
@@ -131,7 +131,7 @@ impl Faker {
     }
 
     /// Random bytes, for ids; never all zero.
-    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.rng.fill(&mut bytes);
         if let Some(first) = bytes.first_mut() {
@@ -141,7 +141,7 @@ impl Faker {
     }
 
     /// `2 * N` lower-case hex digits.
-    pub fn hex<const N: usize>(&mut self) -> String {
+    pub(crate) fn hex<const N: usize>(&mut self) -> String {
         hex(&self.bytes::<N>())
     }
 }

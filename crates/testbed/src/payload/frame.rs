@@ -18,22 +18,22 @@ fn frame(header: [u8; 4], id: RecordId, faker: &mut Faker) -> Sample {
 }
 
 /// Whether `header_check` lets a record pass.
-#[must_use]
-pub fn passes_check(value: &[u8]) -> bool {
+#[cfg(test)]
+pub(crate) fn passes_check(value: &[u8]) -> bool {
     matches!(value, [first, _, third, fourth, ..]
         if (*first == 0xEF || *third == 0) && matches!(fourth, 40 | 70))
 }
 
 /// A binary frame of no known format.
 #[must_use]
-pub fn opaque(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn opaque(id: RecordId, faker: &mut Faker) -> Sample {
     let header = faker.bytes();
     frame(header, id, faker)
 }
 
 /// A frame that passes `header_check` in the lenient and in the strict reading.
 #[must_use]
-pub fn checked(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn checked(id: RecordId, faker: &mut Faker) -> Sample {
     let version = faker.below(4) as u8;
     let kind = if faker.one_in(2) { 40 } else { 70 };
     frame([0xEF, version, 0, kind], id, faker)
@@ -41,7 +41,7 @@ pub fn checked(id: RecordId, faker: &mut Faker) -> Sample {
 
 /// A frame that fails `header_check` in either reading: the wrong magic, or the wrong type.
 #[must_use]
-pub fn rejected(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn rejected(id: RecordId, faker: &mut Faker) -> Sample {
     let header = if faker.one_in(2) {
         [0xEE, 1, 1, 40]
     } else {

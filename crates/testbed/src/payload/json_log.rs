@@ -46,7 +46,7 @@ pub fn line(id: RecordId, faker: &mut Faker) -> Sample {
 
 /// A log line of level `debug`, which the script of [`Rule::Script`] drops.
 #[must_use]
-pub fn debug_line(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn debug_line(id: RecordId, faker: &mut Faker) -> Sample {
     Sample {
         rule: Some(Rule::Script),
         ..line_of(id, faker, "debug")

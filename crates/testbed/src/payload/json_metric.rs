@@ -8,7 +8,7 @@ use crate::record::{RECORD_ID_KEY, RecordId};
 /// `{"time":..,"dimensions":{..},"metrics":{..}}` with the time in milliseconds; the id is the
 /// dimension `record_id`, so that it becomes a tag.
 #[must_use]
-pub fn metric(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn metric(id: RecordId, faker: &mut Faker) -> Sample {
     let value = json!({
         "time": faker.tick_ms(),
         "dimensions": {

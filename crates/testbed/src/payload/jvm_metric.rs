@@ -10,7 +10,7 @@ use crate::wire::skywalking::{
 
 /// Two seconds of JVM metrics. The message has no tags, so the id is the service instance.
 #[must_use]
-pub fn jvm_metric(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn jvm_metric(id: RecordId, faker: &mut Faker) -> Sample {
     let now = faker.tick_ms();
     let metrics = (0..2)
         .map(|second| {

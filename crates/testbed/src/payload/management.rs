@@ -9,7 +9,7 @@ use crate::wire::skywalking::{InstancePingPkg, InstanceProperties};
 
 /// A registration, keyed `register-<instance>`; the id is the property `record_id`.
 #[must_use]
-pub fn properties(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn properties(id: RecordId, faker: &mut Faker) -> Sample {
     let service = faker.service();
     let instance = format!("{service}-{}", id.partition);
     let message = InstanceProperties {
@@ -33,7 +33,7 @@ pub fn properties(id: RecordId, faker: &mut Faker) -> Sample {
 
 /// A heartbeat. The message has nothing but names, so the id is the instance, which is the key.
 #[must_use]
-pub fn ping(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn ping(id: RecordId, faker: &mut Faker) -> Sample {
     let instance = id.to_string();
     let message = InstancePingPkg {
         service: faker.service().to_owned(),

@@ -12,7 +12,7 @@ use crate::wire::skywalking::{
 /// A gauge and a histogram; the id is the label `record_id` of the first. Service, instance and
 /// time are set on the first element only, as agents do.
 #[must_use]
-pub fn meter(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn meter(id: RecordId, faker: &mut Faker) -> Sample {
     let service = faker.service();
     let instance = format!("{service}-{}", id.partition);
     let label = |name: &str, value: String| Label {

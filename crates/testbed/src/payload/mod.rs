@@ -4,21 +4,21 @@
 //! it again, and depends on nothing but the id and the [`Faker`], so a seed names a whole run.
 
 mod faker;
-pub mod frame;
+pub(crate) mod frame;
 pub mod jaeger_span;
 pub mod jaeger_thrift;
 pub mod json_log;
-pub mod json_metric;
-pub mod jvm_metric;
+pub(crate) mod json_metric;
+pub(crate) mod jvm_metric;
 pub mod log_data;
-pub mod management;
-pub mod meter;
-pub mod otlp_log;
-pub mod otlp_metric;
+pub(crate) mod management;
+pub(crate) mod meter;
+pub(crate) mod otlp_log;
+pub(crate) mod otlp_metric;
 pub mod otlp_trace;
-pub mod rum;
+pub(crate) mod rum;
 pub mod segment;
-pub mod thread_snapshot;
+pub(crate) mod thread_snapshot;
 
 use bytes::Bytes;
 

@@ -9,7 +9,7 @@ use crate::wire::otlp::{Any, AnyValue, LogRecord, LogsRequest, ResourceLogs, Sco
 
 /// Two log records of one resource; the id is the resource attribute `record_id`.
 #[must_use]
-pub fn log(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn log(id: RecordId, faker: &mut Faker) -> Sample {
     let log_records = (0..2)
         .map(|_| {
             let now = faker.tick_ns();

@@ -12,7 +12,7 @@ use crate::wire::otlp::{
 
 /// A gauge, a sum and a histogram; the id is the resource attribute `record_id`.
 #[must_use]
-pub fn metric(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn metric(id: RecordId, faker: &mut Faker) -> Sample {
     let now = faker.tick_ns();
     let start = now.saturating_sub(60_000_000_000);
     let named = |name: &str, unit: &str, data| Metric {

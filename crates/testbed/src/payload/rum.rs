@@ -7,7 +7,7 @@ use crate::record::{RECORD_ID_KEY, RecordId};
 
 /// A page view with its timings; the id is the member `record_id`.
 #[must_use]
-pub fn view(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn view(id: RecordId, faker: &mut Faker) -> Sample {
     let value = json!({
         "time": faker.tick_ms(),
         "app_id": "appid_shop",

@@ -8,7 +8,7 @@ use crate::wire::skywalking::{ThreadSnapshot, ThreadStack};
 
 /// A profiled stack; the id is the outermost code signature, the key task id and sequence.
 #[must_use]
-pub fn thread_snapshot(id: RecordId, faker: &mut Faker) -> Sample {
+pub(crate) fn thread_snapshot(id: RecordId, faker: &mut Faker) -> Sample {
     let task_id = format!("task-{}", id.lane());
     let message = ThreadSnapshot {
         task_id: task_id.clone(),

@@ -12,9 +12,9 @@ use crate::record::RecordId;
 /// A request that has arrived completely.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// The path.
+    /// The HTTP method.
+    pub(crate) method: &'a Method,
+    /// The path without the query, as it was sent.
     pub path: &'a str,
     /// The query without its question mark.
     pub query: Option<&'a str>,
@@ -36,7 +36,7 @@ impl Request<'_> {
 
     /// A query argument.
     #[must_use]
-    pub fn argument(&self, name: &str) -> Option<Cow<'_, str>> {
+    pub(crate) fn argument(&self, name: &str) -> Option<Cow<'_, str>> {
         url::form_urlencoded::parse(self.query?.as_bytes())
             .find(|(key, _)| key == name)
             .map(|(_, value)| value)
@@ -50,7 +50,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// Headers besides `content-length` and `date`.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body.
+    /// The body, not compressed.
     pub body: Bytes,
     /// The ids found in the request, in order.
     pub ids: Vec<RecordId>,
@@ -77,7 +77,7 @@ impl Answer {
 
     /// An answer with a body.
     #[must_use]
-    pub fn with_body(
+    pub(crate) fn with_body(
         status: StatusCode,
         content_type: &'static str,
         body: impl Into<Bytes>,

@@ -29,7 +29,7 @@ pub enum PointEncoding {
     Json,
     /// PB-JSON.
     PbJson,
-    /// Protobuf.
+    /// Protobuf: `Points` of the point codec.
     Protobuf,
 }
 
@@ -93,7 +93,7 @@ impl Handle {
     }
 
     /// Changes the set-up, from the next request on.
-    pub fn set(&self, options: HandleOptions) {
+    pub(crate) fn set(&self, options: HandleOptions) {
         *self.options.write() = options;
     }
 

@@ -14,12 +14,12 @@ const KEPT: usize = 2048;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RequestHead {
     /// When it had arrived, milliseconds since the Unix epoch.
-    pub at_ms: u64,
+    pub(crate) at_ms: u64,
     /// Counts the connections of the receiver from 1: equal numbers share a connection.
-    pub connection: u64,
-    /// The method.
-    pub method: String,
-    /// The path.
+    pub(crate) connection: u64,
+    /// The HTTP method.
+    pub(crate) method: String,
+    /// The path without the query, as it was sent.
     pub path: String,
     /// The query without its question mark.
     pub query: Option<String>,
@@ -32,7 +32,7 @@ pub struct RequestHead {
     /// How many record ids were found in it.
     pub ids: usize,
     /// Whether a fault decided the answer.
-    pub faulted: bool,
+    pub(crate) faulted: bool,
     /// What a real receiver would have accepted silently although something was lost or odd.
     pub notes: Vec<&'static str>,
 }
@@ -54,17 +54,17 @@ pub struct Traffic {
     /// Requests read completely, or reset while being read.
     pub requests: u64,
     /// Connections accepted.
-    pub connections: u64,
+    pub(crate) connections: u64,
     /// Answers by status; 0 counts those hung or reset.
-    pub statuses: BTreeMap<u16, u64>,
+    pub(crate) statuses: BTreeMap<u16, u64>,
     /// Requests that a fault decided.
-    pub faulted: u64,
+    pub(crate) faulted: u64,
     /// Requests with notes.
-    pub noted: u64,
+    pub(crate) noted: u64,
     /// Requests being served now.
-    pub in_flight: u64,
+    pub(crate) in_flight: u64,
     /// The most requests that were being served at one moment.
-    pub peak_in_flight: u64,
+    pub(crate) peak_in_flight: u64,
     /// Bytes of all bodies as sent.
     pub body_bytes: u64,
 }

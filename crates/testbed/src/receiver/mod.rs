@@ -26,7 +26,8 @@ use crate::ledger::Ledger;
 pub use datakit::DatakitOptions;
 pub use exchange::{Answer, Request, Surface};
 pub use handle::{Handle, HandleOptions, HandleReply, PointEncoding};
-pub use history::{RequestHead, Traffic};
+pub(crate) use history::RequestHead;
+pub(crate) use history::Traffic;
 
 /// A running receiver; dropping it stops its thread and closes its port.
 #[derive(Debug)]

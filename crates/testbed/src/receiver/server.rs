@@ -149,7 +149,7 @@ impl Drop for Server {
     }
 }
 
-/// A bound socket that does not listen: connecting to it is refused, and nobody else gets the port.
+/// A bound socket that does not listen: connecting to it is refused, and the port stays taken.
 fn hold(addr: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;

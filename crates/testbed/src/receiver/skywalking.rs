@@ -11,7 +11,7 @@ use crate::wire::skywalking::{
 /// What the logging route makes of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LogOutcome {
-    /// Taken.
+    /// It holds text, and is answered 200.
     Taken(Found),
     /// No body, or one without text: answered 200, refused inside.
     NoText,

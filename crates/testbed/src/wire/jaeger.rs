@@ -30,7 +30,7 @@ pub struct Span {
     pub warnings: Vec<String>,
 }
 
-/// `google.protobuf.Timestamp` and `Duration` alike.
+/// `google.protobuf.Timestamp` or `Duration`, which have the same fields.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct Instant {
     #[prost(int64, tag = "1")]

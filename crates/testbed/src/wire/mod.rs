@@ -14,11 +14,7 @@ pub mod jaeger;
     reason = "fields carry the names of the protocol definitions"
 )]
 pub mod otlp;
-#[expect(
-    missing_docs,
-    reason = "fields carry the names of the protocol definitions"
-)]
-pub mod point;
+pub(crate) mod point;
 #[expect(
     missing_docs,
     reason = "fields carry the names of the protocol definitions"

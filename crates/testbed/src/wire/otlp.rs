@@ -41,7 +41,7 @@ pub struct Scope {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(string, tag = "2")]
-    pub version: String,
+    pub(crate) version: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -53,7 +53,7 @@ pub struct TracesRequest {
 #[derive(Clone, PartialEq, Message)]
 pub struct ResourceSpans {
     #[prost(message, optional, tag = "1")]
-    pub resource: Option<Resource>,
+    pub(crate) resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
     pub scope_spans: Vec<ScopeSpans>,
 }
@@ -61,7 +61,7 @@ pub struct ResourceSpans {
 #[derive(Clone, PartialEq, Message)]
 pub struct ScopeSpans {
     #[prost(message, optional, tag = "1")]
-    pub scope: Option<Scope>,
+    pub(crate) scope: Option<Scope>,
     #[prost(message, repeated, tag = "2")]
     pub spans: Vec<Span>,
 }
@@ -91,29 +91,29 @@ pub struct Span {
 #[derive(Clone, PartialEq, Message)]
 pub struct SpanStatus {
     #[prost(string, tag = "2")]
-    pub message: String,
+    pub(crate) message: String,
     #[prost(int32, tag = "3")]
-    pub code: i32,
+    pub(crate) code: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct MetricsRequest {
+pub(crate) struct MetricsRequest {
     #[prost(message, repeated, tag = "1")]
-    pub resource_metrics: Vec<ResourceMetrics>,
+    pub(crate) resource_metrics: Vec<ResourceMetrics>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct ResourceMetrics {
     #[prost(message, optional, tag = "1")]
-    pub resource: Option<Resource>,
+    pub(crate) resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
-    pub scope_metrics: Vec<ScopeMetrics>,
+    pub(crate) scope_metrics: Vec<ScopeMetrics>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct ScopeMetrics {
     #[prost(message, optional, tag = "1")]
-    pub scope: Option<Scope>,
+    pub(crate) scope: Option<Scope>,
     #[prost(message, repeated, tag = "2")]
     pub metrics: Vec<Metric>,
 }
@@ -123,9 +123,9 @@ pub struct Metric {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(string, tag = "2")]
-    pub description: String,
+    pub(crate) description: String,
     #[prost(string, tag = "3")]
-    pub unit: String,
+    pub(crate) unit: String,
     #[prost(oneof = "MetricData", tags = "5, 7, 9")]
     pub data: Option<MetricData>,
 }
@@ -143,17 +143,17 @@ pub enum MetricData {
 #[derive(Clone, PartialEq, Message)]
 pub struct Gauge {
     #[prost(message, repeated, tag = "1")]
-    pub data_points: Vec<NumberDataPoint>,
+    pub(crate) data_points: Vec<NumberDataPoint>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Sum {
     #[prost(message, repeated, tag = "1")]
-    pub data_points: Vec<NumberDataPoint>,
+    pub(crate) data_points: Vec<NumberDataPoint>,
     #[prost(int32, tag = "2")]
-    pub aggregation_temporality: i32,
+    pub(crate) aggregation_temporality: i32,
     #[prost(bool, tag = "3")]
-    pub is_monotonic: bool,
+    pub(crate) is_monotonic: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -161,7 +161,7 @@ pub struct NumberDataPoint {
     #[prost(fixed64, tag = "2")]
     pub start_time_unix_nano: u64,
     #[prost(fixed64, tag = "3")]
-    pub time_unix_nano: u64,
+    pub(crate) time_unix_nano: u64,
     #[prost(oneof = "Number", tags = "4, 6")]
     pub value: Option<Number>,
     #[prost(message, repeated, tag = "7")]
@@ -179,9 +179,9 @@ pub enum Number {
 #[derive(Clone, PartialEq, Message)]
 pub struct Histogram {
     #[prost(message, repeated, tag = "1")]
-    pub data_points: Vec<HistogramDataPoint>,
+    pub(crate) data_points: Vec<HistogramDataPoint>,
     #[prost(int32, tag = "2")]
-    pub aggregation_temporality: i32,
+    pub(crate) aggregation_temporality: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -189,49 +189,49 @@ pub struct HistogramDataPoint {
     #[prost(fixed64, tag = "2")]
     pub start_time_unix_nano: u64,
     #[prost(fixed64, tag = "3")]
-    pub time_unix_nano: u64,
+    pub(crate) time_unix_nano: u64,
     #[prost(fixed64, tag = "4")]
     pub count: u64,
     #[prost(double, optional, tag = "5")]
-    pub sum: Option<f64>,
+    pub(crate) sum: Option<f64>,
     #[prost(fixed64, repeated, tag = "6")]
-    pub bucket_counts: Vec<u64>,
+    pub(crate) bucket_counts: Vec<u64>,
     #[prost(double, repeated, tag = "7")]
-    pub explicit_bounds: Vec<f64>,
+    pub(crate) explicit_bounds: Vec<f64>,
     #[prost(message, repeated, tag = "9")]
     pub attributes: Vec<KeyValue>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct LogsRequest {
+pub(crate) struct LogsRequest {
     #[prost(message, repeated, tag = "1")]
-    pub resource_logs: Vec<ResourceLogs>,
+    pub(crate) resource_logs: Vec<ResourceLogs>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct ResourceLogs {
     #[prost(message, optional, tag = "1")]
-    pub resource: Option<Resource>,
+    pub(crate) resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
-    pub scope_logs: Vec<ScopeLogs>,
+    pub(crate) scope_logs: Vec<ScopeLogs>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct ScopeLogs {
     #[prost(message, optional, tag = "1")]
-    pub scope: Option<Scope>,
+    pub(crate) scope: Option<Scope>,
     #[prost(message, repeated, tag = "2")]
-    pub log_records: Vec<LogRecord>,
+    pub(crate) log_records: Vec<LogRecord>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct LogRecord {
     #[prost(fixed64, tag = "1")]
-    pub time_unix_nano: u64,
+    pub(crate) time_unix_nano: u64,
     #[prost(int32, tag = "2")]
-    pub severity_number: i32,
+    pub(crate) severity_number: i32,
     #[prost(string, tag = "3")]
-    pub severity_text: String,
+    pub(crate) severity_text: String,
     #[prost(message, optional, tag = "5")]
     pub body: Option<AnyValue>,
     #[prost(message, repeated, tag = "6")]
@@ -241,29 +241,29 @@ pub struct LogRecord {
     #[prost(bytes = "vec", tag = "10")]
     pub span_id: Vec<u8>,
     #[prost(fixed64, tag = "11")]
-    pub observed_time_unix_nano: u64,
+    pub(crate) observed_time_unix_nano: u64,
 }
 
-/// `Export{Trace,Metrics,Logs}ServiceResponse` alike.
+/// `Export{Trace,Metrics,Logs}ServiceResponse`, which have the same fields.
 #[derive(Clone, PartialEq, Message)]
-pub struct ExportResponse {
+pub(crate) struct ExportResponse {
     #[prost(message, optional, tag = "1")]
-    pub partial_success: Option<PartialSuccess>,
+    pub(crate) partial_success: Option<PartialSuccess>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct PartialSuccess {
     #[prost(int64, tag = "1")]
-    pub rejected: i64,
+    pub(crate) rejected: i64,
     #[prost(string, tag = "2")]
-    pub error_message: String,
+    pub(crate) error_message: String,
 }
 
 /// `google.rpc.Status`, the body of error answers.
 #[derive(Clone, PartialEq, Message)]
-pub struct RpcStatus {
+pub(crate) struct RpcStatus {
     #[prost(int32, tag = "1")]
-    pub code: i32,
+    pub(crate) code: i32,
     #[prost(string, tag = "2")]
-    pub message: String,
+    pub(crate) message: String,
 }

@@ -3,39 +3,39 @@
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
-pub struct PbPoints {
+pub(crate) struct PbPoints {
     #[prost(message, repeated, tag = "1")]
-    pub arr: Vec<PbPoint>,
+    pub(crate) arr: Vec<PbPoint>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct PbPoint {
+pub(crate) struct PbPoint {
     #[prost(string, tag = "1")]
-    pub name: String,
+    pub(crate) name: String,
     #[prost(message, repeated, tag = "2")]
-    pub fields: Vec<PbField>,
+    pub(crate) fields: Vec<PbField>,
     #[prost(int64, tag = "3")]
-    pub time: i64,
+    pub(crate) time: i64,
     #[prost(message, repeated, tag = "4")]
-    pub warns: Vec<PbWarn>,
+    pub(crate) warns: Vec<PbWarn>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct PbField {
+pub(crate) struct PbField {
     #[prost(string, tag = "1")]
-    pub key: String,
+    pub(crate) key: String,
     #[prost(oneof = "PbValue", tags = "2, 3, 4, 5, 6, 7, 11")]
-    pub val: Option<PbValue>,
+    pub(crate) val: Option<PbValue>,
     #[prost(bool, tag = "8")]
-    pub is_tag: bool,
+    pub(crate) is_tag: bool,
     #[prost(int32, tag = "9")]
-    pub r#type: i32,
+    pub(crate) r#type: i32,
     #[prost(string, tag = "10")]
-    pub unit: String,
+    pub(crate) unit: String,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub enum PbValue {
+pub(crate) enum PbValue {
     #[prost(int64, tag = "2")]
     I(i64),
     #[prost(uint64, tag = "3")]
@@ -54,45 +54,17 @@ pub enum PbValue {
 
 /// `google.protobuf.Any`.
 #[derive(Clone, PartialEq, Message)]
-pub struct PbAny {
+pub(crate) struct PbAny {
     #[prost(string, tag = "1")]
-    pub type_url: String,
+    pub(crate) type_url: String,
     #[prost(bytes = "vec", tag = "2")]
-    pub value: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct PbArray {
-    #[prost(message, repeated, tag = "1")]
-    pub arr: Vec<PbBasic>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct PbBasic {
-    #[prost(oneof = "PbScalar", tags = "1, 2, 3, 4, 5, 6")]
-    pub x: Option<PbScalar>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub enum PbScalar {
-    #[prost(int64, tag = "1")]
-    I(i64),
-    #[prost(uint64, tag = "2")]
-    U(u64),
-    #[prost(double, tag = "3")]
-    F(f64),
-    #[prost(bool, tag = "4")]
-    B(bool),
-    #[prost(bytes = "vec", tag = "5")]
-    D(Vec<u8>),
-    #[prost(string, tag = "6")]
-    S(String),
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct PbWarn {
+pub(crate) struct PbWarn {
     #[prost(string, tag = "1")]
-    pub r#type: String,
+    pub(crate) r#type: String,
     #[prost(string, tag = "2")]
-    pub msg: String,
+    pub(crate) msg: String,
 }

@@ -23,7 +23,7 @@ pub struct SegmentObject {
     #[prost(string, tag = "5")]
     pub service_instance: String,
     #[prost(bool, tag = "6")]
-    pub is_size_limited: bool,
+    pub(crate) is_size_limited: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -35,9 +35,9 @@ pub struct SpanObject {
     #[prost(int64, tag = "3")]
     pub start_time: i64,
     #[prost(int64, tag = "4")]
-    pub end_time: i64,
+    pub(crate) end_time: i64,
     #[prost(message, repeated, tag = "5")]
-    pub refs: Vec<SegmentReference>,
+    pub(crate) refs: Vec<SegmentReference>,
     #[prost(string, tag = "6")]
     pub operation_name: String,
     #[prost(string, tag = "7")]
@@ -45,22 +45,22 @@ pub struct SpanObject {
     #[prost(enumeration = "SpanType", tag = "8")]
     pub span_type: i32,
     #[prost(int32, tag = "9")]
-    pub span_layer: i32,
+    pub(crate) span_layer: i32,
     #[prost(int32, tag = "10")]
-    pub component_id: i32,
+    pub(crate) component_id: i32,
     #[prost(bool, tag = "11")]
-    pub is_error: bool,
+    pub(crate) is_error: bool,
     #[prost(message, repeated, tag = "12")]
     pub tags: Vec<KeyStringValuePair>,
     #[prost(message, repeated, tag = "13")]
     pub logs: Vec<Log>,
     #[prost(bool, tag = "14")]
-    pub skip_analysis: bool,
+    pub(crate) skip_analysis: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
-pub enum SpanType {
+pub(crate) enum SpanType {
     Entry = 0,
     Exit = 1,
     Local = 2,
@@ -75,103 +75,103 @@ pub struct Log {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct SegmentReference {
+pub(crate) struct SegmentReference {
     #[prost(int32, tag = "1")]
-    pub ref_type: i32,
+    pub(crate) ref_type: i32,
     #[prost(string, tag = "2")]
-    pub trace_id: String,
+    pub(crate) trace_id: String,
     #[prost(string, tag = "3")]
-    pub parent_trace_segment_id: String,
+    pub(crate) parent_trace_segment_id: String,
     #[prost(int32, tag = "4")]
-    pub parent_span_id: i32,
+    pub(crate) parent_span_id: i32,
     #[prost(string, tag = "5")]
-    pub parent_service: String,
+    pub(crate) parent_service: String,
     #[prost(string, tag = "6")]
-    pub parent_service_instance: String,
+    pub(crate) parent_service_instance: String,
     #[prost(string, tag = "7")]
-    pub parent_endpoint: String,
+    pub(crate) parent_endpoint: String,
     #[prost(string, tag = "8")]
-    pub network_address_used_at_peer: String,
+    pub(crate) network_address_used_at_peer: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct JvmMetricCollection {
+pub(crate) struct JvmMetricCollection {
     #[prost(message, repeated, tag = "1")]
-    pub metrics: Vec<JvmMetric>,
+    pub(crate) metrics: Vec<JvmMetric>,
     #[prost(string, tag = "2")]
-    pub service: String,
+    pub(crate) service: String,
     #[prost(string, tag = "3")]
-    pub service_instance: String,
+    pub(crate) service_instance: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct JvmMetric {
+pub(crate) struct JvmMetric {
     #[prost(int64, tag = "1")]
-    pub time: i64,
+    pub(crate) time: i64,
     #[prost(message, optional, tag = "2")]
-    pub cpu: Option<Cpu>,
+    pub(crate) cpu: Option<Cpu>,
     #[prost(message, repeated, tag = "3")]
-    pub memory: Vec<Memory>,
+    pub(crate) memory: Vec<Memory>,
     #[prost(message, repeated, tag = "4")]
-    pub memory_pool: Vec<MemoryPool>,
+    pub(crate) memory_pool: Vec<MemoryPool>,
     #[prost(message, repeated, tag = "5")]
-    pub gc: Vec<Gc>,
+    pub(crate) gc: Vec<Gc>,
     #[prost(message, optional, tag = "6")]
-    pub thread: Option<Thread>,
+    pub(crate) thread: Option<Thread>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Cpu {
+pub(crate) struct Cpu {
     #[prost(double, tag = "2")]
-    pub usage_percent: f64,
+    pub(crate) usage_percent: f64,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Memory {
     #[prost(bool, tag = "1")]
-    pub is_heap: bool,
+    pub(crate) is_heap: bool,
     #[prost(int64, tag = "2")]
-    pub init: i64,
+    pub(crate) init: i64,
     #[prost(int64, tag = "3")]
     pub max: i64,
     #[prost(int64, tag = "4")]
-    pub used: i64,
+    pub(crate) used: i64,
     #[prost(int64, tag = "5")]
     pub committed: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct MemoryPool {
+pub(crate) struct MemoryPool {
     #[prost(int32, tag = "1")]
-    pub r#type: i32,
+    pub(crate) r#type: i32,
     #[prost(int64, tag = "2")]
-    pub init: i64,
+    pub(crate) init: i64,
     #[prost(int64, tag = "3")]
-    pub max: i64,
+    pub(crate) max: i64,
     #[prost(int64, tag = "4")]
-    pub used: i64,
+    pub(crate) used: i64,
     #[prost(int64, tag = "5")]
-    pub committed: i64,
+    pub(crate) committed: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Gc {
+pub(crate) struct Gc {
     #[prost(int32, tag = "1")]
-    pub phase: i32,
+    pub(crate) phase: i32,
     #[prost(int64, tag = "2")]
-    pub count: i64,
+    pub(crate) count: i64,
     #[prost(int64, tag = "3")]
-    pub time: i64,
+    pub(crate) time: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Thread {
     #[prost(int64, tag = "1")]
-    pub live_count: i64,
+    pub(crate) live_count: i64,
     #[prost(int64, tag = "2")]
-    pub daemon_count: i64,
+    pub(crate) daemon_count: i64,
     #[prost(int64, tag = "3")]
-    pub peak_count: i64,
+    pub(crate) peak_count: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -276,7 +276,7 @@ pub enum LogContent {
     Yaml(LogText),
 }
 
-/// `TextLog`, `JSONLog` and `YAMLLog` alike: field 1 is the content.
+/// `TextLog`, `JSONLog` and `YAMLLog`: in all three, field 1 is the content.
 #[derive(Clone, PartialEq, Message)]
 pub struct LogText {
     #[prost(string, tag = "1")]
@@ -300,43 +300,43 @@ pub struct LogTags {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct InstanceProperties {
+pub(crate) struct InstanceProperties {
     #[prost(string, tag = "1")]
-    pub service: String,
+    pub(crate) service: String,
     #[prost(string, tag = "2")]
-    pub service_instance: String,
+    pub(crate) service_instance: String,
     #[prost(message, repeated, tag = "3")]
-    pub properties: Vec<KeyStringValuePair>,
+    pub(crate) properties: Vec<KeyStringValuePair>,
     #[prost(string, tag = "4")]
-    pub layer: String,
+    pub(crate) layer: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct InstancePingPkg {
+pub(crate) struct InstancePingPkg {
     #[prost(string, tag = "1")]
-    pub service: String,
+    pub(crate) service: String,
     #[prost(string, tag = "2")]
-    pub service_instance: String,
+    pub(crate) service_instance: String,
     #[prost(string, tag = "3")]
-    pub layer: String,
+    pub(crate) layer: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ThreadSnapshot {
+pub(crate) struct ThreadSnapshot {
     #[prost(string, tag = "1")]
-    pub task_id: String,
+    pub(crate) task_id: String,
     #[prost(string, tag = "2")]
-    pub trace_segment_id: String,
+    pub(crate) trace_segment_id: String,
     #[prost(int64, tag = "3")]
-    pub time: i64,
+    pub(crate) time: i64,
     #[prost(int32, tag = "4")]
-    pub sequence: i32,
+    pub(crate) sequence: i32,
     #[prost(message, optional, tag = "5")]
-    pub stack: Option<ThreadStack>,
+    pub(crate) stack: Option<ThreadStack>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ThreadStack {
+pub(crate) struct ThreadStack {
     #[prost(string, repeated, tag = "1")]
-    pub code_signatures: Vec<String>,
+    pub(crate) code_signatures: Vec<String>,
 }

@@ -27,7 +27,7 @@ pub struct Writer(Vec<u8>);
 impl Writer {
     /// The bytes written so far; the caller has closed every struct with [`Writer::stop`].
     #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
@@ -42,14 +42,8 @@ impl Writer {
         self.0.push(u8::from(value));
     }
 
-    /// A double field.
-    pub fn double(&mut self, id: i16, value: f64) {
-        self.field(kind::DOUBLE, id);
-        self.0.extend_from_slice(&value.to_be_bytes());
-    }
-
     /// An i32 field; enums use it too.
-    pub fn i32(&mut self, id: i16, value: i32) {
+    pub(crate) fn i32(&mut self, id: i16, value: i32) {
         self.field(kind::I32, id);
         self.0.extend_from_slice(&value.to_be_bytes());
     }
@@ -61,21 +55,21 @@ impl Writer {
     }
 
     /// A string field.
-    pub fn string(&mut self, id: i16, value: &str) {
+    pub(crate) fn string(&mut self, id: i16, value: &str) {
         self.field(kind::STRING, id);
         self.len(value.len());
         self.0.extend_from_slice(value.as_bytes());
     }
 
     /// A struct field: `fields` writes its contents, the end mark is added.
-    pub fn structure(&mut self, id: i16, fields: impl FnOnce(&mut Self)) {
+    pub(crate) fn structure(&mut self, id: i16, fields: impl FnOnce(&mut Self)) {
         self.field(kind::STRUCT, id);
         fields(self);
         self.stop();
     }
 
     /// A list of structs: `item` writes the contents of each, end marks are added.
-    pub fn list<T>(&mut self, id: i16, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
+    pub(crate) fn list<T>(&mut self, id: i16, items: &[T], mut item: impl FnMut(&mut Self, &T)) {
         self.field(kind::LIST, id);
         self.0.push(kind::STRUCT);
         self.len(items.len());
@@ -86,7 +80,7 @@ impl Writer {
     }
 
     /// Ends the struct being written.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.0.push(kind::STOP);
     }
 
@@ -124,11 +118,11 @@ type StringTag<'a> = (&'a [u8], &'a [u8]);
 pub struct ThriftSpan {
     /// Both halves of the trace id, high first.
     pub trace_id: (i64, i64),
-    /// The span id.
+    /// The id of the span, 64 bits.
     pub span_id: i64,
     /// The parent's span id, 0 for a root.
     pub parent_span_id: i64,
-    /// The operation name.
+    /// The name of the operation that the span measures.
     pub operation_name: String,
     /// Start in microseconds since the Unix epoch.
     pub start_time: i64,

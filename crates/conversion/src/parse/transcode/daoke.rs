@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_span_is_refused() {
+    fn what_is_not_a_span_is_refused() {
         for value in ["", "[]", "{}", r#"{"message":"x"}"#, r#"{"traceId":"?"}"#] {
             assert!(point(value.as_bytes(), false, 0).is_err(), "{value}");
         }

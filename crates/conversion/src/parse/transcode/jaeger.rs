@@ -94,7 +94,7 @@ fn batch(span: &Span, length: usize) -> Result<Bytes, TranscodeError> {
     Ok(out.finish())
 }
 
-/// The model and Thrift number the types differently. A type nobody knows is taken as text.
+/// The model and Thrift number the types differently. An unknown type is read as text.
 fn tag(out: &mut Writer, tag: &KeyValue) {
     out.string(1, &tag.key);
     match tag.v_type {

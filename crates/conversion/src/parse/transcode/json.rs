@@ -12,7 +12,7 @@ use super::TranscodeError;
 /// Reads a message.
 ///
 /// # Errors
-/// What is no JSON object of this message. A list is none, though `serde` would take it for one.
+/// A value that is not a JSON object of this message. `serde` would accept a list, which is not one.
 pub(super) fn message<T: DeserializeOwned>(value: &[u8]) -> Result<T, TranscodeError> {
     if !is_object(value) {
         return Err(TranscodeError::NotAnObject);
@@ -68,13 +68,15 @@ impl<'de, T: TryFrom<i128>> Deserialize<'de> for Int<T> {
                 // The cast saturates, which `fit` then refuses for every type in use.
                 match value.fract() == 0.0 {
                     true => Self::fit(value as i128),
-                    false => Err(E::custom(format_args!("{value} is no integer"))),
+                    false => Err(E::custom(format_args!("{value} is not an integer"))),
                 }
             }
 
             fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
                 let number = value.trim().parse::<i128>();
-                Self::fit(number.map_err(|_| E::custom(format_args!("`{value}` is no integer")))?)
+                Self::fit(
+                    number.map_err(|_| E::custom(format_args!("`{value}` is not an integer")))?,
+                )
             }
         }
 
@@ -111,7 +113,7 @@ impl<'de> Deserialize<'de> for Float {
             fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
                 // Rust reads the names of the mapping, too.
                 let number = value.trim().parse().map(Float);
-                number.map_err(|_| E::custom(format_args!("`{value}` is no number")))
+                number.map_err(|_| E::custom(format_args!("`{value}` is not a number")))
             }
         }
 

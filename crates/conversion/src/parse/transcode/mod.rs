@@ -176,18 +176,18 @@ pub enum TranscodeError {
     Id {
         /// Which id.
         what: &'static str,
-        /// Its length.
+        /// Its length in bytes.
         length: usize,
     },
-    /// A time or duration in JSON that is none.
-    #[error("`{text}` is no {what}")]
+    /// Text in JSON that should be a time or a duration and cannot be read as one.
+    #[error("`{text}` is not a {what}")]
     Time {
-        /// Time or duration.
+        /// What it should be: `time` or `duration`.
         what: &'static str,
-        /// What stands there.
+        /// The text as it was found.
         text: String,
     },
-    /// The bytes begin like no encoding of spans.
+    /// The first bytes do not match any known encoding of spans.
     #[error("neither Jaeger nor OpenTelemetry nor Zipkin spans, by their first bytes")]
     Unrecognised,
 }

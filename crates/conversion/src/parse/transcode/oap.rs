@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused_and_the_unknown_left_out() {
+    fn what_is_not_a_message_is_refused_and_the_unknown_left_out() {
         assert!(segment(&Bytes::from_static(b"hello")).is_err());
         let newer = b"\x0a\x01t\xf2\x06\x01x";
         assert_eq!(

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_log_is_refused() {
+    fn what_is_not_a_log_is_refused() {
         for value in [
             "[]",
             "{}",

@@ -277,7 +277,7 @@ fn a_missing_year_is_the_nearest_past_one() {
 }
 
 #[test]
-fn what_is_no_time_is_refused() {
+fn what_is_not_a_time_is_refused() {
     for text in [
         "",
         " ",

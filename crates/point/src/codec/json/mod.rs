@@ -15,4 +15,6 @@ mod write;
 pub use read::decode;
 pub(super) use read::{decode_one, fault};
 pub use scan::{value_end, without_space};
-pub use write::{encode, encode_pb, push_array, push_text};
+pub use write::encode;
+pub(crate) use write::encode_pb;
+pub(crate) use write::push_array;

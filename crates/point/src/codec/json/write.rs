@@ -50,7 +50,7 @@ pub fn encode(point: &Point, out: &mut Vec<u8>) -> Result<(), EncodeError> {
 ///
 /// # Errors
 /// No field is left; `out` is then as it was.
-pub fn encode_pb(point: &Point, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+pub(crate) fn encode_pb(point: &Point, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
     out.extend_from_slice(b"{\"name\":");
     push_text(out, point.name());
@@ -183,7 +183,7 @@ fn push_binary(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends values of any types as a JSON array.
-pub fn push_array(out: &mut Vec<u8>, values: &[Value]) {
+pub(crate) fn push_array(out: &mut Vec<u8>, values: &[Value]) {
     out.push(b'[');
     for (at, value) in values.iter().enumerate() {
         if at > 0 {
@@ -195,7 +195,7 @@ pub fn push_array(out: &mut Vec<u8>, values: &[Value]) {
 }
 
 /// Appends text as a JSON string with its quotes.
-pub fn push_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     push_escaped(out, text.as_bytes());
     out.push(b'"');

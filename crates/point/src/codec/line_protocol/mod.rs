@@ -16,4 +16,4 @@ pub use read::{Lines, decode};
 pub use write::encode;
 
 /// Most bytes of measurement, tags and any one field key together, as written.
-pub const MAX_LINE_KEY: usize = 65_535;
+pub(crate) const MAX_LINE_KEY: usize = 65_535;

@@ -463,7 +463,7 @@ fn a_handle_takes_batches_and_answers_with_points_that_datakit_takes() {
 }
 
 #[test]
-fn a_handle_refuses_what_is_no_batch_and_takes_raw_records_in_debug_mode() {
+fn a_handle_refuses_what_is_not_a_batch_and_takes_raw_records_in_debug_mode() {
     let handle = Receiver::handle(HandleOptions::default()).unwrap();
     for body in [
         "",

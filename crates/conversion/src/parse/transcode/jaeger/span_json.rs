@@ -107,7 +107,7 @@ impl TryFrom<NumberOrName> for Named {
             "INT64" => Ok(Self(span::INT64)),
             "FLOAT64" => Ok(Self(span::FLOAT64)),
             "BINARY" => Ok(Self(span::BINARY)),
-            _ => Err(format!("`{name}` is no type of a reference or tag")),
+            _ => Err(format!("`{name}` is not a type of a reference or tag")),
         }
     }
 }
@@ -116,7 +116,7 @@ impl SpanJson {
     /// The span that the JSON describes.
     ///
     /// # Errors
-    /// A time or duration that is none.
+    /// Text that cannot be read as a time or duration.
     pub(crate) fn into_span(self) -> Result<Span, TranscodeError> {
         let logs = self
             .logs

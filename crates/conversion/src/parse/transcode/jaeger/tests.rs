@@ -144,7 +144,7 @@ fn a_span_without_process_or_times_is_still_one() {
 }
 
 #[test]
-fn what_is_no_span_is_refused_with_its_reason() {
+fn what_is_not_a_span_is_refused_with_its_reason() {
     let reason = |result: Result<Bytes, TranscodeError>| result.unwrap_err().to_string();
     let reasons = [
         reason(thrift_of(&Bytes::from_static(b"\x0a\xff"))),

@@ -7,7 +7,7 @@ use crate::parse::transcode::json::{
     int, optional_base64, optional_float, optional_int, or_default,
 };
 
-/// `KeyValue`.
+/// `opentelemetry.proto.common.v1.KeyValue`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::parse::transcode) struct KeyValue {
@@ -41,7 +41,7 @@ pub(in crate::parse::transcode) struct AnyValue {
     pub(in crate::parse::transcode) bytes_value: Option<Vec<u8>>,
 }
 
-/// `ArrayValue`.
+/// `opentelemetry.proto.common.v1.ArrayValue`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::parse::transcode) struct ArrayValue {
@@ -50,7 +50,7 @@ pub(in crate::parse::transcode) struct ArrayValue {
     pub(in crate::parse::transcode) values: Vec<AnyValue>,
 }
 
-/// `KeyValueList`.
+/// `opentelemetry.proto.common.v1.KeyValueList`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::parse::transcode) struct KeyValueList {
@@ -77,7 +77,7 @@ pub(in crate::parse::transcode) struct Scope {
     pub(in crate::parse::transcode) dropped_attributes_count: u32,
 }
 
-/// `Resource`.
+/// `opentelemetry.proto.resource.v1.Resource`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::parse::transcode) struct Resource {
@@ -92,7 +92,7 @@ pub(in crate::parse::transcode) struct Resource {
     pub(in crate::parse::transcode) entity_refs: Vec<EntityRef>,
 }
 
-/// `EntityRef`.
+/// `opentelemetry.proto.common.v1.EntityRef`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::parse::transcode) struct EntityRef {

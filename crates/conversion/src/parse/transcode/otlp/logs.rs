@@ -15,7 +15,7 @@ pub(super) struct Request {
     pub(super) resource_logs: Vec<ResourceLogs>,
 }
 
-/// `ResourceLogs`.
+/// `opentelemetry.proto.logs.v1.ResourceLogs`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ResourceLogs {
@@ -29,7 +29,7 @@ pub(super) struct ResourceLogs {
     pub(super) schema_url: String,
 }
 
-/// `ScopeLogs`.
+/// `opentelemetry.proto.logs.v1.ScopeLogs`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ScopeLogs {
@@ -43,7 +43,7 @@ pub(super) struct ScopeLogs {
     pub(super) schema_url: String,
 }
 
-/// `LogRecord`.
+/// `opentelemetry.proto.logs.v1.LogRecord`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct LogRecord {

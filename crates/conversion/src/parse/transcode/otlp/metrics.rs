@@ -17,7 +17,7 @@ pub(super) struct Request {
     pub(super) resource_metrics: Vec<ResourceMetrics>,
 }
 
-/// `ResourceMetrics`.
+/// `opentelemetry.proto.metrics.v1.ResourceMetrics`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ResourceMetrics {
@@ -31,7 +31,7 @@ pub(super) struct ResourceMetrics {
     pub(super) schema_url: String,
 }
 
-/// `ScopeMetrics`.
+/// `opentelemetry.proto.metrics.v1.ScopeMetrics`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ScopeMetrics {
@@ -73,7 +73,7 @@ pub(super) struct Metric {
     pub(super) metadata: Vec<KeyValue>,
 }
 
-/// `Gauge`.
+/// `opentelemetry.proto.metrics.v1.Gauge`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Gauge {
@@ -82,7 +82,7 @@ pub(super) struct Gauge {
     pub(super) data_points: Vec<NumberDataPoint>,
 }
 
-/// `Sum`.
+/// `opentelemetry.proto.metrics.v1.Sum`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Sum {
@@ -97,7 +97,7 @@ pub(super) struct Sum {
     pub(super) is_monotonic: bool,
 }
 
-/// `Histogram`.
+/// `opentelemetry.proto.metrics.v1.Histogram`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Histogram {
@@ -109,7 +109,7 @@ pub(super) struct Histogram {
     pub(super) aggregation_temporality: i32,
 }
 
-/// `ExponentialHistogram`.
+/// `opentelemetry.proto.metrics.v1.ExponentialHistogram`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ExponentialHistogram {
@@ -121,7 +121,7 @@ pub(super) struct ExponentialHistogram {
     pub(super) aggregation_temporality: i32,
 }
 
-/// `Summary`.
+/// `opentelemetry.proto.metrics.v1.Summary`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Summary {
@@ -157,7 +157,7 @@ pub(super) struct NumberDataPoint {
     pub(super) flags: u32,
 }
 
-/// `HistogramDataPoint`.
+/// `opentelemetry.proto.metrics.v1.HistogramDataPoint`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct HistogramDataPoint {
@@ -196,7 +196,7 @@ pub(super) struct HistogramDataPoint {
     pub(super) max: Option<f64>,
 }
 
-/// `ExponentialHistogramDataPoint`.
+/// `opentelemetry.proto.metrics.v1.ExponentialHistogramDataPoint`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ExponentialHistogramDataPoint {
@@ -254,7 +254,7 @@ pub(super) struct Buckets {
     pub(super) bucket_counts: Vec<u64>,
 }
 
-/// `SummaryDataPoint`.
+/// `opentelemetry.proto.metrics.v1.SummaryDataPoint`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct SummaryDataPoint {

@@ -74,7 +74,7 @@ fn numbers_may_be_numbers_ids_upper_case_and_members_null() {
 }
 
 #[test]
-fn what_is_no_request_is_refused_with_its_reason() {
+fn what_is_not_a_request_is_refused_with_its_reason() {
     let span = |member: &str| {
         format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{{member}}}]}}]}}]}}"#)
     };

@@ -15,7 +15,7 @@ pub(in crate::parse::transcode) struct Request {
     pub(in crate::parse::transcode) resource_spans: Vec<ResourceSpans>,
 }
 
-/// `ResourceSpans`.
+/// `opentelemetry.proto.trace.v1.ResourceSpans`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::parse::transcode) struct ResourceSpans {
@@ -29,7 +29,7 @@ pub(in crate::parse::transcode) struct ResourceSpans {
     pub(in crate::parse::transcode) schema_url: String,
 }
 
-/// `ScopeSpans`.
+/// `opentelemetry.proto.trace.v1.ScopeSpans`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::parse::transcode) struct ScopeSpans {
@@ -43,7 +43,7 @@ pub(in crate::parse::transcode) struct ScopeSpans {
     pub(in crate::parse::transcode) schema_url: String,
 }
 
-/// `Span`.
+/// `opentelemetry.proto.trace.v1.Span`.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::parse::transcode) struct Span {

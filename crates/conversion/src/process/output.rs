@@ -18,7 +18,7 @@ const LETTER_BYTES: usize = 512;
 /// The payloads of one lane for one endpoint, with where they go.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
-    /// The destination.
+    /// The destination that all of them are for.
     pub destination: &'a DestinationId,
     /// With which address and headers.
     pub endpoint: &'a Arc<Endpoint>,
@@ -34,7 +34,7 @@ pub(super) type HandlePlace = (u32, usize, u64);
 /// What came of records so far. The driver takes it in this order: obligations, endings, items,
 /// letters.
 #[derive(Debug)]
-pub struct Made<'a> {
+pub struct ProcessorOutput<'a> {
     /// What is charged for it.
     pub account: Arc<Account>,
     /// Encoded points.
@@ -52,10 +52,10 @@ pub struct Made<'a> {
     /// Records that are done, by outcome.
     pub ended: Vec<(Outcome, Vec<u32>)>,
     /// Bytes of what is not in the buffers above.
-    pub other_bytes: usize,
+    pub(crate) other_bytes: usize,
 }
 
-impl<'a> Made<'a> {
+impl<'a> ProcessorOutput<'a> {
     /// Nothing yet, of which about `points` bytes of encoded points will come, or `handle` bytes for
     /// a handle.
     pub fn with_capacity(account: Arc<Account>, points: usize, handle: usize) -> Self {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_letter_is_charged_until_it_is_written() {
         let account = Account::root("service", usize::MAX);
-        let mut made = Made::with_capacity(Arc::clone(&account), 0, 0);
+        let mut made = ProcessorOutput::with_capacity(Arc::clone(&account), 0, 0);
         let letter = DeadLetter {
             value: Some(Bytes::from_static(b"value")),
             ..DeadLetter::default()
