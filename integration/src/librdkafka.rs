@@ -1,6 +1,10 @@
 //! The stage of traps that is librdkafka, with any brokers: the calls that kafkamq reads and seeks with.
 
 #![expect(unsafe_code, reason = "these calls exist only in the native interface")]
+#![expect(
+    clippy::expect_used,
+    reason = "brokers that do not do what a trap asks for end its test"
+)]
 
 use std::collections::HashMap;
 use std::ffi::CString;
