@@ -231,6 +231,20 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_that_is_refused_holds_no_other() {
+        let now = Instant::now();
+        let mut burial = burial();
+        burial.push(job(1, 1));
+        burial.push(job(2, 1));
+        let refused = burial.next(now, 1);
+        assert_eq!(refused.iter().map(|job| job.id).collect::<Vec<_>>(), [1]);
+        burial.finished(now, refused, Some("too large".into()));
+        let now = burial.wake_at(now).unwrap();
+        let other = burial.next(now, 1);
+        assert_eq!(other.iter().map(|job| job.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
     fn what_was_cancelled_is_not_written_and_is_not_a_failure() {
         let now = Instant::now();
         let mut burial = burial();

@@ -259,6 +259,22 @@ fn one_record_that_is_refused_stops_no_other_and_is_given_up_on_evidence() {
 }
 
 #[test]
+fn a_refusal_among_accepted_requests_does_not_pause_the_destination() {
+    let mut world = World::new(1, false, |_, _, items| match items.contains(&0) {
+        true => Act::Break(Layer::Timeout),
+        false => Act::Say(204),
+    });
+    world.push(0, 1);
+    for second in 1..=200 {
+        world.push(second, 1);
+        world.run(secs(second));
+    }
+    let down = |notice: &Notice| matches!(notice, Notice::Down { .. });
+    assert!(!world.notices.iter().any(down), "{:?}", world.notices);
+    assert_eq!(world.delivered(), 200);
+}
+
+#[test]
 fn other_lanes_go_on_within_seconds_while_one_record_times_out() {
     let mut world = World::new(1, false, |_, _, items| match items.contains(&0) {
         true => Act::Break(Layer::Timeout),
@@ -526,7 +542,7 @@ fn a_final_rejection_is_not_a_sign_of_life() {
         }
     });
     world.push(0, 4);
-    world.run(secs(11));
+    world.run(secs(10));
     while world.rejected().len() < 3 {
         assert_ne!(world.delivery.state(), &State::Up, "nothing was accepted");
         let next = world.now - world.start + Duration::from_millis(1);
