@@ -2,7 +2,7 @@
 //!
 //! Broker, receiver and router run as processes of their own, on cores of their own. Topics are
 //! filled first; then the router starts and is measured from its first record to its last. In the
-//! same run the bare loop of [`read_bare`](crate::kafka::read_bare) reads the same topics on the
+//! same run the bare loop of `read_bare` reads the same topics on the
 //! same core, which is the limit of the client library. Every element carries a token, and a run in
 //! which one is missing has no figures.
 //!

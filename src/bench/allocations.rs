@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// An allocator that counts calls while [`count`] is on. Otherwise that costs one look at a flag
+/// An allocator that counts calls while `count` is on. Otherwise that costs one look at a flag
 /// that never changes.
 #[derive(Debug)]
 pub struct Counted<A>(pub A);

@@ -58,7 +58,7 @@ impl<'s> Args<'s> {
         self.site.name_span
     }
 
-    /// The key of a [`ParamKind::Key`] argument. A [`ParamKind::Source`] argument has one unless it
+    /// The key of a `ParamKind::Key` argument. A `ParamKind::Source` argument has one unless it
     /// was written as a string. `None` when the argument is absent.
     #[must_use]
     pub fn key(self, at: usize) -> Option<&'s Key> {
@@ -87,7 +87,7 @@ impl<'s> Args<'s> {
         self.constant(at).as_str().unwrap_or("")
     }
 
-    /// Evaluates an argument. A key reads as in [`RunContext::read`] (absent: `nil`); a literal or default
+    /// Evaluates an argument. A key reads as in `RunContext::read` (absent: `nil`); a literal or default
     /// is its value; a missing argument is `nil`.
     ///
     /// # Errors

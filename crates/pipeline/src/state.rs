@@ -101,7 +101,7 @@ pub struct Created {
 /// Work a function left for the end of a successful run.
 pub(crate) type AfterRun = Box<dyn FnOnce(&mut Finish<'_>)>;
 
-/// What [`AfterRun`] work sees: the finished point and the place for recovered ones.
+/// What `AfterRun` work sees: the finished point and the place for recovered ones.
 #[derive(Debug)]
 pub struct Finish<'f> {
     /// The point as the run left it, status and time included.

@@ -37,7 +37,7 @@ pub(crate) fn normalise_status(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Applies [`normalise_status`] to the key `status` of a point, tag or field, where it holds text.
+/// Applies `normalise_status` to the key `status` of a point, tag or field, where it holds text.
 pub fn normalise_point_status(point: &mut Point) {
     if let Some((Value::Str(text), _)) = point.value_mut("status") {
         let level = normalise_status(text);

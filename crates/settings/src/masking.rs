@@ -28,7 +28,7 @@ impl Document {
     }
 
     /// Applies a JSON merge patch (RFC 7396) to what may be shown. So a patch can move no secret
-    /// either: what it leaves alone keeps its secret, as [`unmask`](Self::unmask) says.
+    /// either: what it leaves alone keeps its secret, as `unmask` says.
     #[must_use]
     pub fn patched(&self, patch: &Value) -> Value {
         let mut tree = self.masked();

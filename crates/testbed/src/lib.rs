@@ -3,7 +3,7 @@
 //! Three uses, one library: the demo runs it in its own process, whole-process tests drive the
 //! binary of the same name over its control interface, and benchmarks take payloads and receivers
 //! alike. A record carries its [`RecordId`] from the [`payload`] through Kafka and the router into
-//! a [`receiver`], whose [`Ledger`] notes it; [`expect`] sets one against the other.
+//! a [`receiver`], whose `Ledger` notes it; [`expect`] sets one against the other.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

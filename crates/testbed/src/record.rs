@@ -157,9 +157,9 @@ pub struct RecordId {
     pub route: Route,
     /// The partition the record is produced to.
     pub partition: u16,
-    /// Counts from 0 within the route and partition; below [`MAX_SEQUENCE`].
+    /// Counts from 0 within the route and partition; below `MAX_SEQUENCE`.
     pub sequence: u32,
-    /// Position inside a record with several elements, below [`MAX_ELEMENTS`]; 0 otherwise.
+    /// Position inside a record with several elements, below `MAX_ELEMENTS`; 0 otherwise.
     pub element: u16,
 }
 
@@ -181,7 +181,7 @@ impl RecordId {
         Self { element, ..self }
     }
 
-    /// The key the record is produced with, as a number below [`LANES`]: records of one lane and
+    /// The key the record is produced with, as a number below `LANES`: records of one lane and
     /// partition share a key, so a receiver can check order per key from ids alone.
     #[must_use]
     pub const fn lane(self) -> u64 {

@@ -165,7 +165,7 @@ impl View {
 }
 
 /// Letters of a [`View`], read as they are asked for. Damaged stretches are passed over; they are
-/// counted in [`DeadLetterStats::damaged_bytes`].
+/// counted in `DeadLetterStats::damaged_bytes`.
 #[derive(Debug)]
 pub struct Letters {
     segments: vec::IntoIter<Segment>,

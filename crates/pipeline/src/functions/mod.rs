@@ -1,6 +1,6 @@
 //! The functions of the language: one file each, one list of them all.
 //!
-//! A file `functions/NAME.rs` holds everything about a function: its [`FunctionSpec`] (signature,
+//! A file `functions/NAME.rs` holds everything about a function: its `FunctionSpec` (signature,
 //! documentation, examples that are executed as tests), the check hook that compiles literals once
 //! per call site, the code, and its tests. Adding a function means writing that file and adding a
 //! line to the list below.

@@ -3,7 +3,7 @@
 //! Owns the built-in patterns, those of pattern files, and the expansion into regular expressions
 //! (nested references, typed and repeated captures). Expansion happens when a script
 //! is checked; a run only searches. Cycles, unknown names, wrong types and expansions beyond
-//! [`MAX_EXPANDED`] are errors, never a hang.
+//! `MAX_EXPANDED` are errors, never a hang.
 
 mod built_in;
 mod expand;

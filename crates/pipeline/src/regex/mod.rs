@@ -162,7 +162,7 @@ impl Regex {
         self.names.iter().map(Option::as_deref)
     }
 
-    /// The number under which [`Captures::get`] knows the group written as the `written`-th, from 1;
+    /// The number under which `Captures::get` knows the group written as the `written`-th, from 1;
     /// `None` if it can never take part.
     #[must_use]
     pub fn number(&self, written: usize) -> Option<usize> {

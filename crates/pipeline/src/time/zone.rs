@@ -112,7 +112,7 @@ impl Zone {
         }
     }
 
-    /// Looks a zone up: as [`Zone::listed`], or an offset `±h`, `±hh`, `±hhmm`, `±h:mm`, `±hh:mm`
+    /// Looks a zone up: as `Zone::listed`, or an offset `±h`, `±hh`, `±hhmm`, `±h:mm`, `±hh:mm`
     /// from -12:00 to +14:00.
     ///
     /// # Errors

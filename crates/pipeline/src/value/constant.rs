@@ -50,7 +50,7 @@ impl Constant {
         }
     }
 
-    /// A deep copy of a script value. Nesting beyond [`Value::MAX_DEPTH`] and references back to
+    /// A deep copy of a script value. Nesting beyond `Value::MAX_DEPTH` and references back to
     /// an enclosing container become `nil`, and so does what takes more than 64 MiB.
     #[must_use]
     pub fn of(value: &Value) -> Self {

@@ -9,7 +9,7 @@ use crate::{Point, Value};
 ///
 /// Fields holding nil or not-a-number are left out, infinities become the bounds the construction rules
 /// give them, and binary values their base64 text. Readers of this form take every number as a float;
-/// [`encode_pb`] keeps all types.
+/// `encode_pb` keeps all types.
 ///
 /// # Errors
 /// No field is left; `out` is then as it was.

@@ -32,7 +32,7 @@ const WRITABLE: Rules = Rules {
 /// corrected as those rules do.
 ///
 /// # Errors
-/// No field is left, or the line key exceeds [`MAX_LINE_KEY`]; `out` is then as it was.
+/// No field is left, or the line key exceeds `MAX_LINE_KEY`; `out` is then as it was.
 pub fn encode(point: &Point, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
     let result = match write(point, out) {
