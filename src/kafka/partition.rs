@@ -310,6 +310,8 @@ impl PartitionReader {
             unsafe {
                 match calls::message_error(message) {
                     0 => {
+                        // An end that something follows is that of a log that was truncated since.
+                        end = None;
                         copy(&mut builder, message);
                         let before = std::mem::replace(&mut last, message);
                         match before.is_null() {

@@ -120,6 +120,8 @@ impl Reader {
                         entry.key.as_deref(),
                         value,
                     );
+                    // An end that something follows is that of a log that was truncated since.
+                    end = None;
                     epochs.first.get_or_insert(entry.epoch);
                     epochs.last = Some(entry.epoch);
                 }
