@@ -38,6 +38,14 @@ pub(crate) struct Statistics {
     pub(crate) connected: Vec<String>,
 }
 
+impl Statistics {
+    /// Whether the client says that it is connected to no broker. Then nobody knows whether there is
+    /// anything to read. A client that reports nothing does not say so.
+    pub(crate) const fn is_cut_off(&self) -> bool {
+        self.brokers_up == 0 && !self.group_state.is_empty()
+    }
+}
+
 #[derive(Deserialize)]
 struct RawReport {
     #[serde(default)]
@@ -186,5 +194,17 @@ mod tests {
         assert_eq!(statistics.connected, ["a:1"]);
         assert_eq!((statistics.brokers_up, statistics.rebalances), (1, 2));
         assert_eq!(statistics.join_state, "steady");
+    }
+
+    #[test]
+    fn only_a_report_says_that_no_broker_is_connected() {
+        let report = |state: &str| {
+            let brokers = format!(r#"{{"a":{{"state":"{state}","nodename":"a:1"}}}}"#);
+            format!(r#"{{"brokers":{brokers},"cgrp":{{"state":"up"}}}}"#)
+        };
+        let parse = |text: String| Statistics::parse(text.as_bytes()).unwrap();
+        assert!(parse(report("DOWN")).is_cut_off());
+        assert!(!parse(report("UP")).is_cut_off());
+        assert!(!Statistics::default().is_cut_off(), "nothing was reported");
     }
 }

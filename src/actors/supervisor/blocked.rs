@@ -136,13 +136,12 @@ impl Around<'_> {
             None => {
                 let unread = self.input.has_unread(source, seen.position);
                 let is_deaf = self.input.is_deaf(source);
-                // Without a broker nobody knows whether there is anything to read.
-                let is_cut_off = self.input.statistics.brokers_up == 0;
-                let silent = (unread || is_deaf || is_cut_off)
+                let statistics = &self.input.statistics;
+                let silent = (unread || is_deaf || statistics.is_cut_off())
                     && seen.batches == 0
                     && still >= UNEXPLAINED_AFTER;
-                let why = match is_cut_off {
-                    true => Blocked::NoBrokers,
+                let why = match statistics.brokers_up {
+                    0 => Blocked::NoBrokers,
                     _ if is_deaf => Blocked::PositionUnknown(
                         "the client does not hear where the partition ends".to_owned(),
                     ),
