@@ -46,6 +46,7 @@ pub(crate) struct Forwarder {
 struct Fates {
     bug: Option<Bug>,
     buried: Vec<Bury>,
+    given_up: Vec<Told>,
 }
 
 impl Settle<Consignment> for Fates {
@@ -74,6 +75,8 @@ impl Settle<Consignment> for Fates {
             Some((letter, record))
         });
         let (letters, records) = letters.unzip();
+        self.given_up
+            .extend(items.iter().filter_map(|item| Told::read(&item.body)));
         self.buried.push(Bury {
             letters,
             records,
@@ -194,6 +197,7 @@ impl Forwarder {
         let mut fates = Fates {
             bug: core.bug,
             buried: Vec::new(),
+            given_up: Vec::new(),
         };
         self.delivery
             .finished(now, request, took, outcome, &mut fates);
@@ -216,6 +220,9 @@ impl Forwarder {
     }
 
     fn bury(&self, fates: Fates, letters: Option<&Place>, core: &mut Core) {
+        for told in fates.given_up {
+            core.oracle.gives_up(told, self.output);
+        }
         for bury in fates.buried {
             if let Some(letters) = letters {
                 let to = letters.clone();
@@ -230,6 +237,7 @@ impl Forwarder {
         let mut fates = Fates {
             bug: core.bug,
             buried: Vec::new(),
+            given_up: Vec::new(),
         };
         let suspects = self.delivery.suspects();
         let Some(first) = suspects.first() else {

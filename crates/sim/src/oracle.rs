@@ -77,6 +77,8 @@ struct Part {
     refused: Option<(Micros, Micros)>,
     /// An operator may have buried it.
     is_allowed: bool,
+    /// It is to be buried, so that what stands behind it goes before it if it comes again.
+    given_up: bool,
 }
 
 impl Part {
@@ -88,6 +90,7 @@ impl Part {
             left_out: false,
             refused: None,
             is_allowed: false,
+            given_up: false,
         }
     }
 
@@ -337,9 +340,12 @@ impl Oracle {
     fn in_order(&mut self, now: Micros, output: usize, id: usize, at: usize) {
         let truth = &self.records[id];
         let is_mixed = self.made_again.contains(&truth.source.topic);
-        // A part that was buried left its place in the lane. It may come again with its record. And who reads
+        // A part that was given up left its place in the lane. It may come again with its record. And who reads
         // next begins behind what was removed, while who read before may still send it.
-        let left = truth.parts.get(at).is_none_or(|part| part.buried)
+        let left = truth
+            .parts
+            .get(at)
+            .is_none_or(|part| part.buried || part.given_up)
             || self
                 .removed
                 .get(&truth.source)

@@ -10,6 +10,13 @@ impl Oracle {
         }
     }
 
+    /// A forwarder gives an item up.
+    pub(crate) fn gives_up(&mut self, told: Told, output: usize) {
+        if let Some((id, at)) = self.place_of(told, output) {
+            self.change(id, at, |part| part.given_up = true);
+        }
+    }
+
     /// A letter is on the disk.
     pub(crate) fn buried(&mut self, now: Micros, letter: &DeadLetter) {
         self.figures.letters += 1;
