@@ -236,21 +236,12 @@ impl TopicActor {
     /// the broker no longer has them; gaps above the low watermark are compaction or markers of
     /// transactions and mean nothing.
     fn continues_at(&mut self, first: i64) -> bool {
-        if self
-            .window
-            .expected()
-            .is_none_or(|expected| expected == first)
-        {
-            return true;
-        }
-        let Some(reader) = &mut self.reader else {
-            return false;
-        };
-        let low = reader.watermarks().map(|(low, _)| low);
+        let low = || Some(self.reader.as_ref()?.watermarks()?.0);
         let GoesOn::Elsewhere { at, removed } = self.window.goes_on(first, low) else {
             return true;
         };
-        if !reader.jumped(at, first) {
+        let reader = self.reader.as_mut();
+        if !reader.is_some_and(|reader| reader.jumped(at, first)) {
             return false;
         }
         if removed > 0 {
@@ -266,9 +257,7 @@ impl TopicActor {
 
     /// There is nothing more to read up to `end`.
     fn passed(&mut self, end: i64) {
-        if self.window.expected().is_none_or(|expected| end > expected)
-            && let Some(at) = self.window.passed(end)
-        {
+        if let Some(at) = self.window.passed(end) {
             self.settled(at);
         }
         // Even if the end was known: the event shows that the partition is read.

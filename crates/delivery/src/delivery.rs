@@ -245,10 +245,8 @@ impl<P> Delivery<P> {
         settle: &mut impl Settle<P>,
     ) -> Vec<Notice> {
         let id = request.id;
-        if !self.awaits(request) {
-            return Vec::new();
-        }
-        let Some(under_way) = self.under_way.remove(&id) else {
+        let awaited = self.awaits(request).then(|| self.under_way.remove(&id));
+        let Some(under_way) = awaited.flatten() else {
             return Vec::new();
         };
         let verdict = classify(request.endpoint.policy(), &outcome, request.items.len());

@@ -39,8 +39,10 @@ struct Fetcher {
 
 /// Where the client goes by itself when an offset does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reset {
+pub enum Reset {
+    /// To the first record.
     Oldest,
+    /// To the end.
     Newest,
 }
 

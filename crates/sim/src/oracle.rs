@@ -464,13 +464,16 @@ impl Oracle {
 
     /// Whether no rule allows to pass a record over.
     pub(crate) fn is_required(&self, id: u64) -> bool {
-        let truth = usize::try_from(id).ok().and_then(|id| self.records.get(id));
-        truth.is_some_and(|truth| truth.is_required)
+        self.truth(id).is_some_and(|truth| truth.is_required)
     }
 
     fn is_open(&self, id: u64) -> bool {
-        let truth = usize::try_from(id).ok().and_then(|id| self.records.get(id));
+        let truth = self.truth(id);
         truth.is_some_and(|truth| truth.is_required && truth.open > 0)
+    }
+
+    fn truth(&self, id: u64) -> Option<&Truth> {
+        self.records.get(usize::try_from(id).ok()?)
     }
 
     /// Records below `low` were removed.

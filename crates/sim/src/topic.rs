@@ -267,11 +267,8 @@ impl Topic {
     }
 
     fn continues_at(&mut self, first: i64, around: &mut Around<'_>) -> bool {
-        let low = around.poll.client.watermarks(&self.source);
-        match (
-            self.window.goes_on(first, low.map(|(low, _)| low)),
-            &mut self.reader,
-        ) {
+        let low = || Some(around.poll.client.watermarks(&self.source)?.0);
+        match (self.window.goes_on(first, low), &mut self.reader) {
             (GoesOn::Here, _) => true,
             (GoesOn::Elsewhere { at, .. }, Some(reader)) => reader.jumped(around.poll, at, first),
             (GoesOn::Elsewhere { .. }, None) => false,
@@ -279,9 +276,7 @@ impl Topic {
     }
 
     fn passed(&mut self, end: i64, around: &mut Around<'_>) {
-        if self.window.expected().is_none_or(|expected| end > expected)
-            && let Some(at) = self.window.passed(end)
-        {
+        if let Some(at) = self.window.passed(end) {
             self.settled(at, around);
         }
         self.show(around.core);

@@ -12,6 +12,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
+pub use crate::client::Reset;
 pub use fake::Fake;
 pub use scripts::TRAPS;
 
@@ -22,15 +23,6 @@ pub enum Ability {
     Transactions,
     /// Another leader takes records back.
     Truncation,
-}
-
-/// Where the client goes by itself when an offset does not exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reset {
-    /// To the first record.
-    Oldest,
-    /// To the end.
-    Newest,
 }
 
 /// An offset that is asked for.

@@ -242,15 +242,15 @@ impl Window {
         self.tracker.settle(id)
     }
 
-    /// How reading goes on if the first thing that was read stands at `first`, and the log begins at
-    /// `low` as far as is known.
+    /// How reading goes on if the first thing that was read stands at `first`. `low` says where the log begins,
+    /// as far as is known; it is asked only if that is not where it was expected.
     #[must_use]
-    pub fn goes_on(&self, first: i64, low: Option<i64>) -> GoesOn {
+    pub fn goes_on(&self, first: i64, low: impl FnOnce() -> Option<i64>) -> GoesOn {
         let Some(at) = self.expected.filter(|own| own.next.0 != first) else {
             return GoesOn::Here;
         };
         let expected = at.next.0;
-        let removed = low.map_or(0, |low| low.min(first) - expected).max(0);
+        let removed = low().map_or(0, |low| low.min(first) - expected).max(0);
         match first > expected && removed == 0 {
             true => GoesOn::Here,
             false => GoesOn::Elsewhere {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kafkamq_record::{NextOffset, Position, TopicPartition};
 
 use super::{Ability, At, Reset, Stage, Told};
-use crate::client::{self, Client, Fetched, State};
+use crate::client::{Client, Fetched, State};
 use crate::cluster::{Cluster, Committed, PartitionLog};
 
 const TOPIC: &str = "trap";
@@ -25,7 +25,7 @@ impl Default for Fake {
         Self {
             topic: TOPIC.into(),
             cluster: Cluster::new(false),
-            client: Client::new(client::Reset::Oldest, FETCHED, true),
+            client: Client::new(Reset::Oldest, FETCHED, true),
         }
     }
 }
@@ -63,10 +63,6 @@ impl Stage for Fake {
     }
 
     fn begin(&mut self, partitions: i32, reset: Reset) {
-        let reset = match reset {
-            Reset::Oldest => client::Reset::Oldest,
-            Reset::Newest => client::Reset::Newest,
-        };
         *self = Self {
             client: Client::new(reset, FETCHED, true),
             ..Self::default()

@@ -209,7 +209,7 @@ fn a_batch_is_committed_with_the_epoch_of_its_own_last_record() {
         at: position(40, 0),
         removed: 0,
     };
-    assert_eq!(window.goes_on(33, Some(0)), elsewhere);
+    assert_eq!(window.goes_on(33, || Some(0)), elsewhere);
     assert_eq!(settle(&mut window, id, name), Some(position(40, 0)));
     window.retreat(NextOffset(33));
     assert_eq!(window.position(), Some(position(33, 0)));
@@ -236,13 +236,13 @@ fn part_of_a_batch_is_committed_with_the_epoch_of_its_first_record() {
 fn gaps_are_passed_over_and_what_was_removed_is_counted() {
     let mut window = Window::new(bounds(100));
     window.expect(Position::at(10));
-    assert_eq!(window.goes_on(10, Some(0)), GoesOn::Here);
-    assert_eq!(window.goes_on(15, Some(3)), GoesOn::Here);
-    assert_eq!(window.goes_on(15, None), GoesOn::Here);
+    assert_eq!(window.goes_on(10, || Some(0)), GoesOn::Here);
+    assert_eq!(window.goes_on(15, || Some(3)), GoesOn::Here);
+    assert_eq!(window.goes_on(15, || None), GoesOn::Here);
     let at = Position::at(10);
     let removed = |removed| GoesOn::Elsewhere { at, removed };
-    assert_eq!(window.goes_on(15, Some(14)), removed(4));
-    assert_eq!(window.goes_on(9, Some(0)), removed(0));
+    assert_eq!(window.goes_on(15, || Some(14)), removed(4));
+    assert_eq!(window.goes_on(9, || Some(0)), removed(0));
 }
 
 /// Otherwise a restart would find an offset that is out of range again, and may pass over what came since.
